@@ -1,0 +1,83 @@
+package es
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// Codec turns a service's events into bytes and back.
+type Codec[E Event] interface {
+	// Encode returns the event with a new id, its type, schema, content type and
+	// payload. Its errors match [ErrUnknownType] for a type that Decode would not
+	// know, or [ErrInvalid].
+	Encode(event E) (EventData, error)
+	// Decode returns the event. Its errors match [ErrUnknownType] or
+	// [ErrUndecodable] and name the event.
+	Decode(recorded RecordedEvent) (E, error)
+	// Types lists the type names that Decode knows, sorted.
+	Types() []string
+}
+
+// JSON returns a codec that stores each of the given event types as JSON, by the
+// rules of encoding/json. Give one value of every type, by value or by pointer as
+// the service uses them; it is only looked at. Two types of one name are a
+// mistake in the program, and JSON panics.
+//
+// Decoding ignores fields that the Go type does not have, so an older binary reads
+// a newer event.
+func JSON[E Event](examples ...E) Codec[E] {
+	c := jsonCodec[E]{types: make(map[string]reflect.Type, len(examples))}
+	for _, example := range examples {
+		name := example.EventType()
+		if err := validName("event type", name, MaxType, "._:/-"); err != nil {
+			panic(err)
+		}
+		if other, twice := c.types[name]; twice {
+			panic(fmt.Sprintf("es: event type %q is given for %v and %T: each needs a name of its own", name, other, example))
+		}
+		c.types[name] = reflect.TypeOf(example)
+	}
+	return c
+}
+
+type jsonCodec[E Event] struct{ types map[string]reflect.Type }
+
+func (c jsonCodec[E]) Encode(event E) (EventData, error) {
+	name := event.EventType()
+	if known, ok := c.types[name]; !ok || known != reflect.TypeOf(event) {
+		return EventData{}, fmt.Errorf("%w: %T as %q: add it to the codec, or it could not be read back", ErrUnknownType, event, name)
+	}
+	data, err := json.Marshal(event)
+	if err != nil {
+		return EventData{}, fmt.Errorf("%w: encode %s: %w", ErrInvalid, name, err)
+	}
+	return EventData{ID: NewID(), Type: name, Schema: 1, Data: data}, nil
+}
+
+func (c jsonCodec[E]) Decode(recorded RecordedEvent) (E, error) {
+	var none E
+	goType, ok := c.types[recorded.Type]
+	if !ok {
+		return none, fmt.Errorf("%w: %q of %s version %d: add it to the codec", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version)
+	}
+	value := reflect.New(goType) // *T, or **T when the service uses pointers
+	if err := json.Unmarshal(recorded.Data, value.Interface()); err != nil {
+		return none, fmt.Errorf("%w: %s of %s version %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, err)
+	}
+	event, ok := value.Elem().Interface().(E)
+	if !ok || goType.Kind() == reflect.Pointer && value.Elem().IsNil() { // the payload was null
+		return none, fmt.Errorf("%w: %s of %s version %d: the payload is null", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version)
+	}
+	return event, nil
+}
+
+func (c jsonCodec[E]) Types() []string {
+	names := make([]string, 0, len(c.types))
+	for name := range c.types {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,48 @@
+package es
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrConflict: the stream was not at the expected version. Load again and
+	// decide again. The error is a [*ConflictError].
+	ErrConflict = errors.New("es: conflict")
+	// ErrStreamNotFound: no event was ever appended to the stream.
+	ErrStreamNotFound = errors.New("es: stream not found")
+	// ErrUnknownType: the codec does not know the event's type. Add the type to
+	// the codec; a projection counts and skips it instead.
+	ErrUnknownType = errors.New("es: unknown event type")
+	// ErrUndecodable: the type is known and the payload does not decode into it.
+	ErrUndecodable = errors.New("es: event does not decode")
+	// ErrInvalid: a name, a size or a value that no store accepts. The text says
+	// which, and what is allowed.
+	ErrInvalid = errors.New("es: invalid")
+	// ErrDuplicateID: an event id was used before, for another event or another
+	// place. Give each event an id of its own.
+	ErrDuplicateID = errors.New("es: event id used before")
+	// ErrNotSettled: the point asked for is in the future, or past the end.
+	ErrNotSettled = errors.New("es: not settled")
+	// ErrRetry: the database ended the caller's transaction to resolve a deadlock
+	// or a serialization failure. Nothing was written: run the transaction again.
+	ErrRetry = errors.New("es: transaction must be retried")
+)
+
+// ConflictError says which version an append wanted and which it found.
+// errors.Is(err, ErrConflict) is true for it.
+type ConflictError struct {
+	Stream StreamID
+	Want   Expected
+	Got    Version
+}
+
+func (e *ConflictError) Error() string {
+	if e.Got == 0 {
+		return fmt.Sprintf("es: conflict: %s does not exist, but %s was expected", e.Stream, e.Want)
+	}
+	return fmt.Sprintf("es: conflict: %s is at version %d, but %s was expected: load it and decide again", e.Stream, e.Got, e.Want)
+}
+
+// Is makes errors.Is(err, ErrConflict) true.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
