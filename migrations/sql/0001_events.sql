@@ -1,0 +1,64 @@
+-- The event log, and how far it is settled.
+--
+-- Run online: everything here is new, nothing is locked that is in use.
+
+-- +goose Up
+
+-- One row an event. The log is the outbox: the relay reads it in position order.
+-- A stream has no row of its own; its version is its last event's.
+create table events (
+    -- Drawn inside an append, under its shared lock (see es/pgstore). The sequence
+    -- must not cache: with a cache, order of positions is not order of drawing.
+    position       bigint generated always as identity (cache 1) primary key,
+    category       text        not null,
+    stream_id      text        not null,
+    version        bigint      not null check (version > 0),
+    event_id       uuid        not null,
+    type           text        not null,
+    schema_version integer     not null,
+    content_type   text,                   -- null: application/json
+    data           bytea       not null,   -- the payload, to the letter
+    metadata       bytea       not null,   -- JSON, or empty when there is none
+    recorded_at    timestamptz not null,   -- never decreases within a stream
+    constraint events_stream_version unique (category, stream_id, version),
+    constraint events_event_id unique (event_id)
+);
+
+comment on table events is 'Asof: the event log. Append through the library only: it takes the lock that readers rely on.';
+
+-- Events are immutable, whoever asks.
+-- +goose StatementBegin
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception 'events are immutable: % of %.% is refused', tg_op, tg_table_schema, tg_table_name
+        using errcode = 'restrict_violation',
+              hint = 'Record a new event that corrects the old one.';
+end
+$$;
+-- +goose StatementEnd
+
+create trigger events_immutable before update or delete or truncate on events
+    for each statement execute function refuse_change();
+
+-- Below this position holes are final. It only grows; readers start from it, so
+-- none waits over old holes.
+create table settled_head (
+    only_row boolean primary key default true check (only_row),
+    position bigint not null
+);
+insert into settled_head (position) values (0);
+
+-- For people: payloads and metadata as jsonb. Rows whose payload is not JSON show
+-- null. It is slow on large logs; services read through the library.
+create view events_json as
+select position, category, stream_id, version, event_id, type, schema_version,
+       case when content_type is null then convert_from(data, 'UTF8')::jsonb end as data,
+       case when metadata = ''::bytea then '{}'::jsonb else convert_from(metadata, 'UTF8')::jsonb end as metadata,
+       recorded_at
+from events;
+
+-- +goose Down
+drop view events_json;
+drop table settled_head;
+drop table events;
+drop function refuse_change();
