@@ -24,6 +24,9 @@ create table events (
     constraint events_event_id unique (event_id)
 );
 
+-- One entry a stream: counts and lists streams without a look at every event.
+create index events_streams on events (category, stream_id) where version = 1;
+
 comment on table events is 'Asof: the event log. Append through the library only: it takes the lock that readers rely on.';
 
 -- Events are immutable, whoever asks.

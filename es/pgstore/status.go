@@ -1,0 +1,86 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Status is how far the log has got and what holds its readers back.
+type Status struct {
+	Head       es.Position // of the last visible event
+	Settled    es.Position // no event can appear at or below; may be up to a second old while holders are open
+	Events     int64       // about how many there are, from the planner's statistics
+	Categories []Category
+	Holders    []Holder // transactions that have appended and are still open, oldest first
+}
+
+// Category is a kind of stream.
+type Category struct {
+	Name    string
+	Streams int64
+}
+
+// Holder is a transaction that holds readers back until it ends.
+type Holder struct {
+	PID         int       // server process; zero for a prepared transaction
+	Prepared    string    // name of a prepared transaction: end it with COMMIT PREPARED or ROLLBACK PREPARED
+	Application string    // application_name of the session
+	State       string    // of the session, such as "idle in transaction"
+	Since       time.Time // start of the transaction
+}
+
+// Status reads the state of the log in one round trip. Its cost grows with the
+// number of streams, not of events.
+func (s *Store) Status(ctx context.Context) (Status, error) {
+	if err := s.check(ctx, s.pool); err != nil {
+		return Status{}, err
+	}
+	var st Status
+	batch := &pgx.Batch{}
+	batch.Queue(s.sql.status).QueryRow(func(row pgx.Row) error {
+		return row.Scan((*int64)(&st.Head), (*int64)(&st.Settled), &st.Events)
+	})
+	batch.Queue(s.sql.categories).Query(func(rows pgx.Rows) (err error) {
+		st.Categories, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Category])
+		return err
+	})
+	batch.Queue(s.sql.openAppends).Query(func(rows pgx.Rows) (err error) {
+		st.Holders, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Holder])
+		return err
+	})
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return Status{}, explain("read the status", err)
+	}
+	st.Settled = max(st.Settled, s.settled.known())
+	if len(st.Holders) == 0 {
+		st.Settled = st.Head
+	}
+	return st, nil
+}
+
+const (
+	statusSQL = `
+select (select coalesce(max(position), 0) from SCHEMA.events),
+       (select position from SCHEMA.settled_head),
+       (select greatest(reltuples, 0)::bigint from pg_class where oid = EVENTS_NAME::regclass)`
+
+	categoriesSQL = `select category, count(*) from SCHEMA.events where version = 1 group by category order by category`
+
+	// openAppendsSQL names the holders of holdersSQL. A prepared transaction has no
+	// process; its locks stand under its transaction id.
+	openAppendsSQL = `
+select coalesce(l.pid, 0), coalesce(p.gid, ''), coalesce(a.application_name, ''), coalesce(a.state, case when l.pid is null then 'prepared' else '' end),
+       coalesce(a.xact_start, p.prepared, clock_timestamp())
+from pg_locks l
+left join pg_stat_activity a on a.pid = l.pid
+left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid' and x.mode = 'ExclusiveLock' and x.virtualtransaction = l.virtualtransaction
+left join pg_prepared_xacts p on p.transaction = x.transactionid
+where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+  and l.database = (select oid from pg_database where datname = current_database())
+  and l.classid::bigint = LOCK_KEY >> 32 and l.objid::bigint = LOCK_KEY & 4294967295
+order by 5`
+)
