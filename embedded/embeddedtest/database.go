@@ -1,0 +1,123 @@
+package embeddedtest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/embedded/internal/pgserver"
+)
+
+// sharedServer is the one server of this test process. It is never closed: it
+// ends with the process, and its directory goes when a later one sweeps.
+var sharedServer = sync.OnceValues(func() (*pgserver.Server, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startWait)
+	defer cancel()
+	if err := sweep(ctx); err != nil {
+		return nil, err
+	}
+	server, _, err := newServer(ctx)
+	return server, err
+})
+
+// Database returns the address, as superuser, of a fresh database that is
+// dropped at the end of the test. Its encoding is UTF8, its collation C.
+func Database(t testing.TB) string {
+	t.Helper()
+	server, err := sharedServer()
+	if err != nil {
+		t.Fatalf("embeddedtest: no database: %v", err)
+	}
+	return freshDatabase(t, server)
+}
+
+// Pool returns a pool on a fresh database; it is closed at the end of the test.
+func Pool(t testing.TB) *pgxpool.Pool {
+	t.Helper()
+	return newPool(t, Database(t))
+}
+
+func newPool(t testing.TB, address string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), address)
+	if err != nil {
+		t.Fatalf("embeddedtest: no pool: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func freshDatabase(t testing.TB, server *pgserver.Server) string {
+	t.Helper()
+	name := databaseName(t.Name())
+	admin := server.URL(pgserver.User)
+	if err := execute(t.Context(), admin, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize()); err != nil {
+		t.Fatalf("embeddedtest: no database: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopWait)
+		defer cancel()
+		if err := dropDatabase(ctx, server, name); err != nil {
+			t.Errorf("embeddedtest: drop database %s: %v", name, err)
+		}
+	})
+	return server.URL(name)
+}
+
+// databaseName tells in the server's log which test it is, and is unique.
+func databaseName(test string) string {
+	const longest = 40 // of the 63 bytes that a name may have
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(test))
+	return fmt.Sprintf("%s_%s", plain[:min(len(plain), longest)], strings.ToLower(rand.Text()[:10]))
+}
+
+// dropDatabase ends the sessions of the database first, and rolls back its
+// prepared transactions, which belong to no session.
+func dropDatabase(ctx context.Context, server *pgserver.Server, name string) error {
+	prepared, err := preparedTransactions(ctx, server.URL(pgserver.User), name)
+	if err != nil {
+		return err
+	}
+	for _, gid := range prepared {
+		statement := `ROLLBACK PREPARED '` + strings.ReplaceAll(gid, `'`, `''`) + `'`
+		if err := execute(ctx, server.URL(name), statement); err != nil {
+			return err
+		}
+	}
+	return execute(ctx, server.URL(pgserver.User), `DROP DATABASE IF EXISTS `+pgx.Identifier{name}.Sanitize()+` WITH (FORCE)`)
+}
+
+func preparedTransactions(ctx context.Context, admin, name string) (gids []string, err error) {
+	conn, err := pgx.Connect(ctx, admin)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	rows, err := conn.Query(ctx, `SELECT gid FROM pg_prepared_xacts WHERE database = $1`, name)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func execute(ctx context.Context, address, statement string) (err error) {
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	_, err = conn.Exec(ctx, statement)
+	return err
+}

@@ -1,0 +1,13 @@
+// Package embeddedtest gives tests a real PostgreSQL and a Kafka broker.
+//
+//	func TestAppend(t *testing.T) {
+//		t.Parallel()
+//		pool := embeddedtest.Pool(t) // a fresh database of this test's own
+//		…
+//	}
+//
+// One server and one broker run per test process; they start when first asked
+// for and end with the process, however it ends. A test that cannot have its
+// database fails. Test servers do not fsync, so their data survives every
+// kill -9 but not a crash of the machine.
+package embeddedtest

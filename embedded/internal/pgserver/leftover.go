@@ -1,0 +1,103 @@
+package pgserver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// How long a server that we stop may take for each strength.
+const (
+	fastWait      = 15 * time.Second
+	immediateWait = 6 * time.Second
+	killWait      = 5 * time.Second
+	pollEvery     = 10 * time.Millisecond
+)
+
+// ForeignServerError says that a server which we did not start uses our data
+// directory.
+type ForeignServerError struct {
+	Data string
+	PID  int
+}
+
+// Error names the directory and the server's process.
+func (e *ForeignServerError) Error() string {
+	return fmt.Sprintf("%s is in use by a PostgreSQL server that was started by hand, process %d: stop it first", e.Data, e.PID)
+}
+
+// retireLeftover deals with the server that an ended program left running in
+// the data directory, if any. We hold the directory's lock, so its program is
+// gone; on Linux it is stopping already.
+func retireLeftover(ctx context.Context, c Config) error {
+	left, err := readPIDFile(c.data())
+	if err != nil || left.pid == 0 {
+		return err
+	}
+	switch line := commandLine(left.pid); {
+	case !serves(left.pid, line, c.data()):
+		return disownPIDFile(c.data())
+	case !strings.Contains(line, "cluster_name="+clusterName):
+		return &ForeignServerError{Data: c.data(), PID: left.pid}
+	}
+	c.logger().InfoContext(ctx, "stopping the server that an ended program left", "pid", left.pid, "dir", c.Dir)
+	gone := func() bool {
+		now, err := readPIDFile(c.data())
+		return err == nil && now.pid != left.pid || commandLine(left.pid) == ""
+	}
+	if err := stop(ctx, c, left.pid, gone); err != nil {
+		return err
+	}
+	// A killed one leaves its file, and where nobody reaps it a zombie.
+	if now, err := readPIDFile(c.data()); err != nil || now.pid != left.pid {
+		return err
+	}
+	return disownPIDFile(c.data())
+}
+
+// serves tells whether the process with that command line is a server on data.
+func serves(pid int, line, data string) bool {
+	return strings.Contains(line, "postgres") && (strings.Contains(line, data) || workingDir(pid) == data)
+}
+
+// stop asks with growing strength until gone, which it polls.
+func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
+	for _, try := range []struct {
+		how  strength
+		wait time.Duration
+	}{{fast, fastWait}, {immediate, immediateWait}, {kill, killWait}} {
+		if gone() {
+			return nil
+		}
+		if err := send(c.Install, pid, try.how); err != nil {
+			return fmt.Errorf("stop server process %d: %w", pid, err)
+		}
+		ended, err := poll(ctx, try.wait, gone)
+		if ended || err != nil {
+			return err
+		}
+		c.logger().WarnContext(ctx, "the server is slow to stop, asking again", "pid", pid, "signal", fmt.Sprint(try.how))
+	}
+	return fmt.Errorf("server process %d does not end: stop it by hand", pid)
+}
+
+// poll waits until done reports true, at most for wait.
+func poll(ctx context.Context, wait time.Duration, done func() bool) (bool, error) {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	limit := time.NewTimer(wait)
+	defer limit.Stop()
+	for {
+		if done() {
+			return true, nil
+		}
+		select {
+		case <-ticker.C:
+		case <-limit.C:
+			return done(), nil
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+}
