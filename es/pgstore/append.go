@@ -37,8 +37,8 @@ with lock as materialized (
 // version or null, $4 event id, $5 type, $6 schema version, $7 content type or
 // null, $8 data, $9 metadata. No row back: the event was not appended.
 const appendOneSQL = appendHead + `
-insert into SCHEMA.events (category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
-select $1, $2, coalesce(last.version, 0) + 1, $4, $5, $6, $7, $8, $9, greatest(clock.now, last.recorded_at)
+insert into SCHEMA.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+select nextval(SEQUENCE), $1, $2, coalesce(last.version, 0) + 1, $4, $5, $6, $7, $8, $9, greatest(clock.now, last.recorded_at)
 from clock left join last on true
 where CONDITION
 on conflict do nothing
@@ -46,23 +46,26 @@ returning position, version, recorded_at`
 
 // appendManySQL appends several events. Bind: as appendOneSQL, with arrays from $4
 // on. The first event alone meets rivals: in a multi-row "do nothing" the first
-// could lose to a rival and the second still be inserted. Positions are drawn
-// after the sort, so they follow the versions.
+// could lose to a rival and the second still be inserted. Positions are drawn from
+// the sorted rows, so they follow the versions.
 const appendManySQL = appendHead + `, first as (
-    insert into SCHEMA.events (category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
-    select $1, $2, coalesce(last.version, 0) + 1, ($4::uuid[])[1], ($5::text[])[1], ($6::int[])[1], ($7::text[])[1],
+    insert into SCHEMA.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+    select nextval(SEQUENCE), $1, $2, coalesce(last.version, 0) + 1, ($4::uuid[])[1], ($5::text[])[1], ($6::int[])[1], ($7::text[])[1],
            ($8::bytea[])[1], ($9::bytea[])[1], greatest(clock.now, last.recorded_at)
     from clock left join last on true
     where CONDITION
     on conflict do nothing
     returning position, version, recorded_at
 ), rest as (
-    insert into SCHEMA.events (category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
-    select $1, $2, first.version + n - 1, id, type, schema, content_type, data, metadata, first.recorded_at
-    from first, unnest($4::uuid[], $5::text[], $6::int[], $7::text[], $8::bytea[], $9::bytea[])
-        with ordinality as u(id, type, schema, content_type, data, metadata, n)
-    where n > 1
-    order by n
+    insert into SCHEMA.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+    select nextval(SEQUENCE), $1, $2, v, id, type, schema, content_type, data, metadata, now
+    from (
+        select first.version + n - 1 as v, u.*, first.recorded_at as now
+        from first, unnest($4::uuid[], $5::text[], $6::int[], $7::text[], $8::bytea[], $9::bytea[])
+            with ordinality as u(id, type, schema, content_type, data, metadata, n)
+        where n > 1
+        order by n
+    ) as following
     returning position, version, recorded_at
 )
 select position, version, recorded_at from first

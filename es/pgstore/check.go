@@ -7,8 +7,7 @@ import (
 
 // checkSQL reads how many positions a session draws at once.
 const checkSQL = `
-select seqcache from pg_sequence
-where seqrelid = pg_get_serial_sequence(EVENTS_NAME, 'position')::regclass`
+select seqcache from pg_sequence where seqrelid = SEQUENCE`
 
 // check looks once, at the first use, whether the tables are there and positions
 // are drawn one by one: a cache would let a later append draw a lower position.
@@ -21,7 +20,7 @@ func (s *Store) check(ctx context.Context, db db) error {
 		return explain("open the store in schema "+s.schema, err)
 	}
 	if cache != 1 {
-		return errors.New("pgstore: the sequence of " + s.schema + ".events.position has a cache, which breaks the order of the log: run: alter table " + s.schema + ".events alter column position set cache 1")
+		return errors.New("pgstore: the sequence " + s.schema + ".events_position has a cache, which breaks the order of the log: run: alter sequence " + s.schema + ".events_position cache 1")
 	}
 	s.checked.Store(true)
 	return nil

@@ -25,7 +25,7 @@ func newStatements(schema string) statements {
 	name := pgx.Identifier{schema}.Sanitize()
 	lit := "'" + pgx.Identifier{schema, "events"}.Sanitize() + "'"
 	with := func(sql string, more ...string) string {
-		return expand(sql, append([]string{"SCHEMA", name, "EVENTS_NAME", lit, "LOCK_KEY", fmt.Sprintf(lockKey, lit)}, more...)...)
+		return expand(sql, append([]string{"SCHEMA", name, "EVENTS_NAME", lit, "SEQUENCE", fmt.Sprintf("'%s'::regclass", pgx.Identifier{schema, "events_position"}.Sanitize()), "LOCK_KEY", fmt.Sprintf(lockKey, lit)}, more...)...)
 	}
 	st := statements{
 		lost: with(lostSQL), lockStream: with(lockStreamSQL),

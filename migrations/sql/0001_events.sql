@@ -7,9 +7,10 @@
 -- One row an event. The log is the outbox: the relay reads it in position order.
 -- A stream has no row of its own; its version is its last event's.
 create table events (
-    -- Drawn inside an append, under its shared lock (see es/pgstore). The sequence
-    -- must not cache: with a cache, order of positions is not order of drawing.
-    position       bigint generated always as identity (cache 1) primary key,
+    -- An append draws it from events_position under its shared lock (see
+    -- es/pgstore). It has no default: an insert without the lock is a mistake, as
+    -- readers could miss its event for ever.
+    position       bigint      primary key,
     category       text        not null,
     stream_id      text        not null,
     version        bigint      not null check (version > 0),
@@ -23,6 +24,9 @@ create table events (
     constraint events_stream_version unique (category, stream_id, version),
     constraint events_event_id unique (event_id)
 );
+
+-- It must not cache: with a cache, order of positions is not order of drawing.
+create sequence events_position as bigint cache 1 owned by events.position;
 
 -- One entry a stream: counts and lists streams without a look at every event.
 create index events_streams on events (category, stream_id) where version = 1;
