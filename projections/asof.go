@@ -1,0 +1,107 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// errDone ends the transaction of an as-of read, of which nothing is kept.
+var errDone = errors.New("projections: done")
+
+// AsOf gives read the read model as it was at a moment: by position, exactly; by
+// time, of all events recorded then or before. It is replayed into tables that only
+// read's transaction sees and that vanish with it. Write their names unqualified in
+// SQL: the search path is on them.
+//
+// A moment that is not final yet gives [es.ErrNotSettled], a version
+// [es.ErrInvalid]: a read model is of many streams.
+func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.Context, tx pgx.Tx) error) error {
+	if p.invalid != nil {
+		return p.invalid
+	}
+	upTo, err := p.settle(ctx, at)
+	if err != nil {
+		return err
+	}
+	err = pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if err := p.replay(ctx, tx, at, upTo); err != nil {
+			return wrap("read "+p.def.name+" as of "+at.String(), err)
+		}
+		if err := read(ctx, tx); err != nil {
+			return err
+		}
+		return errDone
+	})
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// settle returns the position after which nothing belongs to the moment.
+func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
+	if v, ok := at.Version(); ok {
+		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.name, v)
+	}
+	moment, _ := at.Time()
+	head, err := p.store.Settle(ctx, moment)
+	if err != nil {
+		return 0, err
+	}
+	position, ok := at.Position()
+	if !ok {
+		return head, nil
+	}
+	if position > head {
+		return 0, fmt.Errorf("%w: position %d is past the end of the log, which is at %d", es.ErrNotSettled, position, head)
+	}
+	return position, nil
+}
+
+// replay makes the tables in a schema of their own and applies the log to them.
+func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position) error {
+	scratch := p.def.name + "_asof_" + uuid.New().String()[:13]
+	t := target{schema: scratch, tag: "as of " + scratch, fresh: true, bulk: true}
+	if err := p.makeTables(ctx, tx, scratch); err != nil {
+		return err
+	}
+	a, err := p.def.bind(ctx, tx, scratch)
+	if err != nil {
+		return err
+	}
+	var chunk []es.RecordedEvent
+	size := 0
+	flush := func() error {
+		out := &pgx.Batch{}
+		if _, err := a.apply(ctx, tx, t, chunk, out); err != nil {
+			return err
+		}
+		chunk, size, t.fresh = chunk[:0], 0, false
+		return tx.SendBatch(ctx, out).Close()
+	}
+	if at == (es.AsOf{}) || upTo == 0 {
+		return nil
+	}
+	err = p.readLog(ctx, 0, upTo, func(page []es.RecordedEvent) error {
+		for i := range page {
+			if at.Includes(page[i].Recorded) && p.def.wants(page[i].Stream.Category) {
+				chunk = append(chunk, page[i])
+				size += len(page[i].Data)
+			}
+		}
+		if len(chunk) < chunkEvents && size < chunkBytes {
+			return nil
+		}
+		return flush()
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}

@@ -1,0 +1,62 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// tablesSQL lists the tables of a schema with the columns of their primary keys.
+// Bind: $1 schema.
+const tablesSQL = `
+select c.relname, coalesce((
+    select array_agg(a.attname order by a.attnum) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
+    where i.indrelid = c.oid and i.indisprimary), '{}')::text[]
+from pg_class c
+where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relkind in ('r', 'p') and not c.relispartition
+order by c.relname`
+
+type keyedTable struct {
+	Name string
+	Keys []string
+}
+
+// compareTables counts the rows in which the tables of two schemas differ. Rows are
+// compared as images, which works for types without an equality, such as json.
+func compareTables(ctx context.Context, tx pgx.Tx, a, b string) (int64, error) {
+	rows, err := tx.Query(ctx, tablesSQL, b)
+	if err != nil {
+		return 0, err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[keyedTable])
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, t := range tables {
+		var n int64
+		if err := tx.QueryRow(ctx, t.differSQL(a, b)).Scan(&n); err != nil {
+			return 0, fmt.Errorf("table %s: %w", t.Name, err)
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (t keyedTable) differSQL(a, b string) string {
+	left, right := pgx.Identifier{a, t.Name}.Sanitize(), pgx.Identifier{b, t.Name}.Sanitize()
+	if len(t.Keys) == 0 { // rows have no name: count those that one side has more often
+		return fmt.Sprintf(`select greatest(
+			(select count(*) from (select l::text from %[1]s l except all select r::text from %[2]s r) x),
+			(select count(*) from (select r::text from %[2]s r except all select l::text from %[1]s l) y))`, left, right)
+	}
+	on := make([]string, len(t.Keys))
+	for i, key := range t.Keys {
+		on[i] = fmt.Sprintf("l.%[1]s = r.%[1]s", quote(key))
+	}
+	key := quote(t.Keys[0])
+	return fmt.Sprintf(`select count(*) from %s l full join %s r on %s
+		where l.%s is null or r.%s is null or row(l.*) *<> row(r.*)`, left, right, strings.Join(on, " and "), key, key)
+}

@@ -1,0 +1,37 @@
+// Package projections keeps read models: tables in Postgres that follow the events
+// of a store.
+//
+//	var Balances = projections.Fold[Balance, Event]{
+//		Name: "balances", Version: 1,
+//		Table: `create table balances (account text primary key, cents bigint not null)`,
+//		Codec: Codec,
+//		Key:   func(_ Event, r es.Recorded) string { return r.Stream.ID },
+//		Apply: func(b *Balance, e Event, r es.Recorded) { … },
+//	}
+//
+//	balances := projections.New(store, Balances)
+//	err := balances.Run(ctx)     // builds it, then follows the log
+//	err = balances.Rebuild(ctx)  // beside the live table, verified, switched
+//
+// Readers query the table as balances.balances: the schema has the projection's
+// name, whichever build is live. Raise Version when the table or what Apply does
+// changes, and the next Run builds the new one beside the old and switches.
+//
+// # What holds
+//
+// Every event is applied exactly once. The rows, the last version applied of every
+// stream and the checkpoint are written in one transaction; duplicates are ignored
+// and gaps are filled from the log. Any number of processes may run the same
+// projection: they take turns, a batch at a time.
+//
+// From the log, events are applied in the log's order. From Kafka they come in
+// order within a stream only, so a row that is fed by several streams equals the
+// fold of the log only if Apply commutes across streams: adding up does, keeping
+// the last value does not. Read such a projection from the log.
+//
+// A row is loaded and stored between batches, so what Apply puts into a field must
+// survive its column: a time keeps microseconds, and a field without a db tag does
+// not survive at all.
+//
+// Use a pool of at least two connections for each projector that runs at once.
+package projections

@@ -1,0 +1,49 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+)
+
+var (
+	// ErrInvalid: the definition or an option does not fit. The text says what to
+	// change.
+	ErrInvalid = errors.New("projections: invalid definition")
+	// ErrNewerVersion: the live read model is of a newer version than this program's.
+	// Deploy the newer program, or roll back.
+	ErrNewerVersion = errors.New("projections: the live version is newer")
+	// ErrRolledBack: another process made an older version live while this one ran.
+	// Restart this program to build its version again.
+	ErrRolledBack = errors.New("projections: an older version was made live")
+	// ErrBusy: another process rebuilds the projection.
+	ErrBusy = errors.New("projections: a rebuild is under way")
+	// ErrDependents: views, functions or foreign keys elsewhere depend on the live
+	// tables, and would go on with the old ones. Drop them before, make them again after.
+	ErrDependents = errors.New("projections: others depend on the live tables")
+	// ErrNotBuilt: the projection has no live read model. Run or Rebuild makes it.
+	ErrNotBuilt = errors.New("projections: not built yet")
+	// ErrVerify: the rebuilt tables do not account for the log. The live ones stay.
+	ErrVerify = errors.New("projections: the rebuild does not agree with the log")
+
+	// errFenced: the build is no longer ours to write to.
+	errFenced = errors.New("projections: the build was switched or taken over by another process")
+)
+
+// EventError names an event that a projection could not apply. Nothing of its
+// batch was written.
+type EventError struct {
+	Projection string
+	Version    int // of the projection
+	Event      es.Recorded
+	Err        error
+}
+
+func (e *EventError) Error() string {
+	return fmt.Sprintf("projections: %s version %d cannot apply %s of %s version %d at position %d: %v: nothing was written; correct the program and start it again",
+		e.Projection, e.Version, e.Event.Type, e.Event.Stream, e.Event.Version, e.Event.Position, e.Err)
+}
+
+// Unwrap returns what went wrong.
+func (e *EventError) Unwrap() error { return e.Err }

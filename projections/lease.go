@@ -1,0 +1,170 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// leaseTime is how long a rebuild that shows no sign of life keeps others out.
+const leaseTime = 30 * time.Second
+
+// Bind: $1 build, $2 epoch.
+const (
+	renewSQL   = `update {asof}.projection_builds set lease_until = clock_timestamp() + interval '30 seconds' where id = $1 and epoch = $2 and status = 'building'`
+	releaseSQL = `update {asof}.projection_builds set lease_until = null where id = $1 and epoch = $2 and status = 'building'`
+)
+
+// Bind: $1 name.
+const buildingSQL = `
+select ` + buildColumns + `, coalesce(lease_until > clock_timestamp(), false)
+from {asof}.projection_builds where name = $1 and status = 'building' for update`
+
+// takeSQL begins a new epoch of the lease. Bind: $1 build.
+const takeSQL = `
+update {asof}.projection_builds set epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds'
+where id = $1 returning ` + buildColumns
+
+// createSQL registers a build. The index on what is building lets one through. Bind:
+// $1 name, $2 version, $3 fingerprint.
+const createSQL = `
+insert into {asof}.projection_builds (name, version, status, schema_name, fingerprint, epoch, lease_until)
+values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, 1, clock_timestamp() + interval '30 seconds')
+on conflict do nothing returning ` + buildColumns
+
+// Bind: $1 build, $2 schema.
+const nameSQL = `update {asof}.projection_builds set schema_name = $2 where id = $1`
+
+// claim resumes the build that an earlier call left, or makes a new one, and takes
+// the lease.
+func (r *rebuild) claim(ctx context.Context) error {
+	err := pgx.BeginFunc(ctx, r.p.store.Pool(), func(tx pgx.Tx) error {
+		if err := r.p.mayReplaceLive(ctx, tx, r.back); err != nil {
+			return err
+		}
+		resumed, err := r.resume(ctx, tx)
+		switch {
+		case err != nil || resumed:
+			return err
+		case r.back:
+			return r.reopen(ctx, tx)
+		default:
+			return r.create(ctx, tx)
+		}
+	})
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt) || final(err) {
+		return err
+	}
+	if err != nil {
+		return explain("begin the rebuild of "+r.p.def.name, err)
+	}
+	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
+	return nil
+}
+
+func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
+	d := r.p.def
+	var leased bool
+	rows, err := tx.Query(ctx, r.p.q(buildingSQL), d.name)
+	if err != nil {
+		return false, err
+	}
+	old, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (b build, err error) {
+		err = row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch, &leased)
+		return b, err
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, err
+	case leased:
+		return false, fmt.Errorf("%w: %s version %d: wait for it, or stop it", ErrBusy, old.Name, old.Version)
+	case old.Version != d.version || old.Fingerprint != d.fingerprint():
+		return false, dropBuild(ctx, tx, r.p, old)
+	}
+	r.b, err = one(ctx, tx, r.p.q(takeSQL), old.ID)
+	return err == nil, err
+}
+
+func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
+	d := r.p.def
+	b, err := one(ctx, tx, r.p.q(createSQL), d.name, d.version, d.fingerprint())
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: %s: wait for it, or stop it", ErrBusy, d.name)
+	}
+	if err != nil {
+		return err
+	}
+	b.Schema = b.shadowSchema()
+	if _, err := tx.Exec(ctx, r.p.q(nameSQL), b.ID, b.Schema); err != nil {
+		return err
+	}
+	if err := r.p.makeTables(ctx, tx, b.Schema); err != nil {
+		return err
+	}
+	_, err = r.p.bind(ctx, tx, b) // refuses a table that does not fit before anything is read
+	r.b = b
+	return err
+}
+
+// makeTables runs the definition's DDL in a new schema and leaves the search path on
+// it.
+func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) error {
+	if _, err := tx.Exec(ctx, `create schema `+quote(schema)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, p.def.ddl); err != nil {
+		return fmt.Errorf("%w: %q: its DDL: %w", ErrInvalid, p.def.name, err)
+	}
+	return nil
+}
+
+// release lets the next call resume at once. It runs after ctx has ended too.
+func (r *rebuild) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if _, err := r.p.store.Pool().Exec(ctx, r.p.q(releaseSQL), r.b.ID, r.b.Epoch); err != nil {
+		r.p.log.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
+	}
+}
+
+// keepLease renews the lease while a long statement runs, and fails when another
+// process has taken it.
+func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
+	for pause(ctx, leaseTime/3) == nil {
+		tag, err := p.store.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
+		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
+			return fmt.Errorf("%w: %s", errFenced, p.def.name)
+		}
+	}
+	return nil
+}
+
+func one(ctx context.Context, db querier, sql string, args ...any) (build, error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return build{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanBuild)
+}
+
+// dropBuild removes a build that is not live, with its tables and dedup rows.
+func dropBuild(ctx context.Context, tx pgx.Tx, p *Projector, b build) error {
+	for _, table := range []string{"projection_streams", "projection_partitions"} {
+		if _, err := tx.Exec(ctx, p.q(`delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, p.q(`delete from {asof}.projection_builds where id = $1 and status <> 'live'`), b.ID); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `drop schema if exists `+quote(b.Schema)+` cascade`)
+	return err
+}

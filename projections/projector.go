@@ -1,0 +1,73 @@
+package projections
+
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+// Projector keeps one projection's read model. It is safe for concurrent use, and
+// any number of them, here and in other processes, may run the same projection.
+type Projector struct {
+	store   *pgstore.Store
+	def     *definition
+	invalid error // of the definition: what every method returns
+	source  source
+	log     *slog.Logger
+	poll    time.Duration
+	batch   int
+
+	turn   sync.Mutex // held by a batch on the live build: others wait without a connection
+	mu     sync.Mutex
+	bound  map[int64]applier // by build
+	served int64             // the live build that this projector has followed, for ErrRolledBack
+}
+
+// Option changes how a projector runs.
+type Option func(*Projector)
+
+// WithLogger sets where the projector tells what it does; slog.Default by default.
+func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.log = log } }
+
+// WithPoll sets how often a projector that has caught up asks the log for more: 50
+// ms by default.
+func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll = every } }
+
+// WithBatch sets how many events of the log are applied in one transaction at most:
+// 1000 by default.
+func WithBatch(events int) Option { return func(p *Projector) { p.batch = max(1, events) } }
+
+// New returns the projector of a [Fold] or [SQL] over a store's events. It asks the
+// database nothing; a mistake in the definition is returned by the first call.
+func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
+	p := &Projector{store: store, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, bound: map[int64]applier{}}
+	p.def, p.invalid = def.compile()
+	for _, option := range options {
+		option(p)
+	}
+	if p.invalid == nil {
+		p.log = p.log.With("projection", p.def.name, "version", p.def.version)
+		p.invalid = p.source.check(p.def)
+	}
+	return p
+}
+
+// Name returns the projection's name; empty when its definition is invalid.
+func (p *Projector) Name() string {
+	if p.def == nil {
+		return ""
+	}
+	return p.def.name
+}
+
+// q puts the store's schema in the place of {asof}.
+func (p *Projector) q(sql string) string { return expand(p.store, sql) }
+
+func expand(store *pgstore.Store, sql string) string {
+	return strings.ReplaceAll(sql, "{asof}", pgx.Identifier{store.Schema()}.Sanitize())
+}

@@ -1,0 +1,266 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Progress is how far a rebuild has got.
+type Progress struct {
+	Name    string
+	Version int
+	Phase   string  // "reading", "verifying" or "live"
+	Done    int64   // events of the log
+	Total   int64   // events in the log when the rebuild began; Done passes it when more are appended
+	Rate    float64 // events a second since this call began
+	// Differing counts the rows that the old tables had, lacked or had otherwise, at
+	// the same position. It is set in the last report, when Compared.
+	Differing int64
+	Compared  bool // the old build was of the same version and DDL
+}
+
+// RebuildOption changes how a rebuild runs.
+type RebuildOption func(*rebuild)
+
+// WithProgress calls f after every step of the rebuild, from one goroutine.
+func WithProgress(f func(Progress)) RebuildOption { return func(r *rebuild) { r.report = f } }
+
+// rebuild is one call of Rebuild.
+type rebuild struct {
+	p        *Projector
+	b        build
+	back     bool // to an older version
+	started  time.Time
+	begun    int64 // events that an earlier call has done
+	progress Progress
+	report   func(Progress)
+}
+
+// Chunks of a rebuild: each is one transaction, folded in memory.
+const (
+	chunkEvents = 50_000
+	chunkBytes  = 32 << 20
+	pageEvents  = 5_000
+)
+
+// nearly is how many positions behind the head the shadow may be when the live build
+// is locked for the switch.
+const nearly = 1_000
+
+// Rebuild builds the projector's version beside the live read model, verifies it and
+// makes it live. Readers and the live projector go on meanwhile; the old tables are
+// kept for [Projector.Rollback]. Rebuilding the version that is live repairs it.
+//
+// When ctx ends, what was built is kept, and the next Rebuild goes on from there.
+// Another one under way gives [ErrBusy]; one whose process died gives way after 30
+// seconds.
+func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error {
+	if p.invalid != nil {
+		return p.invalid
+	}
+	return p.replace(ctx, false, options)
+}
+
+func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
+	r := &rebuild{p: p, back: back, started: time.Now(), report: func(Progress) {}}
+	for _, option := range options {
+		option(r)
+	}
+	if err := r.claim(ctx); err != nil {
+		return err
+	}
+	defer r.release(ctx)
+	return r.run(ctx)
+}
+
+func (r *rebuild) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	id, epoch := r.b.ID, r.b.Epoch
+	group.Go(func() error { return r.p.keepLease(ctx, id, epoch) })
+	group.Go(func() error {
+		defer cancel() // the lease need not be kept any longer
+		if err := r.prepare(ctx); err != nil {
+			return err
+		}
+		if err := r.verify(ctx); err != nil {
+			return err
+		}
+		if err := r.switchOver(ctx); err != nil {
+			return err
+		}
+		r.p.dropRetired(ctx, r.b.Name)
+		return nil
+	})
+	return group.Wait()
+}
+
+// prepare brings the shadow close to the end of the log.
+func (r *rebuild) prepare(ctx context.Context) error {
+	head, err := r.p.store.Settle(ctx, time.Time{})
+	if err != nil {
+		return err
+	}
+	if err := r.count(ctx, head); err != nil {
+		return err
+	}
+	for {
+		if err := r.fill(ctx, head); err != nil {
+			return err
+		}
+		if head, err = r.p.store.Settle(ctx, time.Time{}); err != nil {
+			return err
+		}
+		if head-r.b.Position <= nearly {
+			return nil
+		}
+	}
+}
+
+// countSQL counts the log for the progress. Bind: $1 build, $2 head.
+const countSQL = `
+update {asof}.projection_builds b
+set total = b.events + (select count(*) from {asof}.events e where e.position > b.position and e.position <= $2)
+where b.id = $1 returning b.events, b.total`
+
+func (r *rebuild) count(ctx context.Context, head es.Position) error {
+	err := r.p.store.Pool().QueryRow(ctx, r.p.q(countSQL), r.b.ID, int64(head)).Scan(&r.progress.Done, &r.progress.Total)
+	if err != nil {
+		return explain("count the log", err)
+	}
+	r.begun = r.progress.Done
+	r.tell("reading")
+	return nil
+}
+
+func (r *rebuild) tell(phase string) {
+	r.progress.Name, r.progress.Version, r.progress.Phase = r.b.Name, r.b.Version, phase
+	r.progress.Rate = float64(r.progress.Done-r.begun) / max(time.Since(r.started).Seconds(), 0.001)
+	r.report(r.progress)
+}
+
+// fill applies the log up to a settled position, chunk by chunk. The next pages are
+// read while a chunk is folded and written.
+func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
+	if r.b.Position >= upTo {
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	pages := make(chan []es.RecordedEvent, 2)
+	after := r.b.Position
+	group.Go(func() error {
+		defer close(pages)
+		return r.p.readLog(ctx, after, upTo, func(page []es.RecordedEvent) error {
+			select {
+			case pages <- page:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	})
+	group.Go(func() error {
+		var chunk []es.RecordedEvent
+		size := 0
+		for page := range pages {
+			chunk = append(chunk, page...)
+			for i := range page {
+				size += len(page[i].Data)
+			}
+			if len(chunk) >= chunkEvents || size >= chunkBytes {
+				if err := r.apply(ctx, chunk); err != nil {
+					return err
+				}
+				chunk, size = chunk[:0], 0
+			}
+		}
+		if err := ctx.Err(); err != nil || len(chunk) == 0 {
+			return err
+		}
+		return r.apply(ctx, chunk)
+	})
+	return group.Wait()
+}
+
+// apply is one chunk: one transaction, with its checkpoint and the lease.
+func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
+	b, err := r.p.commit(ctx, r.b, work{
+		events: chunk, read: int64(len(chunk)), position: chunk[len(chunk)-1].Position, bulk: true,
+	})
+	if err != nil {
+		return err
+	}
+	r.b = b
+	r.progress.Done += int64(len(chunk))
+	r.tell("reading")
+	return nil
+}
+
+// readLog gives the pages of the log in (after, upTo]. The position upTo is settled.
+func (p *Projector) readLog(ctx context.Context, after, upTo es.Position, give func([]es.RecordedEvent) error) error {
+	for after < upTo {
+		page, err := p.store.Read(ctx, after, pageEvents)
+		if err != nil {
+			return err
+		}
+		last := len(page)
+		for last > 0 && page[last-1].Position > upTo {
+			last--
+		}
+		if last > 0 {
+			if err := give(page[:last]); err != nil {
+				return err
+			}
+		}
+		if last < len(page) {
+			return nil
+		}
+		if last == 0 { // all that is settled was read, or an append holds it back
+			if err := pause(ctx, p.poll); err != nil {
+				return err
+			}
+			continue
+		}
+		after = page[last-1].Position
+	}
+	return nil
+}
+
+// verifySQL counts the streams whose last version in the log, up to the position, is
+// not the one in the dedup table. Bind: $1 build, $2 position, $3 categories or null.
+const verifySQL = `
+select count(*)
+from (select category, stream_id, max(version) as version from {asof}.events
+      where position <= $2 and ($3::text[] is null or category = any($3)) group by 1, 2) l
+full join (select category, stream_id, version from {asof}.projection_streams where build = $1) s using (category, stream_id)
+where l.version is distinct from s.version`
+
+// verify checks that the shadow has applied each stream of the log to its end. The
+// shadow stands still meanwhile.
+func (r *rebuild) verify(ctx context.Context) error {
+	r.tell("verifying")
+	var wrong int64
+	err := r.p.store.Pool().QueryRow(ctx, r.p.q(verifySQL), r.b.ID, int64(r.b.Position), r.p.def.categories).Scan(&wrong)
+	if err != nil {
+		return explain("verify the rebuild", err)
+	}
+	if wrong > 0 {
+		r.discard(ctx)
+		return fmt.Errorf("%w: %d streams of %s differ at position %d; the build was dropped: rebuild again", ErrVerify, wrong, r.b.Name, r.b.Position)
+	}
+	return nil
+}
+
+func (r *rebuild) discard(ctx context.Context) {
+	err := pgx.BeginFunc(ctx, r.p.store.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p, r.b) })
+	if err != nil && !errors.Is(err, context.Canceled) {
+		r.p.log.WarnContext(ctx, "build not dropped", "schema", r.b.Schema, "error", err)
+	}
+}

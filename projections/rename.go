@@ -1,0 +1,194 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Bind: $1 build, $2 status, $3 schema.
+const becomeSQL = `
+update {asof}.projection_builds
+set status = $2, schema_name = $3, lease_until = null, failure = null, updated_at = clock_timestamp() where id = $1`
+
+// offsetsSQL gives the shadow the old build's offsets: it has applied all that was
+// read up to them. Bind: $1 shadow, $2 old build.
+const offsetsSQL = `
+insert into {asof}.projection_partitions (build, topic, partition, next_offset, position)
+select $1, topic, partition, next_offset, position from {asof}.projection_partitions where build = $2
+on conflict (build, topic, partition) do update set next_offset = excluded.next_offset, position = excluded.position`
+
+// rename makes the shadow live and retires the old build, in the transaction that
+// holds the locks of both.
+func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, back bool) error {
+	if err := p.mayReplaceLive(ctx, tx, back); err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	if old != nil {
+		grants, err := grantsOf(ctx, tx, old.Schema, shadow.Schema)
+		if err != nil {
+			return err
+		}
+		for _, grant := range grants {
+			batch.Queue(grant)
+		}
+		aside := old.shadowSchema()
+		batch.Queue(`alter schema ` + quote(old.Schema) + ` rename to ` + quote(aside))
+		batch.Queue(p.q(becomeSQL), old.ID, retired, aside)
+		batch.Queue(p.q(offsetsSQL), shadow.ID, old.ID)
+	}
+	batch.Queue(`alter schema ` + quote(shadow.Schema) + ` rename to ` + quote(shadow.Name))
+	batch.Queue(p.q(becomeSQL), shadow.ID, live, shadow.Name)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("rename the schemas: %w", err)
+	}
+	shadow.Status, shadow.Schema = live, shadow.Name
+	return nil
+}
+
+// grantsSQL writes the GRANT statements that give the shadow what others than the
+// owner may do with the live schema, its tables, views and sequences, and with single
+// columns; what the shadow does not have any more is left out. Bind: $1 live schema,
+// $2 shadow schema.
+const grantsSQL = `
+with wanted as (
+    select n.nspacl as acl, n.nspowner as owner, '' as columns, 'schema ' || quote_ident($2) as target
+    from pg_namespace n where n.nspname = $1
+    union all
+    select o.relacl, o.relowner, '', case o.relkind when 'S' then 'sequence ' else 'table ' end || format('%I.%I', $2::text, o.relname)
+    from pg_class o
+    join pg_class s on s.relname = o.relname and s.relnamespace = (select oid from pg_namespace where nspname = $2)
+    where o.relnamespace = (select oid from pg_namespace where nspname = $1) and o.relkind in ('r', 'p', 'v', 'm', 'S')
+    union all
+    select a.attacl, o.relowner, format(' (%I)', a.attname), 'table ' || format('%I.%I', $2::text, o.relname)
+    from pg_class o
+    join pg_attribute a on a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped and a.attacl is not null
+    join pg_class s on s.relname = o.relname and s.relnamespace = (select oid from pg_namespace where nspname = $2)
+    join pg_attribute b on b.attrelid = s.oid and b.attname = a.attname and not b.attisdropped
+    where o.relnamespace = (select oid from pg_namespace where nspname = $1)
+)
+select format('grant %s%s on %s to %s%s', g.privilege_type, w.columns, w.target,
+              case when g.grantee = 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end,
+              case when g.is_grantable then ' with grant option' else '' end)
+from wanted w cross join lateral aclexplode(w.acl) g
+where g.grantee <> w.owner
+order by 1`
+
+func grantsOf(ctx context.Context, tx pgx.Tx, from, to string) ([]string, error) {
+	rows, err := tx.Query(ctx, grantsSQL, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read privileges: %w", err)
+	}
+	grants, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read privileges: %w", err)
+	}
+	return grants, nil
+}
+
+// dependentsSQL names what lies outside of a schema and depends on its tables or
+// types: it would follow them when the schema is renamed. Bind: $1 schema.
+const dependentsSQL = `
+with mine as (
+    select oid, 'pg_class'::regclass as class from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1)
+    union all
+    select oid, 'pg_type'::regclass from pg_type where typnamespace = (select oid from pg_namespace where nspname = $1)
+    union all
+    select oid, 'pg_proc'::regclass from pg_proc where pronamespace = (select oid from pg_namespace where nspname = $1)
+)
+select distinct case d.classid
+         when 'pg_rewrite'::regclass then 'view ' || format('%I.%I', n.nspname, c.relname)
+         when 'pg_constraint'::regclass then 'foreign key ' || quote_ident(k.conname) || ' of ' || format('%I.%I', n.nspname, c.relname)
+         when 'pg_proc'::regclass then 'function ' || format('%I.%I', n.nspname, f.proname)
+         else 'table ' || format('%I.%I', n.nspname, c.relname) end
+from mine
+join pg_depend d on d.refclassid = mine.class and d.refobjid = mine.oid
+left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
+left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
+left join pg_proc f on d.classid = 'pg_proc'::regclass and f.oid = d.objid
+left join pg_class c on c.oid = coalesce(w.ev_class, k.conrelid, case when d.classid = 'pg_class'::regclass then d.objid end)
+join pg_namespace n on n.oid = coalesce(c.relnamespace, f.pronamespace)
+where n.nspname <> $1 and n.nspname not like 'pg\_toast%'
+order by 1`
+
+// schemaSQL asks whether a schema exists. Bind: $1 schema.
+const schemaSQL = `select exists (select from pg_namespace where nspname = $1)`
+
+// mayReplaceLive refuses when the live schema cannot be renamed away: its version is
+// newer and this is no way back, somebody depends on its tables, or it is none of ours.
+func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) error {
+	old, err := findLive(ctx, tx, p.q(liveSQL), p.def.name)
+	if errors.Is(err, ErrNotBuilt) {
+		return p.refuseForeign(ctx, tx)
+	}
+	if err != nil {
+		return err
+	}
+	if old.Version > p.def.version && !back {
+		return p.tooOld(old)
+	}
+	return refuseDependents(ctx, tx, old.Schema)
+}
+
+func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
+	var exists bool
+	if err := tx.QueryRow(ctx, schemaSQL, p.def.name).Scan(&exists); err != nil {
+		return err
+	}
+	if exists {
+		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", ErrInvalid, p.def.name)
+	}
+	return nil
+}
+
+func refuseDependents(ctx context.Context, tx pgx.Tx, schema string) error {
+	rows, err := tx.Query(ctx, dependentsSQL, schema)
+	if err != nil {
+		return fmt.Errorf("look for dependents: %w", err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("look for dependents: %w", err)
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("%w: %s: %s: drop them, rebuild, and make them again", ErrDependents, schema, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// olderSQL lists the builds that are kept no longer: all retired ones but the last.
+// Bind: $1 name.
+const olderSQL = `
+select ` + buildColumns + ` from {asof}.projection_builds
+where name = $1 and status = 'retired' order by updated_at desc, id desc offset 1`
+
+// dropRetired keeps one retired build. What cannot be dropped now is left to the next
+// switch.
+func (p *Projector) dropRetired(ctx context.Context, name string) {
+	rows, err := p.store.Pool().Query(ctx, p.q(olderSQL), name)
+	if err == nil {
+		var builds []build
+		builds, err = pgx.CollectRows(rows, scanBuild)
+		for _, b := range builds {
+			err = pgx.BeginFunc(ctx, p.store.Pool(), func(tx pgx.Tx) error {
+				if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true)`); err != nil {
+					return err
+				}
+				if err := refuseDependents(ctx, tx, b.Schema); err != nil {
+					return err
+				}
+				return dropBuild(ctx, tx, p, b)
+			})
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		p.log.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
+	}
+}

@@ -1,0 +1,38 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Rollback makes the kept build of the projector's version live again, after it has
+// caught up from the log, and keeps the one that was live. Run it in a program of
+// the older version. Without a kept build of that version it gives [ErrNotBuilt].
+func (p *Projector) Rollback(ctx context.Context, options ...RebuildOption) error {
+	if p.invalid != nil {
+		return p.invalid
+	}
+	return p.replace(ctx, true, options)
+}
+
+// reopenSQL takes up the last retired build as one that is building. Bind: $1 name,
+// $2 version, $3 fingerprint.
+const reopenSQL = `
+update {asof}.projection_builds
+set status = 'building', epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds'
+where id = (select id from {asof}.projection_builds
+            where name = $1 and status = 'retired' and version = $2 and fingerprint = $3
+            order by updated_at desc, id desc limit 1)
+returning ` + buildColumns
+
+func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
+	d := r.p.def
+	r.b, err = one(ctx, tx, r.p.q(reopenSQL), d.name, d.version, d.fingerprint())
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", ErrNotBuilt, d.version, d.name)
+	}
+	return err
+}

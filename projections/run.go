@@ -1,0 +1,129 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Backoff of Run after a failure, and after how many failures on the same event it
+// gives up: that takes about three seconds.
+const (
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 10 * time.Second
+	eventTries   = 5
+)
+
+// Run keeps the read model: it builds it when there is none or an older version is
+// live, then follows its source until ctx ends, and returns nil then. A batch that
+// has begun is finished first.
+//
+// Failures of the database or the broker are tried again, with a growing pause. What
+// no patience cures is returned: an event that cannot be applied (an [*EventError],
+// after a few tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid],
+// [ErrDependents]. Meanwhile Status shows the failure.
+func (p *Projector) Run(ctx context.Context) error {
+	wait, events := firstBackoff, 0
+	for {
+		start := time.Now()
+		err := p.runOnce(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, errFenced) { // look again which build is live
+			continue
+		}
+		var event *EventError
+		if errors.As(err, &event) {
+			events++
+		}
+		p.recordFailure(ctx, err)
+		if final(err) || events == eventTries {
+			return err
+		}
+		if time.Since(start) > lastBackoff { // it ran well in between
+			wait, events = firstBackoff, 0
+		}
+		p.log.WarnContext(ctx, "projector failed and will try again", "error", err, "in", wait)
+		if pause(ctx, wait) != nil {
+			return nil
+		}
+		wait = min(2*wait, lastBackoff)
+	}
+}
+
+func final(err error) bool {
+	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Projector) runOnce(ctx context.Context) error {
+	b, err := p.ready(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.served = b.ID
+	p.mu.Unlock()
+	if _, err := p.store.Pool().Exec(ctx, p.q(sourceSQL), b.ID, p.source.String()); err != nil {
+		return explain("begin to follow", err)
+	}
+	return p.source.follow(ctx, p, b)
+}
+
+// sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
+const sourceSQL = `update {asof}.projection_builds set source = $2 where id = $1`
+
+// ready returns the live build of the projector's version, and makes it first when
+// there is none.
+func (p *Projector) ready(ctx context.Context) (build, error) {
+	for {
+		b, err := p.live(ctx)
+		if err == nil && b.Version == p.def.version && b.Fingerprint != p.def.fingerprint() {
+			return b, fmt.Errorf("%w: %q: the DDL is not the one that version %d was built with: raise Version, or rebuild this one", ErrInvalid, b.Name, b.Version)
+		}
+		switch {
+		case err == nil && b.Version == p.def.version:
+			return b, nil
+		case err == nil && b.Version > p.def.version:
+			return b, p.tooOld(b)
+		case err == nil && p.hasServed():
+			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", ErrRolledBack, b.Name, b.Version, p.def.version)
+		case err != nil && !errors.Is(err, ErrNotBuilt):
+			return b, err
+		}
+		if err := p.Rebuild(ctx); err != nil && !errors.Is(err, ErrBusy) {
+			return b, err
+		}
+		if err := pause(ctx, p.poll); err != nil {
+			return b, err
+		}
+	}
+}
+
+func (p *Projector) tooOld(b build) error {
+	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", ErrNewerVersion, b.Name, b.Version, p.def.version)
+}
+
+func (p *Projector) hasServed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.served != 0
+}
+
+// failureSQL keeps what stopped the projector for Status. Bind: $1 name, $2 text.
+const failureSQL = `update {asof}.projection_builds set failure = $2 where name = $1 and status <> 'retired'`
+
+func (p *Projector) recordFailure(ctx context.Context, err error) {
+	if p.def == nil || p.def.name == "" {
+		return
+	}
+	if _, err := p.store.Pool().Exec(ctx, p.q(failureSQL), p.def.name, err.Error()); err != nil {
+		p.log.DebugContext(ctx, "failure not recorded", "error", err)
+	}
+}

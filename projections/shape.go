@@ -1,0 +1,166 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// field is a field of R that a db tag maps to a column.
+type field struct {
+	column string
+	index  []int
+	goType reflect.Type
+}
+
+// fieldsOf lists the fields with db tags; embedded structs count as their fields.
+func fieldsOf(t reflect.Type) ([]field, error) {
+	if t.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("the row type %v must be a struct with db tags", t)
+	}
+	var list []field
+	seen := map[string]bool{}
+	for _, f := range reflect.VisibleFields(t) {
+		name := strings.TrimSpace(f.Tag.Get("db"))
+		if name == "" || name == "-" {
+			continue
+		}
+		if !f.IsExported() {
+			return nil, fmt.Errorf("field %s of %v has a db tag and must be exported", f.Name, t)
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("two fields of %v have the db tag %q", t, name)
+		}
+		seen[name] = true
+		list = append(list, field{column: name, index: f.Index, goType: f.Type})
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("the row type %v has no field with a db tag", t)
+	}
+	return list, nil
+}
+
+// column is a column of the table and the field that holds it.
+type column struct {
+	field
+	sqlType string
+	oid     uint32
+	// asText: values are sent as text and cast. Arrays would be flattened by unnest,
+	// and pgx does not know the types that a service has made.
+	asText bool
+}
+
+// shape is how R and the table fit together.
+type shape struct {
+	table   string
+	key     string // key column
+	keyType string
+	keyOID  uint32
+	keyAt   []int    // R's field for it; nil when it has none
+	columns []column // without the key
+	copies  bool     // COPY can write it
+}
+
+// shapeSQL lists the columns of the schema's tables. The search path is on the
+// schema, so types made by the DDL come unqualified and stay right when it is
+// renamed. Type -1 rather than null: null turns char(n) into char(1). Bind: $1 schema.
+const shapeSQL = `
+select c.relname, a.attname, format_type(a.atttypid, -1), a.atttypid, t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
+       a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
+       coalesce(a.attnum = any(i.indkey) and i.indnkeyatts = 1, false)
+from pg_class c
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join pg_type t on t.oid = a.atttypid
+left join pg_index i on i.indrelid = c.oid and i.indisprimary
+where c.relnamespace = $1::text::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+order by c.relname, a.attnum`
+
+type catalogColumn struct {
+	Table, Name, Type         string
+	OID                       uint32
+	Special, Computed, Needed bool
+	Key                       bool
+}
+
+func readShape(ctx context.Context, tx pgx.Tx, schema string, fields []field) (*shape, error) {
+	rows, err := tx.Query(ctx, shapeSQL, pgx.Identifier{schema}.Sanitize())
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[catalogColumn])
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, errors.New("its DDL makes no table")
+	}
+	s := &shape{table: found[0].Table, copies: true}
+	byName := map[string]catalogColumn{}
+	for _, c := range found {
+		if c.Table != s.table {
+			return nil, fmt.Errorf("its DDL makes the tables %s and %s: a Fold has one; use SQL for several", s.table, c.Table)
+		}
+		byName[c.Name] = c
+		if c.Key {
+			s.key, s.keyType, s.keyOID = c.Name, c.Type, c.OID
+		}
+	}
+	if s.key == "" {
+		return nil, fmt.Errorf("table %s needs a primary key of one column", s.table)
+	}
+	return s, s.match(tx.Conn().TypeMap(), byName, fields)
+}
+
+func (s *shape) match(types *pgtype.Map, byName map[string]catalogColumn, fields []field) error {
+	if _, known := types.TypeForOID(s.keyOID); !known {
+		s.copies = false
+	}
+	for _, f := range fields {
+		c, ok := byName[f.column]
+		if !ok {
+			return fmt.Errorf("table %s has no column %q, which a db tag names", s.table, f.column)
+		}
+		if c.Computed {
+			return fmt.Errorf("column %s of table %s is generated: leave it out of the row type", f.column, s.table)
+		}
+		delete(byName, f.column)
+		if f.column == s.key {
+			s.keyAt = f.index
+			continue
+		}
+		_, known := types.TypeForOID(c.OID)
+		col := column{field: f, sqlType: c.Type, oid: c.OID}
+		col.asText = c.Special || !known || (f.goType.Kind() == reflect.Slice && f.goType != reflect.TypeFor[[]byte]())
+		if !known {
+			s.copies = false
+		}
+		s.columns = append(s.columns, col)
+	}
+	for name, c := range byName {
+		if c.Needed && name != s.key {
+			return fmt.Errorf("column %s of table %s is not null, has no default and no field in the row type", name, s.table)
+		}
+	}
+	return nil
+}
+
+// setKey puts the key into R's field for it, so that a new row looks as a loaded one.
+func (s *shape) setKey(tx pgx.Tx, value reflect.Value, key string) error {
+	if s.keyAt == nil {
+		return nil
+	}
+	at := value.FieldByIndex(s.keyAt)
+	if at.Kind() == reflect.String {
+		at.SetString(key)
+		return nil
+	}
+	if err := tx.Conn().TypeMap().Scan(s.keyOID, pgtype.TextFormatCode, []byte(key), at.Addr().Interface()); err != nil {
+		return fmt.Errorf("key %q does not fit column %s: %w", key, s.key, err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+// Status is how a projection stands.
+type Status struct {
+	Name     string
+	Version  int    // of the live read model; of the one being built when none is live
+	Build    int64  // of the live read model; zero when none is live
+	Source   string // "log", or "kafka" and the topics
+	Position es.Position
+	// Lag counts the events of the log that are not applied; a million means at
+	// least that. Behind is how long ago the first of them was recorded.
+	Lag    int64
+	Behind time.Duration
+	// Skipped counts events of types that the codec does not know.
+	Skipped int64
+	// Failure is what stopped the projector last; empty when it runs.
+	Failure  string
+	Building *Building // nil when nothing is being built
+	Retired  int       // the version that is kept for Rollback; zero when none is
+}
+
+// Building is a rebuild under way, or one that was stopped.
+type Building struct {
+	Version     int
+	Done, Total int64 // events of the log
+	Active      bool  // false: stopped, the next Rebuild goes on from there
+}
+
+// statusSQL reads the builds by name; null means all. Bind: $1 name.
+const statusSQL = `
+select id, name, version, status, source, position, events, total, skipped, coalesce(failure, ''), coalesce(lease_until > clock_timestamp(), false)
+from {asof}.projection_builds where $1::text is null or name = $1
+order by name, case status when 'live' then 1 when 'building' then 2 else 3 end, updated_at desc`
+
+// lagSQL counts what a build has not applied. After its position, a build that is
+// fed from Kafka has applied some. Bind: $1 build, $2 position, $3 categories or null.
+const lagSQL = `
+select count(*), coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
+from (select e.recorded_at from {asof}.events e
+      left join {asof}.projection_streams s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
+      where e.position > $2 and e.version > coalesce(s.version, 0) and ($3::text[] is null or e.category = any($3))
+      order by e.position limit 1000000) missing`
+
+type statusRow struct {
+	ID                             int64
+	Name                           string
+	Version                        int
+	Status, Source                 string
+	Position, Done, Total, Skipped int64
+	Failure                        string
+	Leased                         bool
+}
+
+// Status returns how this projection stands; [ErrNotBuilt] when it was never run.
+func (p *Projector) Status(ctx context.Context) (Status, error) {
+	if p.invalid != nil {
+		return Status{}, p.invalid
+	}
+	list, err := statuses(ctx, p.store, &p.def.name, p.def.categories)
+	if err != nil {
+		return Status{}, err
+	}
+	if len(list) == 0 {
+		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", ErrNotBuilt, p.def.name)
+	}
+	return list[0], nil
+}
+
+// List returns how all projections of a store stand, by name. It needs no
+// definitions; for a projection of some categories Lag may count events of others.
+func List(ctx context.Context, store *pgstore.Store) ([]Status, error) {
+	return statuses(ctx, store, nil, nil)
+}
+
+func statuses(ctx context.Context, store *pgstore.Store, name *string, categories []string) ([]Status, error) {
+	rows, err := store.Pool().Query(ctx, expand(store, statusSQL), name)
+	if err != nil {
+		return nil, explain("read the status", err)
+	}
+	builds, err := pgx.CollectRows(rows, pgx.RowToStructByPos[statusRow])
+	if err != nil {
+		return nil, explain("read the status", err)
+	}
+	list := []Status{}
+	for _, b := range builds {
+		if len(list) == 0 || list[len(list)-1].Name != b.Name {
+			list = append(list, Status{Name: b.Name, Version: b.Version, Failure: b.Failure})
+		}
+		s := &list[len(list)-1]
+		switch b.Status {
+		case live:
+			s.Build, s.Source, s.Position, s.Skipped = b.ID, b.Source, es.Position(b.Position), b.Skipped
+			if err := s.measure(ctx, store, categories); err != nil {
+				return nil, err
+			}
+		case building:
+			s.Building = &Building{Version: b.Version, Done: b.Done, Total: b.Total, Active: b.Leased}
+		case retired:
+			if s.Retired == 0 {
+				s.Retired = b.Version
+			}
+		}
+	}
+	return list, nil
+}
+
+func (s *Status) measure(ctx context.Context, store *pgstore.Store, categories []string) error {
+	var seconds float64
+	err := store.Pool().QueryRow(ctx, expand(store, lagSQL), s.Build, int64(s.Position), categories).Scan(&s.Lag, &seconds)
+	if err != nil {
+		return explain("measure the lag of "+s.Name, err)
+	}
+	s.Behind = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
+	return nil
+}
+
+// waitSQL asks whether the live build has applied all events up to a position that
+// are visible. Bind: $1 name, $2 position, $3 categories or null.
+const waitSQL = `
+select not exists (
+    select from {asof}.events e
+    left join {asof}.projection_streams s on s.build = b.id and s.category = e.category and s.stream_id = e.stream_id
+    where e.position > b.position and e.position <= $2 and e.version > coalesce(s.version, 0) and ($3::text[] is null or e.category = any($3)))
+from {asof}.projection_builds b where b.name = $1 and b.status = 'live'`
+
+// WaitFor waits until the live read model has applied every event up to a position,
+// such as that of an event which the caller has just appended. It waits as long as
+// ctx lets it, also for a read model that is not built yet.
+func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
+	if p.invalid != nil {
+		return p.invalid
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, p.poll) {
+		var done bool
+		err := p.store.Pool().QueryRow(ctx, p.q(waitSQL), p.def.name, int64(position), p.def.categories).Scan(&done)
+		if err != nil && err != pgx.ErrNoRows {
+			return explain(fmt.Sprintf("wait for position %d of %s", position, p.def.name), err)
+		}
+		if done {
+			return nil
+		}
+		if err := pause(ctx, wait); err != nil {
+			return fmt.Errorf("projections: %s has not reached position %d: is its projector running? %w", p.def.name, position, err)
+		}
+	}
+}

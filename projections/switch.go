@@ -1,0 +1,244 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// How the switch works.
+//
+// A transaction takes the row locks of the live build and of the shadow, so both
+// stand still; readers do not notice. It applies to the shadow what the live build
+// has and it has not, compares the two where they should be equal, gives the shadow
+// the privileges of the live tables, and renames the schemas. Renaming locks no
+// table, and a name is looked up in one snapshot of the catalog, so a reader finds
+// the old table or the new one, never none.
+
+const (
+	switchTries   = 50
+	switchTimeout = 30 * time.Second // of one try, comparing included
+)
+
+// errBehind: the live build got too far ahead to catch up under the lock.
+var errBehind = errors.New("projections: the shadow is behind")
+
+// switchOver makes the shadow live. What only waits is tried again.
+func (r *rebuild) switchOver(ctx context.Context) error {
+	wait := 20 * time.Millisecond
+	for try := 1; ; try++ {
+		err := r.trySwitch(ctx)
+		switch {
+		case err == nil:
+			r.p.log.InfoContext(ctx, "switched", "build", r.b.ID, "position", r.b.Position, "differing", r.progress.Differing)
+			r.tell("live")
+			return nil
+		case try == switchTries || ctx.Err() != nil || !retryable(err):
+			return wrapSwitch(r.b.Name, err)
+		}
+		r.p.log.InfoContext(ctx, "switch waits", "error", err)
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, time.Second)
+		if err := r.reload(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func wrapSwitch(name string, err error) error {
+	if final(err) || errors.Is(err, errFenced) {
+		return err
+	}
+	return wrap("switch "+name, err)
+}
+
+func retryable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) { // lock timeout, deadlock, serialization
+		return pg.Code == "55P03" || pg.Code == "40P01" || pg.Code == "40001"
+	}
+	return errors.Is(err, errBehind) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// reload catches up after a switch that did not come about.
+func (r *rebuild) reload(ctx context.Context) error {
+	head, err := r.p.store.Settle(ctx, time.Time{})
+	if err != nil {
+		return err
+	}
+	return r.fill(ctx, head)
+}
+
+// bothSQL locks the live build and the shadow, always in the same order. Bind: $1
+// name.
+const bothSQL = `
+select ` + buildColumns + ` from {asof}.projection_builds
+where name = $1 and status in ('live', 'building') order by id for update`
+
+func (r *rebuild) trySwitch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, switchTimeout)
+	defer cancel()
+	if err := r.bringLive(ctx); err != nil {
+		return err
+	}
+	shadow := r.b
+	var differing int64
+	compared := false
+	err := pgx.BeginTxFunc(ctx, r.p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		old, err := r.lockBoth(ctx, tx, &shadow)
+		if err != nil {
+			return err
+		}
+		if err := r.level(ctx, tx, old, &shadow); err != nil {
+			return err
+		}
+		if old != nil && sameTables(*old, shadow) {
+			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
+				return fmt.Errorf("compare the tables: %w", err)
+			}
+			compared = true
+		}
+		return r.p.rename(ctx, tx, old, &shadow, r.back)
+	})
+	if err != nil {
+		return err
+	}
+	r.b, r.progress.Differing, r.progress.Compared = shadow, differing, compared
+	return nil
+}
+
+func sameTables(a, b build) bool { return a.Version == b.Version && a.Fingerprint == b.Fingerprint }
+
+// bringLive catches the live build up before the lock, when it will be compared: its
+// own projector may not run.
+func (r *rebuild) bringLive(ctx context.Context) error {
+	old, err := r.p.live(ctx)
+	if errors.Is(err, ErrNotBuilt) || err == nil && !sameTables(old, r.b) {
+		return nil
+	}
+	for err == nil && old.Position+nearly < r.b.Position {
+		n := 0
+		if old, n, err = r.p.pull(ctx, old, pageEvents); n == 0 && err == nil {
+			err = pause(ctx, r.p.poll)
+		}
+	}
+	return err
+}
+
+// lockBoth returns the live build, nil when there is none.
+func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*build, error) {
+	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true)`); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, r.p.q(bothSQL), r.b.Name)
+	if err != nil {
+		return nil, err
+	}
+	builds, err := pgx.CollectRows(rows, scanBuild)
+	if err != nil {
+		return nil, err
+	}
+	var old *build
+	mine := false
+	for _, b := range builds {
+		if b.Status == live {
+			old = &b
+		} else if b.ID == shadow.ID && b.Epoch == shadow.Epoch {
+			*shadow, mine = b, true
+		}
+	}
+	if !mine {
+		return nil, fmt.Errorf("%w: %s version %d, build %d", errFenced, shadow.Name, shadow.Version, shadow.ID)
+	}
+	return old, nil
+}
+
+// level brings the shadow up to what the live build has applied, and the live build
+// up to the shadow where they will be compared.
+func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) error {
+	if old == nil {
+		return nil
+	}
+	if old.Position > shadow.Position+nearly {
+		return errBehind
+	}
+	if err := r.advance(ctx, tx, shadow, old.Position); err != nil {
+		return err
+	}
+	if err := r.copyAhead(ctx, tx, *old, shadow); err != nil {
+		return err
+	}
+	if !sameTables(*old, *shadow) {
+		return nil
+	}
+	if err := r.advance(ctx, tx, old, shadow.Position); err != nil {
+		return err
+	}
+	return nil
+}
+
+// advance applies the log up to a settled position inside the switch.
+func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *build, upTo es.Position) error {
+	return r.p.readLog(ctx, b.Position, upTo, func(page []es.RecordedEvent) error {
+		return r.inSwitch(ctx, tx, b, work{events: page, read: int64(len(page)), position: page[len(page)-1].Position})
+	})
+}
+
+// inSwitch is commit without a transaction of its own.
+func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w work) error {
+	locked, seen, err := r.p.lock(ctx, tx, *b, w.events)
+	if err != nil {
+		return err
+	}
+	*b = locked
+	return r.p.applyLocked(ctx, tx, b, w, seen)
+}
+
+// aheadSQL lists the streams of which the live build, fed from Kafka, has applied
+// events beyond its position and the shadow has not. Bind: $1 live, $2 shadow, $3 the
+// shadow's position.
+const aheadSQL = `
+select l.category, l.stream_id, l.version, coalesce(s.version, 0)
+from (select distinct category, stream_id from {asof}.events where position > $3) e
+join {asof}.projection_streams l on l.build = $1 and l.category = e.category and l.stream_id = e.stream_id
+left join {asof}.projection_streams s on s.build = $2 and s.category = e.category and s.stream_id = e.stream_id
+where l.version > coalesce(s.version, 0)`
+
+// copyAhead applies those to the shadow, so that no reader sees the read model go
+// back when it is switched.
+func (r *rebuild) copyAhead(ctx context.Context, tx pgx.Tx, old build, shadow *build) error {
+	type ahead struct {
+		Category, ID  string
+		Live, Applied es.Version
+	}
+	rows, err := tx.Query(ctx, r.p.q(aheadSQL), old.ID, shadow.ID, int64(shadow.Position))
+	if err != nil {
+		return err
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a ahead, err error) {
+		err = row.Scan(&a.Category, &a.ID, (*int64)(&a.Live), (*int64)(&a.Applied))
+		return a, err
+	})
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	var events []es.RecordedEvent
+	for _, a := range list {
+		missing, err := r.p.missing(ctx, tx, es.StreamID{Category: a.Category, ID: a.ID}, a.Applied+1, a.Live)
+		if err != nil {
+			return err
+		}
+		events = append(events, missing...)
+	}
+	slices.SortFunc(events, func(a, b es.RecordedEvent) int { return int(a.Position - b.Position) })
+	return r.inSwitch(ctx, tx, shadow, work{events: events})
+}
