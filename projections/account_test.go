@@ -313,3 +313,17 @@ func until(t testing.TB, what string, holds func() bool) {
 }
 
 func name(i int) string { return fmt.Sprintf("a-%d", i) }
+
+// otherPool is the store on a pool of its own, as another process has it.
+func (w *world) otherPool(tracer pgx.QueryTracer) *pgstore.Store {
+	w.Helper()
+	config := w.pool.Config()
+	config.ConnConfig.Tracer = tracer
+	config.ConnConfig.RuntimeParams["application_name"] = "sleepy"
+	pool, err := pgxpool.NewWithConfig(w.Context(), config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(pool.Close)
+	return pgstore.New(pool)
+}

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,7 +26,7 @@ type Projector struct {
 	turn   sync.Mutex // held by a batch on the live build: others wait without a connection
 	mu     sync.Mutex
 	bound  map[int64]applier // by build
-	served int64             // the live build that this projector has followed, for ErrRolledBack
+	served atomic.Bool       // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.

@@ -67,9 +67,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	p.served = b.ID
-	p.mu.Unlock()
+	p.markServed()
 	if _, err := p.store.Pool().Exec(ctx, p.q(sourceSQL), b.ID, p.source.String()); err != nil {
 		return explain("begin to follow", err)
 	}
@@ -92,12 +90,17 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 			return b, nil
 		case err == nil && b.Version > p.def.version:
 			return b, p.tooOld(b)
-		case err == nil && p.hasServed():
+		case err == nil && p.served.Load():
 			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", ErrRolledBack, b.Name, b.Version, p.def.version)
 		case err != nil && !errors.Is(err, ErrNotBuilt):
 			return b, err
 		}
-		if err := p.Rebuild(ctx); err != nil && !errors.Is(err, ErrBusy) {
+		err = p.Rebuild(ctx)
+		if err == nil { // it was live: one that is older when we look again was made live after it
+			p.markServed()
+			continue
+		}
+		if !errors.Is(err, ErrBusy) {
 			return b, err
 		}
 		if err := pause(ctx, p.poll); err != nil {
@@ -110,11 +113,8 @@ func (p *Projector) tooOld(b build) error {
 	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", ErrNewerVersion, b.Name, b.Version, p.def.version)
 }
 
-func (p *Projector) hasServed() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.served != 0
-}
+// markServed notes that a build of this version has been live while this program ran.
+func (p *Projector) markServed() { p.served.Store(true) }
 
 // failureSQL keeps what stopped the projector for Status. Bind: $1 name, $2 text.
 const failureSQL = `update {asof}.projection_builds set failure = $2 where name = $1 and status <> 'retired'`

@@ -3,6 +3,7 @@ package embeddedtest
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,7 +42,7 @@ func newServer(ctx context.Context) (*pgserver.Server, pgserver.Config, error) {
 	if err != nil {
 		return nil, none, err
 	}
-	finder := pgbin.Finder{Bin: env.PostgresBin, Cache: cache, Repository: env.Repository, System: pgbin.SystemDirs()}
+	finder := pgbin.Finder{Bin: env.PostgresBin, Cache: cache, Repository: env.Repository, System: pgbin.SystemDirs(), Logger: slog.Default()}
 	install, err := finder.Find(ctx)
 	if err != nil {
 		return nil, none, err

@@ -30,7 +30,7 @@ func (s *Store) Read(ctx context.Context, after es.Position, limit int) ([]es.Re
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: read of %d events: ask for 1 or more", es.ErrInvalid, limit)
 	}
-	if err := s.check(ctx, s.pool); err != nil {
+	if err := s.checkPrimary(ctx); err != nil {
 		return nil, err
 	}
 	deadline := time.Now().Add(patience)
@@ -81,7 +81,7 @@ func prefix(events []es.RecordedEvent, after, head es.Position) (int, es.Positio
 // Settle waits until all that was under way is settled: see [es.Settler]. It waits
 // as long as an append that began before stays open; bound it by the context.
 func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
-	if err := s.check(ctx, s.pool); err != nil {
+	if err := s.checkPrimary(ctx); err != nil {
 		return 0, err
 	}
 	target, err := s.beginSettle(ctx)

@@ -154,7 +154,8 @@ func (f Finder) repository() string {
 type library struct {
 	cache    string // the archive lands here
 	unpacked string
-	blocker  string // a plain file: no directory can be made below it
+	dangling string // a link to nothing: absent to look at, but no directory can be made there
+	file     string // a plain file: nothing below it can be made or removed
 	config   embeddedpostgres.Config
 }
 
@@ -162,7 +163,8 @@ func newLibrary(work, repository string) (*library, error) {
 	l := &library{
 		cache:    filepath.Join(work, "cache"),
 		unpacked: filepath.Join(work, "unpacked"),
-		blocker:  filepath.Join(work, "blocker"),
+		dangling: filepath.Join(work, "dangling"),
+		file:     filepath.Join(work, "file"),
 	}
 	l.config = embeddedpostgres.DefaultConfig().
 		Version(embeddedpostgres.PostgresVersion(fetchVersion)).
@@ -171,13 +173,18 @@ func newLibrary(work, repository string) (*library, error) {
 		CachePath(l.cache).
 		RuntimePath(filepath.Join(work, "runtime")).
 		Logger(io.Discard)
-	return l, os.WriteFile(l.blocker, nil, 0o600)
+	if err := os.WriteFile(l.file, nil, 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.Symlink(filepath.Join(work, "nothing"), l.dangling); err != nil {
+		l.dangling = l.file // Windows without the right to links: what is below a file is absent there
+	}
+	return l, nil
 }
 
-// download stops where the archive would be unpacked below the blocker.
+// download stops where the directory to unpack in would be made.
 func (l *library) download(ctx context.Context) (archive string, err error) {
-	below := filepath.Join(l.blocker, "x", "y")
-	stopped := l.start(ctx, l.config.BinariesPath(below).DataPath(below))
+	stopped := l.start(ctx, l.config.BinariesPath(filepath.Join(l.dangling, "x", "y")).DataPath(filepath.Join(l.file, "x", "y")))
 	found, err := filepath.Glob(filepath.Join(l.cache, "*.txz"))
 	if err != nil {
 		return "", err
@@ -188,9 +195,9 @@ func (l *library) download(ctx context.Context) (archive string, err error) {
 	return found[0], nil
 }
 
-// unpack stops where the data directory would be made below the blocker.
+// unpack stops where an old data directory would be removed.
 func (l *library) unpack(ctx context.Context) (dir string, err error) {
-	stopped := l.start(ctx, l.config.BinariesPath(l.unpacked).DataPath(filepath.Join(l.blocker, "x", "y")))
+	stopped := l.start(ctx, l.config.BinariesPath(l.unpacked).DataPath(filepath.Join(l.file, "x", "y")))
 	for _, name := range []string{"postgres", "initdb"} {
 		if _, err := os.Stat(program(filepath.Join(l.unpacked, "bin"), name)); err != nil {
 			return "", fmt.Errorf("unpacking PostgreSQL %s: %w", fetchVersion, errors.Join(stopped, err))
