@@ -98,6 +98,10 @@ type Tx struct {
 	tx    pgx.Tx
 }
 
+// Tx returns the transaction that InTx was given, for SQL of the caller's own that
+// is to be committed with the events. Commit and rollback stay the caller's.
+func (t *Tx) Tx() pgx.Tx { return t.tx }
+
 // Append records events in the caller's transaction: see [es.Store]. After
 // [es.ErrDuplicateID] and [es.ErrRetry] the transaction must be rolled back.
 func (t *Tx) Append(ctx context.Context, stream es.StreamID, want es.Expected, events ...es.EventData) ([]es.RecordedEvent, error) {
