@@ -1,0 +1,80 @@
+package aggregates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// LoadAsOf returns what the aggregate was at a moment: by version, by position or by
+// time. The answer is final: no event can appear later that belongs to the moment.
+//
+// A moment that is not final yet (a version or a position past the end, a time that
+// the store's clock has not passed) gives [es.ErrNotSettled]; an aggregate that had
+// no event by then [es.ErrStreamNotFound].
+//
+// When the moment lies before the aggregate's last event it is final already.
+// Otherwise LoadAsOf waits for the appends that are under way (bound that by ctx),
+// which a repository in a transaction cannot do: there it is an error.
+func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) (State[S], error) {
+	state, passed, err := r.upTo(ctx, r.decider.initial(id), at)
+	if !passed && (err == nil || errors.Is(err, es.ErrStreamNotFound)) {
+		// Whatever is recorded from here on is later; but what was recorded since the
+		// stream was read may belong to the moment, so go on from there.
+		if err = r.settle(ctx, state, at); err == nil {
+			state, _, err = r.upTo(ctx, state, at)
+		}
+	}
+	if err == nil && state.Version == 0 {
+		err = fmt.Errorf("%w: it had no event by then", es.ErrStreamNotFound)
+	}
+	if err != nil {
+		return State[S]{}, wrap(fmt.Sprintf("load as of %s", at), r.decider.stream(id), err)
+	}
+	return state, nil
+}
+
+// upTo folds the events after state that had happened at the moment. It has passed
+// the moment when no later event can belong to it: versions, positions and times of
+// a stream ascend together.
+func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf) (s State[S], passed bool, err error) {
+	version, byVersion := at.Version()
+	for recorded, err := range r.store.ReadStream(ctx, r.decider.stream(state.ID), state.Version+1) {
+		if err != nil {
+			return state, false, err
+		}
+		if !at.Includes(recorded.Recorded) {
+			return state, true, nil
+		}
+		event, err := r.decider.Codec.Decode(recorded)
+		if err != nil {
+			return state, true, err
+		}
+		state = r.decider.evolve(state, event, recorded.Recorded)
+		if byVersion && state.Version == version {
+			return state, true, nil
+		}
+	}
+	return state, at == es.AsOf{}, nil
+}
+
+// settle makes the moment final, when the stream ends before it.
+func (r *Repository[S, E]) settle(ctx context.Context, state State[S], at es.AsOf) error {
+	if version, ok := at.Version(); ok {
+		if version > state.Version && state.Version > 0 {
+			return fmt.Errorf("%w: the stream is at version %d", es.ErrNotSettled, state.Version)
+		}
+		return nil
+	}
+	moment, _ := at.Time()
+	head, err := r.store.Settle(ctx, moment)
+	if err != nil {
+		return err
+	}
+	if position, ok := at.Position(); ok && position > head {
+		return fmt.Errorf("%w: the log ends at position %d", es.ErrNotSettled, head)
+	}
+	return nil
+}

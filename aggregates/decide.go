@@ -1,0 +1,76 @@
+package aggregates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Decide loads the aggregate, lets decide look at it and appends the events that it
+// returns, if no other event came in between; it returns the state after them. An
+// aggregate without events is decided on in its initial state. No events: nothing
+// is appended.
+//
+// When another event came in between, it loads and decides again, after a short
+// pause and as often as [WithAttempts] says; then it returns the [es.ErrConflict].
+// So decide may run several times and must do nothing but decide. An error of
+// decide is returned as it is, and nothing is appended.
+//
+// The events get the metadata that ctx carries: see [es.WithMetadata].
+//
+// After an error of the connection it is not known whether the events were recorded.
+// Decide again: a decision that looks at the state sees what it has done before.
+func (r *Repository[S, E]) Decide(ctx context.Context, id string, decide func(S) ([]E, error)) (State[S], error) {
+	pause := newBackoff()
+	for attempt := 1; ; attempt++ {
+		state, err := r.loadOrInitial(ctx, id)
+		if err != nil {
+			return State[S]{}, err
+		}
+		events, err := decide(state.Value)
+		if err != nil {
+			return State[S]{}, err
+		}
+		if len(events) == 0 {
+			return state, nil
+		}
+		state, err = r.append(ctx, state, events)
+		if err == nil {
+			return state, nil
+		}
+		err = wrap("decide on", r.decider.stream(id), err)
+		if !errors.Is(err, es.ErrConflict) && !errors.Is(err, es.ErrRetry) || r.attempts == 1 {
+			return State[S]{}, err
+		}
+		if attempt == r.attempts {
+			return State[S]{}, fmt.Errorf("%w (gave up after %d attempts)", err, attempt)
+		}
+		if ended := pause.sleep(ctx); ended != nil {
+			return State[S]{}, fmt.Errorf("%w (%w)", err, ended)
+		}
+	}
+}
+
+// append records events after the state that they were decided on.
+func (r *Repository[S, E]) append(ctx context.Context, state State[S], events []E) (State[S], error) {
+	metadata := es.MetadataFrom(ctx)
+	data := make([]es.EventData, len(events))
+	for i, event := range events {
+		encoded, err := r.decider.Codec.Encode(event)
+		if err != nil {
+			return state, err
+		}
+		encoded.Metadata = encoded.Metadata.Or(metadata)
+		data[i] = encoded
+	}
+	recorded, err := r.store.Append(ctx, r.decider.stream(state.ID), es.Exactly(state.Version), data...)
+	if err != nil {
+		return state, err
+	}
+	for i, event := range events {
+		state = r.decider.evolve(state, event, recorded[i].Recorded)
+	}
+	return state, nil
+}
