@@ -1,0 +1,44 @@
+package command
+
+import (
+	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/projections"
+)
+
+// Service describes a service to its commands. Only Name is needed; a command that
+// lacks a part says so.
+type Service struct {
+	// Name of the service and of its command: "orders".
+	Name string
+	// Short says in a line what the service does, for the help.
+	Short string
+	// Schema of the store's tables; "asof" by default.
+	Schema string
+	// Source is the ce_source of published events; "/" and Name by default.
+	Source string
+	// Migrations are the service's own tables, made after the framework's.
+	Migrations []migrations.Set
+	// Aggregates are what `state` can fold.
+	Aggregates []Aggregate
+	// Projections are the read models, for `project`, `rebuild` and `rollback`.
+	Projections []projections.Definition
+}
+
+func (s Service) schema() string {
+	if s.Schema == "" {
+		return "asof"
+	}
+	return s.Schema
+}
+
+func (s Service) source() string {
+	if s.Source == "" {
+		return "/" + s.Name
+	}
+	return s.Source
+}
+
+// sets are all migrations, the framework's first.
+func (s Service) sets() []migrations.Set {
+	return append([]migrations.Set{migrations.Framework(s.schema())}, s.Migrations...)
+}
