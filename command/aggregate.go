@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/es"
 )
 
@@ -12,6 +13,25 @@ import (
 type Aggregate struct {
 	category string
 	load     func(ctx context.Context, store es.Store, id string, at *es.AsOf) (folded, error)
+}
+
+// AggregateOf makes the aggregates of a decider known to `state`, which prints
+// their state as encoding/json writes S.
+func AggregateOf[S any, E es.Event](d aggregates.Decider[S, E]) Aggregate {
+	return Aggregate{category: d.Category, load: func(ctx context.Context, store es.Store, id string, at *es.AsOf) (folded, error) {
+		repository := aggregates.New(store, d)
+		var state aggregates.State[S]
+		var err error
+		if at == nil {
+			state, err = repository.Load(ctx, id)
+		} else {
+			state, err = repository.LoadAsOf(ctx, id, *at)
+		}
+		if err != nil {
+			return folded{}, err
+		}
+		return folded{value: state.Value, version: state.Version, position: state.Position, recordedAt: state.RecordedAt}, nil
+	}}
 }
 
 // folded is the state of a stream.
