@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+// readPage is how many events a Read asks for, as the relay and projectors do.
+const readPage = 1000
+
+const bareScan = `
+select position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at
+from asof.events order by position`
+
+// benchRead compares reading the whole log, settled and in pages, with one scan of
+// the table into the same structs by pgx's Scan. With metadata, both decode it.
+func benchRead(ctx context.Context, w *world, s settings, out io.Writer) error {
+	for _, kind := range []struct {
+		name     string
+		metadata es.Metadata
+	}{{"log, no metadata", es.Metadata{}}, {"log, traced", someMetadata()}} {
+		if err := readOf(ctx, w, s, out, kind.name, kind.metadata); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readOf(ctx context.Context, w *world, s settings, out io.Writer, name string, m es.Metadata) error {
+	store, err := w.store(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Pool().Close()
+	if err := fill(ctx, store, s.events, m); err != nil {
+		return err
+	}
+	return compare(ctx, out, s.rounds, name,
+		side{"asof", func(ctx context.Context) (float64, error) { return rate(readAll(ctx, pgstore.New(store.Pool()))) }},
+		side{"bare scan", func(ctx context.Context) (float64, error) { return rate(scanAll(ctx, store)) }})
+}
+
+// rate turns what was done since began into a rate.
+func rate(n int, began time.Time, err error) (float64, error) {
+	return float64(n) / time.Since(began).Seconds(), err
+}
+
+// readAll reads the log to its end. The store is new, so it knows of no settled
+// head.
+func readAll(ctx context.Context, store *pgstore.Store) (n int, began time.Time, err error) {
+	began = time.Now()
+	var after es.Position
+	for {
+		events, err := store.Read(ctx, after, readPage)
+		if err != nil || len(events) == 0 {
+			return n, began, err
+		}
+		n += len(events)
+		after = events[len(events)-1].Position
+	}
+}
+
+func scanAll(ctx context.Context, store *pgstore.Store) (n int, began time.Time, err error) {
+	began = time.Now()
+	rows, err := store.Pool().Query(ctx, bareScan)
+	if err != nil {
+		return 0, began, err
+	}
+	defer rows.Close()
+	var last es.Position
+	for rows.Next() {
+		e := es.RecordedEvent{ContentType: es.JSONContentType}
+		var contentType *string
+		var metadata []byte
+		err := rows.Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), (*[16]byte)(&e.ID),
+			&e.Type, &e.Schema, &contentType, &e.Data, &metadata, &e.RecordedAt)
+		if err != nil {
+			return n, began, err
+		}
+		if err := e.Metadata.UnmarshalBinary(metadata); err != nil {
+			return n, began, err
+		}
+		if e.Position <= last {
+			return n, began, errors.New("the scan is not in order of position")
+		}
+		last = e.Position
+		n++
+	}
+	return n, began, rows.Err()
+}
+
+// benchGrowth compares a long log with a short one. The cost of an append and of a
+// page must not grow with the log.
+func benchGrowth(ctx context.Context, w *world, s settings, out io.Writer) error {
+	const short = 10_000
+	small, err := w.store(ctx)
+	if err != nil {
+		return err
+	}
+	defer small.Pool().Close()
+	large, err := w.store(ctx)
+	if err != nil {
+		return err
+	}
+	defer large.Pool().Close()
+	for store, n := range map[*pgstore.Store]int{small: short, large: s.grown} {
+		if err := fill(ctx, store, n, es.Metadata{}); err != nil {
+			return err
+		}
+	}
+	grown, begun := fmt.Sprintf("%d", s.grown), fmt.Sprintf("%d events", short)
+	err = compare(ctx, out, s.rounds, "read the last pages",
+		side{grown, func(ctx context.Context) (float64, error) { return rate(readTail(ctx, large, s.grown)) }},
+		side{begun, func(ctx context.Context) (float64, error) { return rate(readTail(ctx, small, short)) }})
+	if err != nil {
+		return err
+	}
+	return compare(ctx, out, s.rounds, "append one event, 8 writers",
+		side{grown, func(ctx context.Context) (float64, error) { return oneByOne(ctx, 8, s.round, appendOne(large)) }},
+		side{begun, func(ctx context.Context) (float64, error) { return oneByOne(ctx, 8, s.round, appendOne(small)) }})
+}
+
+// readTail reads the last thousands of the first n events, several times.
+func readTail(ctx context.Context, store *pgstore.Store, n int) (read int, began time.Time, err error) {
+	const pages, times = 5, 4
+	began = time.Now()
+	for range times {
+		after := es.Position(max(n-pages*readPage, 0))
+		for range pages {
+			events, err := store.Read(ctx, after, readPage)
+			if err != nil {
+				return read, began, err
+			}
+			if len(events) == 0 {
+				break
+			}
+			read += len(events)
+			after = events[len(events)-1].Position
+		}
+	}
+	return read, began, nil
+}
