@@ -28,10 +28,10 @@ func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) 
 		}
 	}
 	if err == nil && state.Version == 0 {
-		err = fmt.Errorf("%w: it had no event by then", es.ErrStreamNotFound)
+		err = fmt.Errorf("%w: %s had no event by then", es.ErrStreamNotFound, r.decider.stream(id))
 	}
 	if err != nil {
-		return State[S]{}, wrap(fmt.Sprintf("load as of %s", at), r.decider.stream(id), err)
+		return State[S]{}, wrap(fmt.Sprintf("load as of %s", at), err)
 	}
 	return state, nil
 }
@@ -39,7 +39,7 @@ func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) 
 // upTo folds the events after state that had happened at the moment. It has passed
 // the moment when no later event can belong to it: versions, positions and times of
 // a stream ascend together.
-func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf) (s State[S], passed bool, err error) {
+func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf) (_ State[S], passed bool, _ error) {
 	version, byVersion := at.Version()
 	for recorded, err := range r.store.ReadStream(ctx, r.decider.stream(state.ID), state.Version+1) {
 		if err != nil {
@@ -64,7 +64,7 @@ func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf)
 func (r *Repository[S, E]) settle(ctx context.Context, state State[S], at es.AsOf) error {
 	if version, ok := at.Version(); ok {
 		if version > state.Version && state.Version > 0 {
-			return fmt.Errorf("%w: the stream is at version %d", es.ErrNotSettled, state.Version)
+			return fmt.Errorf("%w: %s is at version %d", es.ErrNotSettled, r.decider.stream(state.ID), state.Version)
 		}
 		return nil
 	}

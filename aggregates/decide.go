@@ -40,7 +40,7 @@ func (r *Repository[S, E]) Decide(ctx context.Context, id string, decide func(S)
 		if err == nil {
 			return state, nil
 		}
-		err = wrap("decide on", r.decider.stream(id), err)
+		err = wrap("decide", err)
 		if !errors.Is(err, es.ErrConflict) && !errors.Is(err, es.ErrRetry) || r.attempts == 1 {
 			return State[S]{}, err
 		}

@@ -48,7 +48,7 @@ func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error
 	state := r.decider.initial(id)
 	for step, err := range r.steps(ctx, state) {
 		if err != nil {
-			return State[S]{}, wrap("load", r.decider.stream(id), err)
+			return State[S]{}, wrap("load", err)
 		}
 		state = step.State
 	}
@@ -61,7 +61,7 @@ func (r *Repository[S, E]) History(ctx context.Context, id string) iter.Seq2[Ste
 	return func(yield func(Step[S, E], error) bool) {
 		for step, err := range r.steps(ctx, r.decider.initial(id)) {
 			if err != nil {
-				err = wrap("read the history of", r.decider.stream(id), err)
+				err = wrap("read the history", err)
 			}
 			if !yield(step, err) {
 				return
@@ -101,6 +101,5 @@ func (r *Repository[S, E]) loadOrInitial(ctx context.Context, id string) (State[
 	return state, err
 }
 
-func wrap(what string, s es.StreamID, err error) error {
-	return fmt.Errorf("aggregates: %s %s: %w", what, s, err)
-}
+// wrap adds no stream: the errors beneath name it.
+func wrap(what string, err error) error { return fmt.Errorf("aggregates: %s: %w", what, err) }
