@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+
+# What speaks to brokers, and so is tested against Apache Kafka too.
+kafka_packages = $(addsuffix /...,$(wildcard ./es/kafka ./es/outbox ./es/inbox ./projections ./services))
+
+.PHONY: help
+help: ## Show the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z\/]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Run the services, the relay and the read models for real, and prove what they promise
+	go run ./cmd/demo
+
+.PHONY: run
+run: ## Run the same until Ctrl-C, to try it by hand
+	go run ./cmd/demo run
+
+.PHONY: test
+test: ## Run all tests, on a real PostgreSQL and an embedded broker
+	go vet ./...
+	go test -timeout 20m ./...
+
+.PHONY: test/race
+test/race: ## Run all tests with the race detector (needs a C compiler)
+	go test -race -timeout 40m ./...
+
+.PHONY: test/kafka
+test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brokers (needs Java 17 and Maven)
+	bin/withkafka go test -count=1 -p 1 -timeout 30m $(kafka_packages)
+
+.PHONY: bin/withkafka
+bin/withkafka:
+	go build -o $@ ./embedded/embeddedtest/realkafka/withkafka
+
+.PHONY: lint
+lint: ## Check the style and the directions of dependence (builds its linter once, for minutes)
+	go tool -modfile=tools/go.mod golangci-lint run
+
+.PHONY: bench
+bench: ## Measure against the raw limits of pgx and kafka-go
+	go run ./bench
+
+.PHONY: tidy
+tidy: ## Tidy the modules and format the code
+	go mod tidy
+	go -C tools mod tidy
+	go tool -modfile=tools/go.mod golangci-lint fmt
