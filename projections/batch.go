@@ -65,6 +65,7 @@ func (p *Projector) commit(ctx context.Context, b build, w work) (build, error) 
 	if err != nil {
 		return b, wrap("apply a batch", err)
 	}
+	p.done.Add(1)
 	return b, nil
 }
 

@@ -3,24 +3,31 @@ package projections
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// tablesSQL lists the tables of a schema with the columns of their primary keys.
+// tablesSQL lists the tables of a schema with the columns of their primary keys, and
+// with all columns and whether they are of types that each schema has for itself.
 // Bind: $1 schema.
 const tablesSQL = `
 select c.relname, coalesce((
     select array_agg(a.attname order by a.attnum) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
-    where i.indrelid = c.oid and i.indisprimary), '{}')::text[]
+    where i.indrelid = c.oid and i.indisprimary), '{}')::text[],
+    array(select a.attname from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)::text[],
+    array(select t.typnamespace = c.relnamespace from pg_attribute a join pg_type t on t.oid = a.atttypid
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
 from pg_class c
 where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relkind in ('r', 'p') and not c.relispartition
 order by c.relname`
 
 type keyedTable struct {
-	Name string
-	Keys []string
+	Name    string
+	Keys    []string
+	Columns []string
+	Own     []bool // by column: its type was made by the DDL
 }
 
 // compareTables counts the rows in which the tables of two schemas differ. Rows are
@@ -54,9 +61,28 @@ func (t keyedTable) differSQL(a, b string) string {
 	}
 	on := make([]string, len(t.Keys))
 	for i, key := range t.Keys {
-		on[i] = fmt.Sprintf("l.%[1]s = r.%[1]s", quote(key))
+		on[i] = fmt.Sprintf("%s = %s", t.value("l", key), t.value("r", key))
 	}
 	key := quote(t.Keys[0])
 	return fmt.Sprintf(`select count(*) from %s l full join %s r on %s
-		where l.%s is null or r.%s is null or row(l.*) *<> row(r.*)`, left, right, strings.Join(on, " and "), key, key)
+		where l.%s is null or r.%s is null or %s *<> %s`, left, right, strings.Join(on, " and "), key, key, t.row("l"), t.row("r"))
+}
+
+// row is a record of all columns. Without the cast, Postgres would look for the
+// operator in each column's type, which has none.
+func (t keyedTable) row(alias string) string {
+	values := make([]string, len(t.Columns))
+	for i, column := range t.Columns {
+		values[i] = t.value(alias, column)
+	}
+	return "row(" + strings.Join(values, ", ") + ")::record"
+}
+
+// value is a column, as text when its type in one schema is not its type in the other.
+func (t keyedTable) value(alias, column string) string {
+	value := alias + "." + quote(column)
+	if t.Own[slices.Index(t.Columns, column)] {
+		value += "::text"
+	}
+	return value
 }

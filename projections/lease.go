@@ -59,6 +59,7 @@ func (r *rebuild) claim(ctx context.Context) error {
 		return err
 	}
 	if err != nil {
+		r.release(ctx) // a commit that failed may have happened
 		return explain("begin the rebuild of "+r.p.def.name, err)
 	}
 	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
@@ -126,12 +127,23 @@ func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) er
 	return nil
 }
 
-// release lets the next call resume at once. It runs after ctx has ended too.
+// release lets the next call resume at once. It runs after ctx has ended too, and
+// tries again a few times: what ended the rebuild may have broken its connections.
 func (r *rebuild) release(ctx context.Context) {
+	if r.b.ID == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	if _, err := r.p.store.Pool().Exec(ctx, r.p.q(releaseSQL), r.b.ID, r.b.Epoch); err != nil {
-		r.p.log.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
+	for {
+		_, err := r.p.store.Pool().Exec(ctx, r.p.q(releaseSQL), r.b.ID, r.b.Epoch)
+		if err == nil {
+			return
+		}
+		if pause(ctx, 50*time.Millisecond) != nil {
+			r.p.log.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
+			return
+		}
 	}
 }
 

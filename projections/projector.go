@@ -26,6 +26,7 @@ type Projector struct {
 	turn   sync.Mutex // held by a batch on the live build: others wait without a connection
 	mu     sync.Mutex
 	bound  map[int64]applier // by build
+	done   atomic.Int64      // batches committed: see Run
 	served atomic.Bool       // a build of this version was live while this program ran: see ErrRolledBack
 }
 

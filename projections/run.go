@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 )
 
-// Backoff of Run after a failure, and after how many failures on the same event it
-// gives up: that takes about three seconds.
+// Backoff of Run after failures without a batch in between, and after how many
+// failures on the same event it gives up: that takes about three seconds.
 const (
 	firstBackoff = 100 * time.Millisecond
-	lastBackoff  = 10 * time.Second
+	lastBackoff  = 5 * time.Second
 	eventTries   = 5
 )
 
@@ -19,14 +21,14 @@ const (
 // live, then follows its source until ctx ends, and returns nil then. A batch that
 // has begun is finished first.
 //
-// Failures of the database or the broker are tried again, with a growing pause. What
-// no patience cures is returned: an event that cannot be applied (an [*EventError],
+// Failures of the database or the broker are tried again, with a pause that grows up
+// to five seconds and begins anew after a batch that succeeded. What no patience cures is returned: an event that cannot be applied (an [*EventError],
 // after a few tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid],
 // [ErrDependents]. Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
-	wait, events := firstBackoff, 0
+	wait, tries := firstBackoff, map[uuid.UUID]int{}
 	for {
-		start := time.Now()
+		done := p.done.Load()
 		err := p.runOnce(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -34,16 +36,12 @@ func (p *Projector) Run(ctx context.Context) error {
 		if errors.Is(err, errFenced) { // look again which build is live
 			continue
 		}
-		var event *EventError
-		if errors.As(err, &event) {
-			events++
-		}
 		p.recordFailure(ctx, err)
-		if final(err) || events == eventTries {
+		if final(err) || failedTooOften(err, tries) {
 			return err
 		}
-		if time.Since(start) > lastBackoff { // it ran well in between
-			wait, events = firstBackoff, 0
+		if p.done.Load() > done { // what failed before was overcome
+			wait = firstBackoff
 		}
 		p.log.WarnContext(ctx, "projector failed and will try again", "error", err, "in", wait)
 		if pause(ctx, wait) != nil {
@@ -51,6 +49,16 @@ func (p *Projector) Run(ctx context.Context) error {
 		}
 		wait = min(2*wait, lastBackoff)
 	}
+}
+
+// failedTooOften counts failures by event: batches without it may succeed in between.
+func failedTooOften(err error, tries map[uuid.UUID]int) bool {
+	var event *EventError
+	if !errors.As(err, &event) {
+		return false
+	}
+	tries[event.Event.ID]++
+	return tries[event.Event.ID] >= eventTries
 }
 
 func final(err error) bool {
