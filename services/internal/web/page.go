@@ -1,0 +1,59 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections"
+)
+
+// readWait is how long a reader that named a position waits for the read model.
+const readWait = 5 * time.Second
+
+// Page is which part of a list is asked for.
+type Page struct {
+	After string // the key of the last row that the client has
+	Limit int64  // 1 to 1000, 100 by default
+}
+
+// ReadPage reads after, limit and wait. With wait=POSITION it returns when the read
+// model has applied the event there, which is how a client reads what it has written.
+func ReadPage(ctx context.Context, q Query, model *projections.Projector) (Page, error) {
+	page := Page{After: q.Text("after"), Limit: 100}
+	limit, given, err := q.Number("limit", 1, 1000)
+	if err != nil {
+		return page, err
+	}
+	if given {
+		page.Limit = limit
+	}
+	position, given, err := q.Number("wait", 1, 1<<53)
+	if err != nil {
+		return page, err
+	}
+	if !given { // only that there is a read model at all
+		position = 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	err = model.WaitFor(ctx, es.Position(position))
+	if errors.Is(err, context.DeadlineExceeded) {
+		return page, NewProblem(http.StatusServiceUnavailable, "read-model-behind",
+			fmt.Sprintf("read model %s has not applied position %d: check that `project` is running, and ask again", model.Name(), position)).Later()
+	}
+	return page, err
+}
+
+// IdempotencyKey returns the header of that name; empty when there is none.
+func IdempotencyKey(r *http.Request) (string, error) {
+	key := r.Header.Get("Idempotency-Key")
+	if key != "" && !regexp.MustCompile(`^[ -~]{1,128}$`).MatchString(key) {
+		return "", NewProblem(http.StatusBadRequest, "idempotency-key", "Idempotency-Key: give 1 to 128 printable ASCII characters")
+	}
+	return key, nil
+}

@@ -1,0 +1,77 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Problem is an error as a client sees it, the body of application/problem+json.
+type Problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	// Code names the problem for programs and does not change.
+	Code string `json:"code"`
+	// Detail says what is wrong and what to do.
+	Detail string `json:"detail"`
+
+	retryAfter string // seconds
+}
+
+func (p *Problem) Error() string { return p.Detail }
+
+// NewProblem returns a problem with the title that HTTP gives the status.
+func NewProblem(status int, code, detail string) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
+}
+
+// Because returns a problem whose detail is the text of err.
+func Because(status int, code string, err error) *Problem {
+	return NewProblem(status, code, err.Error())
+}
+
+// Later marks a problem that passes by itself.
+func (p *Problem) Later() *Problem {
+	p.retryAfter = "1"
+	return p
+}
+
+func (p *Problem) write(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if p.retryAfter != "" {
+		header.Set("Retry-After", p.retryAfter)
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // nobody is left to tell
+}
+
+// explain is what the framework's errors are to a client, when the service says
+// nothing else. What stays is an error of the program or of the database, whose text
+// is for the log alone.
+func explain(err error) *Problem {
+	var problem *Problem
+	var unreachable *pgconn.ConnectError
+	switch {
+	case errors.As(err, &problem):
+		return problem
+	case errors.Is(err, es.ErrStreamNotFound):
+		return Because(http.StatusNotFound, "not-found", err)
+	case errors.Is(err, es.ErrNotSettled):
+		return NewProblem(http.StatusUnprocessableEntity, "not-settled", fmt.Sprintf("%v: ask for a moment that has passed", err))
+	case errors.Is(err, es.ErrInvalid):
+		return Because(http.StatusBadRequest, "invalid", err)
+	case errors.Is(err, es.ErrConflict), errors.Is(err, es.ErrRetry):
+		return NewProblem(http.StatusServiceUnavailable, "busy", "too many requests change the same thing: send the request again").Later()
+	case errors.As(err, &unreachable), errors.Is(err, context.DeadlineExceeded):
+		return NewProblem(http.StatusServiceUnavailable, "unavailable", "the database does not answer: send the request again").Later()
+	}
+	return NewProblem(http.StatusInternalServerError, "internal", "the request failed and the log says why: send it again, it is safe to repeat")
+}

@@ -1,0 +1,100 @@
+package orders
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/services/internal/web"
+)
+
+// summarySQL reads a page of the read model by its indexes. Bind: $1 customer or
+// empty, $2 status or empty, $3 after, $4 limit.
+const summarySQL = `
+select order_id, customer, status, pieces, total_cents, paid_cents, version, placed_at, updated_at
+from summary.summary
+where ($1 = '' or customer = $1) and ($2 = '' or status = $2) and order_id > $3
+order by order_id limit $4`
+
+func (a *App) listSummary(w http.ResponseWriter, r *http.Request) error {
+	query, err := web.ReadQuery(r, "customer", "status", "after", "limit", "wait")
+	if err != nil {
+		return err
+	}
+	page, err := web.ReadPage(r.Context(), query, a.summary)
+	if err != nil {
+		return err
+	}
+	rows, err := a.config.Store.Pool().Query(r.Context(), summarySQL, query.Text("customer"), query.Text("status"), page.After, page.Limit)
+	if err != nil {
+		return fmt.Errorf("orders: list orders: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[SummaryRow])
+	if err != nil {
+		return fmt.Errorf("orders: list orders: %w", err)
+	}
+	return web.JSON(w, http.StatusOK, map[string][]SummaryRow{"orders": list})
+}
+
+const customerColumns = `customer, orders, open, rejected, shipped, cancelled, ordered_cents, paid_cents, last_order_at`
+
+// customersSQL reads a page by the primary key. Bind: $1 after, $2 limit.
+const customersSQL = `select ` + customerColumns + ` from customers.customers where customer > $1 order by customer limit $2`
+
+func (a *App) listCustomers(w http.ResponseWriter, r *http.Request) error {
+	query, err := web.ReadQuery(r, "after", "limit", "wait")
+	if err != nil {
+		return err
+	}
+	page, err := web.ReadPage(r.Context(), query, a.customers)
+	if err != nil {
+		return err
+	}
+	rows, err := a.config.Store.Pool().Query(r.Context(), customersSQL, page.After, page.Limit)
+	if err != nil {
+		return fmt.Errorf("orders: list customers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[CustomerRow])
+	if err != nil {
+		return fmt.Errorf("orders: list customers: %w", err)
+	}
+	return web.JSON(w, http.StatusOK, map[string][]CustomerRow{"customers": list})
+}
+
+// customerSQL reads one row. Bind: $1 customer.
+const customerSQL = `select ` + customerColumns + ` from customers.customers where customer = $1`
+
+func (a *App) getCustomer(w http.ResponseWriter, r *http.Request) error {
+	customer := r.PathValue("customer")
+	if err := checkName("customer", customer); err != nil {
+		return err
+	}
+	query, err := web.ReadQuery(r, "wait")
+	if err != nil {
+		return err
+	}
+	if _, err := web.ReadPage(r.Context(), query, a.customers); err != nil {
+		return err
+	}
+	rows, err := a.config.Store.Pool().Query(r.Context(), customerSQL, customer)
+	if err != nil {
+		return fmt.Errorf("orders: read customer %s: %w", customer, err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[CustomerRow])
+	if err != nil {
+		return fmt.Errorf("orders: read customer %s: %w", customer, err)
+	}
+	if len(list) == 0 {
+		return web.NewProblem(http.StatusNotFound, "not-found", "customer "+customer+" has no orders that the read model has seen")
+	}
+	return web.JSON(w, http.StatusOK, list[0])
+}
+
+func (a *App) healthz(w http.ResponseWriter, r *http.Request) error {
+	if err := a.config.Store.Pool().Ping(r.Context()); err != nil {
+		return fmt.Errorf("orders: health: %w", err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
