@@ -1,0 +1,60 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// recordTopicSQL keeps the first number that a topic got. Bind: $1 topic, $2
+// partitions.
+const recordTopicSQL = `
+with new as (
+    insert into {asof}.relay_topics (topic, partitions) values ($1, $2)
+    on conflict do nothing returning partitions
+)
+select partitions from new union all select partitions from {asof}.relay_topics where topic = $1 limit 1`
+
+// Bind: $1 topic.
+const topicSQL = `select coalesce((select partitions from {asof}.relay_topics where topic = $1), 0)`
+
+// ensureTopic makes a category's topic before its first event of the term. It must
+// have as many partitions as it was made with and as the options say: with another
+// number the partitioner would send a key elsewhere.
+func (p *publisher) ensureTopic(ctx context.Context, category string) error {
+	if p.known[category] {
+		return nil
+	}
+	topic, want := p.topic(category), p.partitionsOf(category)
+	var recorded int
+	if err := p.store.Pool().QueryRow(ctx, p.q(topicSQL), topic).Scan(&recorded); err != nil {
+		return explain("look up topic "+topic, err)
+	}
+	if recorded != 0 && recorded != want {
+		return fmt.Errorf("%w: topic %s was made with %d and the relay is told %d: give WithPartitions(%d, %q)", ErrPartitions, topic, recorded, want, recorded, category)
+	}
+	err := p.client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: want, Replication: p.replication})
+	if errors.Is(err, kafka.ErrPartitions) {
+		return fmt.Errorf("%w: topic %s should have %d: give WithPartitions with the number it has if it was never published to, else publish to another topic (WithTopicPrefix) from position 0 (Repair): %w", ErrPartitions, topic, want, err)
+	}
+	if err != nil {
+		return fmt.Errorf("outbox: make topic %s: %w", topic, err)
+	}
+	if err := p.store.Pool().QueryRow(ctx, p.q(recordTopicSQL), topic, want).Scan(&recorded); err != nil {
+		return explain("record topic "+topic, err)
+	}
+	if recorded != want {
+		return fmt.Errorf("%w: topic %s was just made with %d by another relay and this one is told %d", ErrPartitions, topic, recorded, want)
+	}
+	p.known[category] = true
+	return nil
+}
+
+func (r *Relay) partitionsOf(category string) int {
+	if n, ok := r.byCategory[category]; ok {
+		return n
+	}
+	return r.partitions
+}
