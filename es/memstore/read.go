@@ -58,7 +58,7 @@ func (s *Store) Read(ctx context.Context, after es.Position, limit int) ([]es.Re
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	from := min(max(int(after), 0), len(s.log))
-	page := s.log[from:min(from+limit, len(s.log))]
+	page := s.log[from:][:min(limit, len(s.log)-from)]
 	if len(page) == 0 {
 		return nil, nil
 	}
@@ -76,7 +76,12 @@ func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.now(); !at.IsZero() && !at.Before(now) {
+	now := s.now()
+	if at.Equal(now) { // step past it, so that an event can be read as of its own time at once
+		now = now.Add(time.Microsecond)
+		s.clock = now
+	}
+	if !at.IsZero() && !at.Before(now) {
 		return 0, fmt.Errorf("%w: %s is not in the past of the store, whose clock says %s", es.ErrNotSettled,
 			at.UTC().Format(time.RFC3339Nano), now.Format(time.RFC3339Nano))
 	}
