@@ -18,6 +18,10 @@ order by position limit $2`
 // has. It bounds a call, not correctness.
 const patience = 100 * time.Millisecond
 
+// mostBytes bounds the memory of a call: it returns fewer events when their payloads
+// are large. It is more than one append can have.
+const mostBytes = 32 << 20
+
 // Read returns up to limit settled events after a position: see [es.Log]. The
 // position must be zero or that of an event which Read returned before.
 //
@@ -37,7 +41,11 @@ func (s *Store) Read(ctx context.Context, after es.Position, limit int) ([]es.Re
 	wait := newBackoff()
 	for {
 		head := s.settled.known() // before the rows: what it covers is visible to them
-		events, err := collect(s.pool.Query(ctx, s.sql.readLog, int64(after), limit))
+		rows, err := s.pool.Query(ctx, s.sql.readLog, int64(after), limit)
+		var events []es.RecordedEvent
+		if err == nil {
+			events, err = collectUpTo(rows, mostBytes)
+		}
 		if err != nil {
 			return nil, explain("read the log", err)
 		}

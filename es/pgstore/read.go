@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,13 +76,19 @@ func collect(rows pgx.Rows, err error) ([]es.RecordedEvent, error) {
 	if err != nil {
 		return nil, err
 	}
+	return collectUpTo(rows, math.MaxInt)
+}
+
+// collectUpTo keeps the first rows, until they have so many bytes of payload.
+func collectUpTo(rows pgx.Rows, most int) ([]es.RecordedEvent, error) {
 	defer rows.Close()
 	var (
 		list        []es.RecordedEvent
 		contentType *string
 		metadata    []byte
+		bytes       int
 	)
-	for rows.Next() {
+	for bytes < most && rows.Next() {
 		list = append(list, es.RecordedEvent{ContentType: es.JSONContentType})
 		e := &list[len(list)-1]
 		err := rows.Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), (*[16]byte)(&e.ID),
@@ -96,6 +103,8 @@ func collect(rows pgx.Rows, err error) ([]es.RecordedEvent, error) {
 		if err := e.Metadata.UnmarshalBinary(metadata); err != nil {
 			return nil, fmt.Errorf("metadata of %s version %d: %w", e.Stream, e.Version, err)
 		}
+		bytes += len(e.Data) + len(metadata)
 	}
+	rows.Close() // reads past the rows that are not wanted
 	return list, rows.Err()
 }
