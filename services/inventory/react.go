@@ -1,0 +1,138 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/inbox"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/services/internal/reaction"
+)
+
+// What inventory reads of the events of orders: it knows their types and the fields
+// that it needs, and nothing else of that service. The stream's id is the order's.
+const (
+	ordersTopic    = "order"
+	orderPlaced    = "order.placed"
+	orderCancelled = "order.cancelled"
+	orderShipped   = "order.shipped"
+)
+
+type placement struct {
+	Items []Item `json:"items"`
+}
+
+// React follows the orders until ctx ends, each event exactly once, and returns nil
+// then.
+func (a *App) React(ctx context.Context) error {
+	orders := inbox.New(a.config.Store, "inventory", inbox.WithLogger(a.log), inbox.WithTypes(orderPlaced, orderCancelled, orderShipped))
+	return reaction.Run(ctx, reaction.Config{
+		Client: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.log,
+		Group: "inventory", Topic: ordersTopic, Inbox: orders, React: a.follow,
+	})
+}
+
+// follow does what an event of an order asks for, in the transaction that notes it.
+func (a *App) follow(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {
+	order := e.Stream.ID
+	switch e.Type {
+	case orderPlaced:
+		var placed placement
+		if err := json.Unmarshal(e.Data, &placed); err != nil {
+			return fmt.Errorf("inventory: read %s of %s: %w", e.Type, e.Stream, err)
+		}
+		return a.reserve(ctx, tx, order, placed.Items)
+	case orderCancelled:
+		return a.settle(ctx, tx, order, Cancel, Release)
+	case orderShipped:
+		return a.settle(ctx, tx, order, Fulfil, Ship)
+	}
+	return nil
+}
+
+// errRefused takes back what was reserved before a shortage was met.
+var errRefused = errors.New("inventory: the order is refused")
+
+// reserve keeps all items for the order, or none and says which are short. What
+// succeeds is inside a savepoint, so that nothing of it stays when one item is short.
+//
+// Streams are always taken in the same order, the reservation and then the products
+// by name, so that two orders wait for each other and do not deadlock. When another
+// order was faster, the conflict goes to the inbox, which runs all of it again.
+func (a *App) reserve(ctx context.Context, tx *pgstore.Tx, order string, items []Item) error {
+	items = inOrder(items)
+	var shortages []Shortage
+	err := pgx.BeginFunc(ctx, tx.Tx(), func(savepoint pgx.Tx) error {
+		store := a.config.Store.InTx(savepoint)
+		fresh := false
+		_, err := a.reservations.InTx(store).Decide(ctx, order, func(r Reservation) ([]ReservationEvent, error) {
+			events, err := Confirm(items)(r)
+			fresh = len(events) > 0
+			return events, err
+		})
+		if err != nil || !fresh { // answered or cancelled before
+			return err
+		}
+		for _, item := range items {
+			_, err := a.products.InTx(store).Decide(ctx, item.Product, Reserve(order, item.Quantity))
+			var short *ShortageError
+			if errors.As(err, &short) {
+				shortages = append(shortages, Shortage{item.Product, item.Quantity, short.Free})
+			} else if err != nil {
+				return err
+			}
+		}
+		if len(shortages) > 0 {
+			return errRefused
+		}
+		return nil
+	})
+	if !errors.Is(err, errRefused) {
+		return err
+	}
+	_, err = a.reservations.InTx(tx).Decide(ctx, order, Reject(shortages))
+	return err
+}
+
+// settle ends a reservation, and lets each of its items go the same way.
+func (a *App) settle(ctx context.Context, tx *pgstore.Tx, order string, end func(Reservation) ([]ReservationEvent, error),
+	each func(order string, quantity int64) func(Product) ([]ProductEvent, error),
+) error {
+	kept := []Item{}
+	_, err := a.reservations.InTx(tx).Decide(ctx, order, func(r Reservation) ([]ReservationEvent, error) {
+		if r.Status == StatusConfirmed {
+			kept = inOrder(r.Items)
+		}
+		return end(r)
+	})
+	if err != nil {
+		return err
+	}
+	for _, item := range kept {
+		if _, err := a.products.InTx(tx).Decide(ctx, item.Product, each(order, item.Quantity)); err != nil {
+			return fmt.Errorf("inventory: settle order %s, product %s: %w", order, item.Product, err)
+		}
+	}
+	return nil
+}
+
+// inOrder adds up the items of each product and sorts them.
+func inOrder(items []Item) []Item {
+	sum := map[string]int64{}
+	for _, item := range items {
+		sum[item.Product] += item.Quantity
+	}
+	sorted := make([]Item, 0, len(sum))
+	for product, quantity := range sum {
+		sorted = append(sorted, Item{product, quantity})
+	}
+	slices.SortFunc(sorted, func(a, b Item) int { return cmp.Compare(a.Product, b.Product) })
+	return sorted
+}
