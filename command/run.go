@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/caarlos0/env/v11"
 	"github.com/spf13/cobra"
 )
 
@@ -20,21 +22,67 @@ type Invocation struct {
 }
 
 // Run runs a command in this process, prints its error and returns its exit code.
+// The command is the one that [New] returned, or one that has it somewhere below.
 func Run(ctx context.Context, cmd *cobra.Command, in Invocation) int {
-	cmd.SetArgs(in.Args)
+	cmd.SetArgs(append([]string{}, in.Args...)) // nil would mean those of the process
 	cmd.SetIn(in.Stdin)
 	cmd.SetOut(in.Stdout)
 	cmd.SetErr(in.Stderr)
-	if err := cmd.ExecuteContext(ctx); err != nil {
-		return 1
+	ran, err := cmd.ExecuteContextC(withEnvironment(ctx, in.Env))
+	if err == nil {
+		return ExitOK
 	}
-	return 0
+	f := newFailure(ran, err, ctx.Err() != nil)
+	// When even this cannot be written there is nobody left to tell.
+	_ = (&Printer{w: in.Stderr, json: asksForJSON(in.Args)}).Line(f)
+	return f.Error.Code
 }
 
 // Main runs a command as the program: with its arguments and environment, until
-// done or the first SIGINT or SIGTERM, and exits with its code.
+// done or stopped by SIGINT or SIGTERM, and exits with its code.
 func Main(cmd *cobra.Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal kills
-	os.Exit(Run(ctx, cmd, Invocation{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}))
+	context.AfterFunc(ctx, stop) // from then on a second signal ends the program at once
+	os.Exit(Run(ctx, cmd, Invocation{
+		Args: os.Args[1:], Env: env.ToMap(os.Environ()),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}))
+}
+
+// asksForJSON looks for the flag itself, because an error may come before the flags
+// are parsed.
+func asksForJSON(args []string) bool {
+	for i, arg := range args {
+		if arg == "--" {
+			return false
+		}
+		value, found := strings.CutPrefix(arg, "--output=")
+		if !found && (arg == "--output" || arg == "-o") && i+1 < len(args) {
+			value = args[i+1]
+		} else if !found && !strings.HasPrefix(arg, "--") {
+			value = strings.TrimPrefix(strings.TrimPrefix(arg, "-o"), "=")
+			if !strings.HasPrefix(arg, "-o") {
+				continue
+			}
+		}
+		if value == outputJSON {
+			return true
+		}
+	}
+	return false
+}
+
+type environmentKey struct{}
+
+func withEnvironment(ctx context.Context, environment map[string]string) context.Context {
+	return context.WithValue(ctx, environmentKey{}, environment)
+}
+
+// environmentOf is what Run was given; the process's own when the tree is run by
+// other means.
+func environmentOf(cmd *cobra.Command) map[string]string {
+	if environment, ok := cmd.Context().Value(environmentKey{}).(map[string]string); ok {
+		return environment
+	}
+	return env.ToMap(os.Environ())
 }

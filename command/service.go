@@ -1,6 +1,8 @@
 package command
 
 import (
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/migrations"
 	"github.com/asof-dev/asof/projections"
 )
@@ -22,6 +24,11 @@ type Service struct {
 	Aggregates []Aggregate
 	// Projections are the read models, for `project`, `rebuild` and `rollback`.
 	Projections []projections.Definition
+	// Kafka holds what a cluster of production asks for: TLS, a login. Brokers,
+	// ClientID and Logger are filled in when they are empty.
+	Kafka kafka.Config
+	// Relay changes how `relay` publishes, such as into how many partitions.
+	Relay []outbox.Option
 }
 
 func (s Service) schema() string {

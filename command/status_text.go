@@ -1,0 +1,115 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// WriteText writes the status in blocks, the log first.
+func (v statusView) WriteText(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s: database %s, schema %s, at %s\n", v.Service, v.Database, v.Schema, moment(v.At))
+	return errors.Join(err, v.writeLog(w), v.writeHolders(w), v.Relay.write(w), v.writeProjections(w))
+}
+
+func (v statusView) writeLog(w io.Writer) error {
+	settled := "all is readable"
+	if v.Log.Settled < v.Log.Head {
+		settled = "later events wait for the transactions below"
+	}
+	err := block(w, "", []string{
+		"log head\t" + count(int64(v.Log.Head)),
+		"settled\t" + count(int64(v.Log.Settled)) + "\t" + settled,
+		"events\t" + count(v.Log.Events),
+		"streams\t" + count(v.Log.Streams),
+	})
+	if err != nil || len(v.Log.Categories) == 0 {
+		return err
+	}
+	var rows []string
+	for _, c := range v.Log.Categories {
+		rows = append(rows, row(c.Name, count(c.Streams)))
+	}
+	return block(w, "CATEGORY\tSTREAMS", rows)
+}
+
+func (v statusView) writeHolders(w io.Writer) error {
+	if len(v.Holders) == 0 {
+		return nil
+	}
+	var rows []string
+	for _, h := range v.Holders {
+		who := fmt.Sprintf("pid %d", h.PID)
+		if h.PID == 0 {
+			who = "prepared " + h.Prepared
+		}
+		rows = append(rows, row(who, h.Application, h.State, age(h.Seconds)))
+	}
+	return block(w, "OPEN APPEND\tAPPLICATION\tSTATE\tAGE", rows)
+}
+
+func (v relayView) write(w io.Writer) error {
+	leader := v.Leader
+	if leader == "" {
+		leader = "none is active"
+	}
+	rows := []string{row(count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), leader)}
+	if err := block(w, "RELAY AT\tLAG\tBEHIND\tLEADER", rows); err != nil || v.Failure == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "relay failing since %s: %s\n", moment(*v.FailedAt), oneLine(v.Failure))
+	return err
+}
+
+func (v statusView) writeProjections(w io.Writer) error {
+	if len(v.Projections) == 0 {
+		return nil
+	}
+	var rows []string
+	for _, p := range v.Projections {
+		rows = append(rows, p.row())
+	}
+	err := block(w, "PROJECTION\tVERSION\tSOURCE\tAT\tLAG\tBEHIND\tSKIPPED\tBUILDING\tKEPT", rows)
+	for _, p := range v.Projections {
+		if err == nil && p.Failure != "" {
+			_, err = fmt.Fprintf(w, "%s failing: %s\n", p.Name, oneLine(p.Failure))
+		}
+	}
+	return err
+}
+
+func (v projectionView) row() string {
+	build, kept := "", ""
+	if b := v.Building; b != nil {
+		build = fmt.Sprintf("version %d, %s of %s", b.Version, count(b.Done), count(b.Total))
+		if !b.Active {
+			build += ", stopped"
+		}
+	}
+	if v.Retired > 0 {
+		kept = fmt.Sprintf("version %d", v.Retired)
+	}
+	if !v.Live {
+		return row(v.Name, "not built", "", "", "", "", "", build, kept)
+	}
+	return row(v.Name, v.Version, v.Source, count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), count(v.Skipped), build, kept)
+}
+
+// block writes a table after an empty line.
+func block(w io.Writer, header string, rows []string) error {
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	return table(w, header, rows)
+}
+
+// repairView is what `repair` prints.
+type repairView struct {
+	Relay relayView `json:"relay"`
+}
+
+// WriteText writes where the relay goes on.
+func (v repairView) WriteText(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "The relay goes on after position %s: %s events to publish.\n", count(int64(v.Relay.Position)), count(v.Relay.LagEvents))
+	return err
+}

@@ -1,0 +1,112 @@
+package command
+
+import (
+	"time"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections"
+)
+
+// statusView is what `status` prints.
+type statusView struct {
+	Service     string           `json:"service"`
+	Database    string           `json:"database"`
+	Schema      string           `json:"schema"`
+	At          time.Time        `json:"at"` // the database's clock
+	Log         logView          `json:"log"`
+	Holders     []holderView     `json:"holders"` // open transactions that have appended, oldest first
+	Relay       relayView        `json:"relay"`
+	Projections []projectionView `json:"projections"`
+}
+
+type logView struct {
+	Head       es.Position    `json:"head"`    // of the last event
+	Settled    es.Position    `json:"settled"` // readers get the events up to here
+	Events     int64          `json:"events"`  // about, in a large log
+	Streams    int64          `json:"streams"`
+	Categories []categoryView `json:"categories"`
+}
+
+type categoryView struct {
+	Name    string `json:"name"`
+	Streams int64  `json:"streams"`
+}
+
+type holderView struct {
+	PID         int       `json:"pid"`      // 0 for a prepared transaction
+	Prepared    string    `json:"prepared"` // name of a prepared transaction, or empty
+	Application string    `json:"application"`
+	State       string    `json:"state"`
+	Since       time.Time `json:"since"`
+	Seconds     float64   `json:"seconds"`
+}
+
+type relayView struct {
+	Position   es.Position `json:"position"` // every event up to here is published
+	LagEvents  int64       `json:"lag_events"`
+	LagSeconds float64     `json:"lag_seconds"`
+	Leader     string      `json:"leader"` // the active relay; empty when there is none
+	Epoch      int64       `json:"epoch"`
+	Failure    string      `json:"failure"`
+	FailedAt   *time.Time  `json:"failed_at"`
+}
+
+type projectionView struct {
+	Name       string      `json:"name"`
+	Version    int         `json:"version"` // live, or being built when none is live; 0 before
+	Live       bool        `json:"live"`
+	Source     string      `json:"source"`
+	Position   es.Position `json:"position"` // every event up to here is applied
+	LagEvents  int64       `json:"lag_events"`
+	LagSeconds float64     `json:"lag_seconds"`
+	Skipped    int64       `json:"skipped"` // events of unknown types
+	Failure    string      `json:"failure"`
+	Building   *buildView  `json:"building"` // the rebuild under way, or stopped
+	Retired    int         `json:"retired"`  // the version kept for rollback; 0 is none
+}
+
+type buildView struct {
+	Version int   `json:"version"`
+	Done    int64 `json:"done"` // events
+	Total   int64 `json:"total"`
+	Active  bool  `json:"active"`
+}
+
+func (v *statusView) addLog(s pgstore.Status) {
+	v.Log = logView{Head: s.Head, Settled: s.Settled, Events: s.Events, Categories: []categoryView{}}
+	v.Holders, v.Projections = []holderView{}, []projectionView{}
+	for _, c := range s.Categories {
+		v.Log.Streams += c.Streams
+		v.Log.Categories = append(v.Log.Categories, categoryView(c))
+	}
+	for _, h := range s.Holders {
+		v.Holders = append(v.Holders, holderView{
+			PID: h.PID, Prepared: h.Prepared, Application: h.Application, State: h.State,
+			Since: h.Since.UTC(), Seconds: seconds(v.At.Sub(h.Since)),
+		})
+	}
+}
+
+func newRelayView(s outbox.Status) relayView {
+	v := relayView{Position: s.Position, LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Leader: s.Leader, Epoch: s.Epoch, Failure: s.Failure}
+	if !s.FailedAt.IsZero() {
+		v.FailedAt = &s.FailedAt
+	}
+	return v
+}
+
+func newProjectionView(s projections.Status) projectionView {
+	v := projectionView{
+		Name: s.Name, Version: s.Version, Live: s.Build != 0, Source: s.Source, Position: s.Position,
+		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Failure: s.Failure, Retired: s.Retired,
+	}
+	if b := s.Building; b != nil {
+		v.Building = &buildView{Version: b.Version, Done: b.Done, Total: b.Total, Active: b.Active}
+	}
+	return v
+}
+
+// seconds are not negative: clocks differ a little.
+func seconds(d time.Duration) float64 { return max(d, 0).Round(time.Millisecond).Seconds() }
