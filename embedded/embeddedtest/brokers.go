@@ -16,6 +16,8 @@ const brokersVariable = "ASOF_TEST_KAFKA_BROKERS"
 
 // sharedBrokers is the one cluster of this test process, of three nodes so
 // that clients have to find a partition's leader.
+//
+//nolint:gochecknoglobals // the tests of a process share it
 var sharedBrokers = sync.OnceValues(func() ([]string, error) {
 	if given := os.Getenv(brokersVariable); given != "" {
 		return strings.Split(given, ","), nil

@@ -17,6 +17,8 @@ import (
 
 // sharedServer is the one server of this test process. It is never closed: it
 // ends with the process, and its directory goes when a later one sweeps.
+//
+//nolint:gochecknoglobals // the tests of a process share it
 var sharedServer = sync.OnceValues(func() (*pgserver.Server, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startWait)
 	defer cancel()

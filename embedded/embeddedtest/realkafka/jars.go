@@ -51,14 +51,14 @@ func findJava(ctx context.Context) (string, error) {
 	const remedy = `install it, for example with "sudo apt-get install openjdk-17-jre-headless", or set JAVA_HOME`
 	java, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("Apache Kafka needs Java %d or later and there is none (%w): %s", minJava, err, remedy)
+		return "", fmt.Errorf("there is no Java (%w) and Apache Kafka needs version %d or later: %s", err, minJava, remedy)
 	}
 	out, err := exec.CommandContext(ctx, java, "-version").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s -version: %w: %s", java, err, strings.TrimSpace(string(out)))
 	}
 	if major := javaMajor(string(out)); major < minJava {
-		return "", fmt.Errorf("Apache Kafka needs Java %d or later and %s is version %d: %s", minJava, java, major, remedy)
+		return "", fmt.Errorf("%s is Java %d and Apache Kafka needs version %d or later: %s", java, major, minJava, remedy)
 	}
 	return java, nil
 }
@@ -115,7 +115,7 @@ func fetchJars(ctx context.Context, home, jars string) (err error) {
 	}
 	maven, err := exec.LookPath("mvn")
 	if err != nil {
-		return fmt.Errorf(`Maven is needed once and there is none (%w): install it, for example with "sudo apt-get install maven"`, err)
+		return fmt.Errorf(`there is no Maven (%w) and it is needed once: install it, for example with "sudo apt-get install maven"`, err)
 	}
 	work, err := os.MkdirTemp(home, workPattern)
 	if err != nil {

@@ -151,7 +151,7 @@ func (s *Server) Close() error {
 type logger struct{ to *slog.Logger }
 
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
-	switch level {
+	switch level { //nolint:exhaustive // the others are chatter
 	case kfake.LogLevelError:
 		l.to.Error("broker: " + fmt.Sprintf(format, args...))
 	case kfake.LogLevelWarn:

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
@@ -18,7 +19,7 @@ import (
 // quicker than initdb. Copies share the password and the system identifier.
 // It is made once; any number of processes may call it at once.
 func MakeTemplate(ctx context.Context, install pgbin.Install, cache string) (string, error) {
-	dir := filepath.Join(cache, "template-"+fmt.Sprint(install.Major)+"-"+pathSafe(install.Version))
+	dir := filepath.Join(cache, "template-"+strconv.Itoa(install.Major)+"-"+pathSafe(install.Version))
 	if _, err := os.Stat(filepath.Join(dir, dataName)); err == nil {
 		return dir, nil
 	}
