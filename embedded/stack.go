@@ -9,10 +9,14 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/kafkaserver"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
 )
+
+// ErrInUse: another living process uses the directory. The text names both.
+var ErrInUse = dirlock.ErrInUse
 
 // Stack is a Postgres and a Kafka, each started by Start or given to it.
 type Stack struct {
@@ -28,9 +32,9 @@ type Stack struct {
 // The first start on a machine fetches PostgreSQL (15 MB; 25 on Windows, 71 on
 // macOS), and the first one in a directory makes its data.
 //
-// A directory that another living process uses is refused with an error that
-// names the process, and so is one made by another major version of
-// PostgreSQL. ctx bounds the start alone: end the Stack with Close.
+// A directory that another living process uses is refused with an [ErrInUse] that
+// names the process, and so is, with another error, one made by another major
+// version of PostgreSQL. ctx bounds the start alone: end the Stack with Close.
 func Start(ctx context.Context, c Config) (*Stack, error) {
 	stack, err := start(ctx, c)
 	if err != nil {

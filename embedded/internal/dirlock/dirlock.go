@@ -25,6 +25,9 @@ const pollEvery = 20 * time.Millisecond
 // errHeld is what tryLock reports when another open file holds the lock.
 var errHeld = errors.New("held")
 
+// ErrInUse matches every [HeldError].
+var ErrInUse = errors.New("directory in use")
+
 // HeldError says that another process owns the directory.
 type HeldError struct {
 	Dir string
@@ -39,6 +42,9 @@ func (e *HeldError) Error() string {
 	}
 	return fmt.Sprintf("%s is in use by %s: stop that process, or choose another directory", e.Dir, owner)
 }
+
+// Is makes errors.Is(err, ErrInUse) true.
+func (e *HeldError) Is(target error) bool { return target == ErrInUse }
 
 // Lock is the ownership of a directory.
 type Lock struct{ file *os.File }
