@@ -51,7 +51,7 @@ func (s *Session) migrateUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := migrations.Up(ctx, s.Pool, s.service.sets()...); err != nil {
+	if err := s.service.Migrate(ctx, s.Pool); err != nil {
 		return err
 	}
 	after, err := s.migrationSets(ctx)

@@ -1,6 +1,10 @@
 package command
 
 import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/migrations"
@@ -43,6 +47,11 @@ func (s Service) source() string {
 		return "/" + s.Name
 	}
 	return s.Source
+}
+
+// Migrate makes or upgrades the service's tables, as `migrate` does.
+func (s Service) Migrate(ctx context.Context, pool *pgxpool.Pool) error {
+	return migrations.Up(ctx, pool, s.sets()...)
 }
 
 // sets are all migrations, the framework's first.

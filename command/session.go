@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,13 @@ type Session struct {
 	kafka    *kafka.Client // nil until asked for
 }
 
+// DatabaseURL returns the address that the flag or the environment gives; it may hold
+// a password.
+func (s *Session) DatabaseURL() string { return s.settings.DatabaseURL }
+
+// Brokers returns the brokers that the flag or the environment gives.
+func (s *Session) Brokers() []string { return slices.Clone(s.settings.Brokers) }
+
 // Getenv returns a variable of the command's environment.
 func (s *Session) Getenv(name string) string { return s.settings.environment[name] }
 
@@ -44,6 +52,18 @@ func (s Service) Action(run func(ctx context.Context, session *Session, args []s
 	return s.action(true, run)
 }
 
+// Plain makes a cobra RunE for a command that needs no database: its session has
+// neither Pool nor Store.
+func (s Service) Plain(run func(ctx context.Context, session *Session, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		session, err := s.begin(cmd, true)
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), session, args)
+	}
+}
+
 // action opens a session, runs and closes it. Lasting is for what runs until it is
 // stopped.
 func (s Service) action(lasting bool, run func(ctx context.Context, session *Session, args []string) error) func(*cobra.Command, []string) error {
@@ -57,7 +77,8 @@ func (s Service) action(lasting bool, run func(ctx context.Context, session *Ses
 	}
 }
 
-func (s Service) open(cmd *cobra.Command, lasting bool) (*Session, error) {
+// begin makes a session that has no database yet.
+func (s Service) begin(cmd *cobra.Command, lasting bool) (*Session, error) {
 	settings, err := readSettings(cmd)
 	if err != nil {
 		return nil, err
@@ -66,11 +87,18 @@ func (s Service) open(cmd *cobra.Command, lasting bool) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session := &Session{
+	return &Session{
 		Out: &Printer{w: cmd.OutOrStdout(), json: settings.json}, Log: newLogger(cmd, settings.json, level),
 		service: s, settings: settings,
+	}, nil
+}
+
+func (s Service) open(cmd *cobra.Command, lasting bool) (*Session, error) {
+	session, err := s.begin(cmd, lasting)
+	if err != nil {
+		return nil, err
 	}
-	config, err := s.poolConfig(settings.DatabaseURL, cmd.Name())
+	config, err := s.poolConfig(session.settings.DatabaseURL, cmd.Name())
 	if err != nil {
 		return nil, err
 	}
