@@ -8,7 +8,7 @@
 //	}
 //
 // Every scenario also checks what a store would do to it: each event must be
-// accepted at append and come back from the codec as it was, decisions and folds
-// must leave the state that they are given alone, and a fold made twice must give
-// the same state. Nil and empty slices and maps count as equal.
+// accepted at append and come back from the codec as it was, a decision must leave
+// the state that it looks at alone, and a fold made twice must give the same state.
+// Nil and empty slices and maps count as equal.
 package aggregatetest

@@ -35,7 +35,7 @@ func (s Scenario[S, E]) When(decide func(S) ([]E, error)) *Outcome[S, E] {
 	state := fold(s.decider, given)
 	before := fold(s.decider, given)
 	if difference := diff(before, state); difference != "" {
-		s.t.Errorf("aggregatetest: folding the given events twice gives two states: Evolve must depend on nothing else and copy maps and slices (-first +second):\n%s", difference)
+		s.t.Errorf("aggregatetest: folding the given events twice gives two states: Evolve must depend on nothing but the state and the event (-first +second):\n%s", difference)
 	}
 	events, err := decide(state)
 	if difference := diff(before, state); difference != "" {
