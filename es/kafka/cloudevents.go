@@ -1,12 +1,160 @@
 package kafka
 
-import "github.com/asof-dev/asof/es"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
-// FromEvent returns the message of a recorded event.
-func FromEvent(source, topic string, e es.RecordedEvent) Message { return Message{} }
+	"github.com/google/uuid"
 
-// ToEvent returns the event of a message.
-func ToEvent(m Message) (es.RecordedEvent, error) { return es.RecordedEvent{}, nil }
+	"github.com/asof-dev/asof/es"
+)
 
-// Source returns the ce_source of a message.
-func Source(m Message) string { return "" }
+// Headers of the CloudEvents 1.0 Kafka binding in binary mode, and the extension
+// attributes in which Asof writes what CloudEvents has no name for.
+const (
+	headerSpec        = "ce_specversion"
+	headerID          = "ce_id"
+	headerSource      = "ce_source"
+	headerType        = "ce_type"
+	headerSubject     = "ce_subject" // the stream's id
+	headerTime        = "ce_time"
+	headerVersion     = "ce_version"
+	headerPosition    = "ce_position"
+	headerSchema      = "ce_schema"
+	headerCorrelation = "ce_correlationid"
+	headerCausation   = "ce_causationid"
+	headerContentType = "content-type"
+	headerTraceParent = "traceparent"
+	headerTraceState  = "tracestate"
+
+	specVersion = "1.0"
+	attribute   = "ce_" // before every attribute's name
+)
+
+// FromEvent returns the message that carries a recorded event: the event's bytes,
+// with its stream's id as the key and headers after the CloudEvents 1.0 Kafka
+// protocol binding in binary mode
+// (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md).
+// The source is a URI reference that names the service, such as "/orders"; source
+// and event id identify the event. The topic is the stream's category, with a prefix
+// perhaps. The message's timestamp is left to the producer, since retention counts
+// from it; when the event was recorded is ce_time.
+func FromEvent(source, topic string, e es.RecordedEvent) Message {
+	contentType := e.ContentType
+	if contentType == "" {
+		contentType = es.JSONContentType
+	}
+	m := Message{Topic: topic, Key: []byte(e.Stream.ID), Value: e.Data, Headers: make([]Header, 0, 14+len(e.Metadata.Extra))}
+	m.add(headerSpec, specVersion)
+	m.add(headerID, e.ID.String())
+	m.add(headerSource, source)
+	m.add(headerType, e.Type)
+	m.add(headerSubject, e.Stream.ID)
+	m.add(headerTime, e.RecordedAt.UTC().Format(time.RFC3339Nano))
+	m.add(headerContentType, contentType)
+	m.add(headerVersion, strconv.FormatInt(int64(e.Version), 10))
+	m.add(headerPosition, strconv.FormatInt(int64(e.Position), 10))
+	m.add(headerSchema, strconv.Itoa(e.Schema))
+	m.addSet(headerCorrelation, e.Metadata.CorrelationID)
+	m.addSet(headerCausation, e.Metadata.CausationID)
+	m.addSet(headerTraceParent, e.Metadata.TraceParent)
+	m.addSet(headerTraceState, e.Metadata.TraceState)
+	for _, key := range slices.Sorted(maps.Keys(e.Metadata.Extra)) {
+		m.add(attribute+key, e.Metadata.Extra[key])
+	}
+	return m
+}
+
+func (m *Message) add(name, value string) {
+	m.Headers = append(m.Headers, Header{Key: name, Value: []byte(value)})
+}
+
+func (m *Message) addSet(name, value string) {
+	if value != "" {
+		m.add(name, value)
+	}
+}
+
+// ToEvent returns the event that FromEvent put into a message. Its category is the
+// message's topic: take a prefix away from m.Topic first. A message of another
+// system is [ErrNotAnEvent].
+func ToEvent(m Message) (es.RecordedEvent, error) {
+	var e es.RecordedEvent
+	seen := make(map[string]bool, len(m.Headers))
+	for _, h := range m.Headers {
+		seen[h.Key] = true
+		if err := set(&e, h.Key, string(h.Value)); err != nil {
+			return es.RecordedEvent{}, fmt.Errorf("%w: %s partition %d offset %d: header %s: %w", ErrNotAnEvent, m.Topic, m.Partition, m.Offset, h.Key, err)
+		}
+	}
+	for _, name := range []string{headerSpec, headerID, headerSource, headerType, headerSubject, headerTime, headerVersion} {
+		if !seen[name] {
+			return es.RecordedEvent{}, fmt.Errorf("%w: %s partition %d offset %d has no header %s: another system wrote it", ErrNotAnEvent, m.Topic, m.Partition, m.Offset, name)
+		}
+	}
+	if e.ContentType == "" {
+		e.ContentType = es.JSONContentType
+	}
+	e.Stream.Category, e.Data = m.Topic, m.Value
+	return e, nil
+}
+
+// set takes a header over into the event.
+func set(e *es.RecordedEvent, name, value string) (err error) {
+	switch name {
+	case headerSpec:
+		if value != specVersion {
+			return fmt.Errorf("CloudEvents %s is not known", value)
+		}
+	case headerID:
+		e.ID, err = uuid.Parse(value)
+	case headerType:
+		e.Type = value
+	case headerSubject:
+		e.Stream.ID = value
+	case headerTime:
+		e.RecordedAt, err = time.Parse(time.RFC3339Nano, value)
+		e.RecordedAt = e.RecordedAt.UTC()
+	case headerContentType:
+		e.ContentType = value
+	case headerVersion:
+		err = number(value, (*int64)(&e.Version))
+	case headerPosition:
+		err = number(value, (*int64)(&e.Position))
+	case headerSchema:
+		e.Schema, err = strconv.Atoi(value)
+	case headerCorrelation:
+		e.Metadata.CorrelationID = value
+	case headerCausation:
+		e.Metadata.CausationID = value
+	case headerTraceParent:
+		e.Metadata.TraceParent = value
+	case headerTraceState:
+		e.Metadata.TraceState = value
+	case headerSource, "ce_dataschema", "ce_datacontenttype":
+	default:
+		if key, ok := strings.CutPrefix(name, attribute); ok {
+			if e.Metadata.Extra == nil {
+				e.Metadata.Extra = make(map[string]string)
+			}
+			e.Metadata.Extra[key] = value
+		}
+	}
+	return err
+}
+
+func number(text string, to *int64) (err error) {
+	*to, err = strconv.ParseInt(text, 10, 64)
+	return err
+}
+
+// Source returns who published a CloudEvent, such as "/orders"; "" when the message
+// is none.
+func Source(m Message) string {
+	source, _ := m.Header(headerSource)
+	return source
+}

@@ -1,0 +1,72 @@
+package kafka_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// event is an event of the kind that a store accepts.
+func event(t *rapid.T) es.RecordedEvent {
+	text := rapid.StringMatching(`[ -~äöü€𝛑]{0,20}`)
+	name := rapid.StringMatching(`[a-z][a-z0-9]{0,18}x`)
+	e := es.RecordedEvent{ContentType: rapid.SampledFrom([]string{es.JSONContentType, "application/avro", "text/plain; charset=utf-8"}).Draw(t, "content type")}
+	e.ID = uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	e.Type = rapid.StringMatching(`[A-Za-z0-9._:/-]{1,30}`).Draw(t, "type")
+	e.Schema = rapid.IntRange(1, 1<<31-1).Draw(t, "schema")
+	e.Stream = es.StreamID{Category: "account", ID: rapid.StringMatching(`[ -~äöü€]{1,30}`).Draw(t, "stream")}
+	e.Version = es.Version(rapid.Int64Min(1).Draw(t, "version"))
+	e.Position = es.Position(rapid.Int64Min(1).Draw(t, "position"))
+	e.RecordedAt = time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "time")).UTC()
+	e.Data = rapid.SliceOf(rapid.Byte()).Draw(t, "data")
+	e.Metadata = es.Metadata{CorrelationID: text.Draw(t, "correlation"), CausationID: text.Draw(t, "causation"), TraceParent: text.Draw(t, "traceparent"), TraceState: text.Draw(t, "tracestate")}
+	if extra := rapid.MapOfN(name, text, 0, 3).Draw(t, "extra"); len(extra) > 0 {
+		e.Metadata.Extra = extra
+	}
+	return e
+}
+
+func TestToEvent_returns_what_FromEvent_was_given(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		want := event(t)
+		m := kafka.FromEvent("/accounts", "account", want)
+		if string(m.Key) != want.Stream.ID || m.Topic != "account" || kafka.Source(m) != "/accounts" {
+			t.Fatalf("%+v", m)
+		}
+		got, err := kafka.ToEvent(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestToEvent_says_what_is_not_an_event(t *testing.T) {
+	t.Parallel()
+	whole := kafka.FromEvent("/accounts", "account", es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: "opened", Stream: es.StreamID{ID: "a"}, Version: 1}})
+	for name, value := range map[string]string{
+		"ce_specversion": "0.3", "ce_id": "not a uuid", "ce_time": "yesterday", "ce_version": "first", "ce_position": "1.5", "ce_schema": "x",
+	} {
+		m := whole
+		m.Headers = append(append([]kafka.Header(nil), whole.Headers...), kafka.Header{Key: name, Value: []byte(value)})
+		if _, err := kafka.ToEvent(m); !errors.Is(err, kafka.ErrNotAnEvent) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s %q: %v", name, value, err)
+		}
+	}
+	for _, headers := range [][]kafka.Header{nil, {{Key: "x"}}, whole.Headers[:4]} {
+		if _, err := kafka.ToEvent(kafka.Message{Topic: "account", Headers: headers}); !errors.Is(err, kafka.ErrNotAnEvent) {
+			t.Errorf("%v: %v", headers, err)
+		}
+	}
+}
