@@ -1,0 +1,234 @@
+package inbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/inbox"
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+func TestDuplicates_at_once_react_once(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const messages, consumers = 60, 8
+	boxes := []*inbox.Inbox{inbox.New(w.store, "reserve"), inbox.New(w.store, "reserve")} // as two processes have it
+	var fresh atomic.Int64
+	var wg sync.WaitGroup
+	for c := range consumers {
+		wg.Go(func() {
+			for m := range messages {
+				first, err := boxes[c%2].Once(t.Context(), fmt.Sprintf("/orders/%d", m), reserve)
+				if err != nil {
+					t.Errorf("message %d: %v", m, err)
+				}
+				if first {
+					fresh.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if fresh.Load() != messages {
+		t.Errorf("%d deliveries were the first of %d messages", fresh.Load(), messages)
+	}
+	w.want(messages, messages)
+	a, b := boxes[0].Counts(), boxes[1].Counts()
+	if a.Reacted+b.Reacted != messages || a.Repeated+b.Repeated != messages*(consumers-1) {
+		t.Errorf("%+v, %+v", a, b)
+	}
+}
+
+// A process that ends after the commit does not acknowledge the message.
+func TestRedelivery_after_commit_does_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for delivery := range 3 {
+		fresh, err := inbox.New(w.store, "reserve").Once(t.Context(), "/orders/1", reserve)
+		if err != nil || fresh != (delivery == 0) {
+			t.Fatalf("delivery %d: %v, %v", delivery, fresh, err)
+		}
+	}
+	w.want(1, 1)
+}
+
+func TestSession_killed_before_commit_leaves_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	box := inbox.New(w.store, "reserve")
+	_, err := box.Once(t.Context(), "/orders/1", func(ctx context.Context, tx *pgstore.Tx) error {
+		if err := reserve(ctx, tx); err != nil {
+			return err
+		}
+		_, _ = tx.Tx().Exec(ctx, `select pg_terminate_backend(pg_backend_pid())`)
+		return nil // it does not notice
+	})
+	if err == nil || !strings.Contains(err.Error(), "/orders/1") {
+		t.Fatalf("got %v, want an error that names the message", err)
+	}
+	w.want(0, 0)
+	if fresh, err := box.Once(t.Context(), "/orders/1", reserve); err != nil || !fresh {
+		t.Fatal(fresh, err)
+	}
+	w.want(1, 1)
+}
+
+func TestFailed_reaction_leaves_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`create table notes (text text)`)
+	box := inbox.New(w.store, "reserve")
+	refused := errors.New("out of stock")
+	fail := func(ctx context.Context, tx *pgstore.Tx) error {
+		if err := reserve(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.Tx().Exec(ctx, `insert into notes values ('reserved')`); err != nil {
+			return err
+		}
+		return refused
+	}
+	if fresh, err := box.Once(t.Context(), "/orders/1", fail); err != refused || fresh { //nolint:errorlint // to be returned as it is
+		t.Fatal(fresh, err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = box.Once(t.Context(), "/orders/1", func(ctx context.Context, tx *pgstore.Tx) error {
+			_ = reserve(ctx, tx)
+			panic("at the worst time")
+		})
+	}()
+	w.want(0, 0)
+	if n := w.number(`select count(*) from notes`); n != 0 {
+		t.Fatalf("%d notes", n)
+	}
+	if fresh, err := box.Once(t.Context(), "/orders/1", reserve); err != nil || !fresh {
+		t.Fatal(fresh, err)
+	}
+	w.want(1, 1)
+}
+
+func TestConflict_reacts_to_what_is_there_now(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	calls := 0
+	_, err := inbox.New(w.store, "reserve").Once(t.Context(), "/orders/1", func(ctx context.Context, tx *pgstore.Tx) error {
+		calls++
+		version := es.Version(w.number(`select count(*) from asof.events`))
+		if calls == 1 { // a rival comes in between
+			if _, err := w.store.Append(ctx, stock(), es.Any, reserved(ctx)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Append(ctx, stock(), es.Exactly(version), reserved(ctx))
+		return err
+	})
+	if err != nil || calls != 2 {
+		t.Fatalf("%d calls, %v", calls, err)
+	}
+	w.want(2, 1)
+}
+
+func TestConflict_that_stays_is_returned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	calls := 0
+	fresh, err := inbox.New(w.store, "reserve").Once(t.Context(), "/orders/1", func(ctx context.Context, tx *pgstore.Tx) error {
+		calls++
+		_, err := tx.Append(ctx, stock(), es.Exactly(7), reserved(ctx))
+		return err
+	})
+	if fresh || !errors.Is(err, es.ErrConflict) || calls < 2 || calls > 10 {
+		t.Fatalf("%d calls, %v, %v", calls, fresh, err)
+	}
+	w.want(0, 0)
+}
+
+// Two reactions that append to the same streams in opposite orders: the database ends
+// one of them, which is tried again.
+func TestDeadlock_is_tried_again(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	box := inbox.New(w.store, "reserve")
+	var both sync.WaitGroup
+	both.Add(2)
+	var calls atomic.Int64
+	react := func(first, second string) func(context.Context, *pgstore.Tx) error {
+		met := false
+		return func(ctx context.Context, tx *pgstore.Tx) error {
+			calls.Add(1)
+			if _, err := tx.Append(ctx, es.StreamID{Category: "stock", ID: first}, es.Any, reserved(ctx)); err != nil {
+				return err
+			}
+			if !met {
+				met = true
+				both.Done()
+				both.Wait()
+			}
+			_, err := tx.Append(ctx, es.StreamID{Category: "stock", ID: second}, es.Any, reserved(ctx))
+			return err
+		}
+	}
+	ctx := within(t, 30*time.Second)
+	var wg sync.WaitGroup
+	for id, r := range map[string]func(context.Context, *pgstore.Tx) error{"/orders/1": react("a", "b"), "/orders/2": react("b", "a")} {
+		wg.Go(func() {
+			if fresh, err := box.Once(ctx, id, r); err != nil || !fresh {
+				t.Errorf("%s: %v, %v", id, fresh, err)
+			}
+		})
+	}
+	wg.Wait()
+	if calls.Load() < 3 {
+		t.Errorf("%d calls: nothing was tried again, so the test proves nothing", calls.Load())
+	}
+	w.want(4, 2)
+}
+
+func TestConsumers_do_not_know_of_each_other(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, consumer := range []string{"reserve", "bill"} {
+		if fresh, err := inbox.New(w.store, consumer).Once(t.Context(), "/orders/1", reserve); err != nil || !fresh {
+			t.Fatal(consumer, fresh, err)
+		}
+	}
+	w.want(2, 2)
+}
+
+func TestNames_that_do_not_fit_are_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for what, names := range map[string][2]string{
+		"no consumer":      {"", "1"},
+		"long consumer":    {strings.Repeat("c", inbox.MaxConsumer+1), "1"},
+		"no id":            {"reserve", ""},
+		"long id":          {"reserve", strings.Repeat("1", inbox.MaxMessageID+1)},
+		"not UTF-8":        {"reserve", "\xff"},
+		"a zero character": {"reserve", "a\x00b"},
+	} {
+		if _, err := inbox.New(w.store, names[0]).Once(t.Context(), names[1], reserve); !errors.Is(err, es.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	longest := strings.Repeat("1", inbox.MaxMessageID)
+	if fresh, err := inbox.New(w.store, strings.Repeat("c", inbox.MaxConsumer)).Once(t.Context(), longest, reserve); err != nil || !fresh {
+		t.Error(fresh, err)
+	}
+}
+
+func TestMissing_table_says_what_to_do(t *testing.T) {
+	t.Parallel()
+	store := pgstore.New(embeddedtest.Pool(t))
+	if _, err := inbox.New(store, "reserve").Once(t.Context(), "1", reserve); err == nil || !strings.Contains(err.Error(), "run the migrations") {
+		t.Fatal(err)
+	}
+}
