@@ -21,6 +21,7 @@ type build struct {
 	Fingerprint string
 	Position    es.Position
 	Epoch       int64
+	Identity    string // no other build has it, in no other store
 }
 
 const (
@@ -29,11 +30,11 @@ const (
 	retired  = "retired"
 )
 
-const buildColumns = `id, name, version, status, schema_name, fingerprint, position, epoch`
+const buildColumns = `id, name, version, status, schema_name, fingerprint, position, epoch, identity::text`
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
 	var b build
-	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch)
+	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch, &b.Identity)
 	return b, err
 }
 

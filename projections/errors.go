@@ -29,6 +29,8 @@ var (
 
 	// errFenced: the build is no longer ours to write to.
 	errFenced = errors.New("projections: the build was switched or taken over by another process")
+	// errMoved: the partition is read by another process.
+	errMoved = errors.New("projections: another process has moved the partition's offset")
 )
 
 // EventError names an event that a projection could not apply. Nothing of its

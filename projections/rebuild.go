@@ -191,8 +191,8 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 
 // apply is one chunk: one transaction, with its checkpoint and the lease.
 func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
-	b, err := r.p.commit(ctx, r.b, work{
-		events: chunk, read: int64(len(chunk)), position: chunk[len(chunk)-1].Position, bulk: true,
+	b, err := r.p.commit(ctx, r.b, &work{
+		events: chunk, position: chunk[len(chunk)-1].Position, bulk: true,
 	})
 	if err != nil {
 		return err

@@ -76,14 +76,21 @@ func (p *Projector) runOnce(ctx context.Context) error {
 		return err
 	}
 	p.markServed()
-	if _, err := p.store.Pool().Exec(ctx, p.q(sourceSQL), b.ID, p.source.String()); err != nil {
-		return explain("begin to follow", err)
+	if err := p.setSource(ctx, b, p.source.String()); err != nil {
+		return err
 	}
 	return p.source.follow(ctx, p, b)
 }
 
 // sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
-const sourceSQL = `update {asof}.projection_builds set source = $2 where id = $1`
+const sourceSQL = `update {asof}.projection_builds set source = $2 where id = $1 and source <> $2`
+
+func (p *Projector) setSource(ctx context.Context, b build, source string) error {
+	if _, err := p.store.Pool().Exec(ctx, p.q(sourceSQL), b.ID, source); err != nil {
+		return explain("say where the events come from", err)
+	}
+	return nil
+}
 
 // ready returns the live build of the projector's version, and makes it first when
 // there is none.

@@ -51,14 +51,14 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 	if err != nil || len(events) == 0 {
 		return b, 0, err
 	}
-	b, err = p.commitLive(ctx, b, work{events: events, read: int64(len(events)), position: events[len(events)-1].Position})
+	b, err = p.commitLive(ctx, b, &work{events: events, position: events[len(events)-1].Position})
 	return b, len(events), err
 }
 
 // commitLive is commit for the live build. In this process batches wait for their
 // turn here, not in the database with a connection each; and a batch that has begun
 // is finished when ctx ends.
-func (p *Projector) commitLive(ctx context.Context, b build, w work) (build, error) {
+func (p *Projector) commitLive(ctx context.Context, b build, w *work) (build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {

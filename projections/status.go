@@ -16,7 +16,7 @@ type Status struct {
 	Name     string
 	Version  int    // of the live read model; of the one being built when none is live
 	Build    int64  // of the live read model; zero when none is live
-	Source   string // "log", or "kafka" and the topics
+	Source   string // "log", or "kafka topic" and its name; when Kafka cannot be read, why
 	Position es.Position
 	// Lag counts the events of the log that are not applied; a million means at
 	// least that. Behind is how long ago the first of them was recorded.
@@ -24,6 +24,9 @@ type Status struct {
 	Behind time.Duration
 	// Skipped counts events of types that the codec does not know.
 	Skipped int64
+	// Foreign counts messages in the projection's Kafka topics that are no events of
+	// this store's log. They were skipped.
+	Foreign int64
 	// Failure is what stopped the projector last; empty when it runs.
 	Failure  string
 	Building *Building // nil when nothing is being built
@@ -39,7 +42,7 @@ type Building struct {
 
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
-select id, name, version, status, source, position, events, total, skipped, coalesce(failure, ''), coalesce(lease_until > clock_timestamp(), false)
+select id, name, version, status, source, position, events, total, skipped, foreign_messages, coalesce(failure, ''), coalesce(lease_until > clock_timestamp(), false)
 from {asof}.projection_builds where $1::text is null or name = $1
 order by name, case status when 'live' then 1 when 'building' then 2 else 3 end, updated_at desc`
 
@@ -58,6 +61,7 @@ type statusRow struct {
 	Version                        int
 	Status, Source                 string
 	Position, Done, Total, Skipped int64
+	Foreign                        int64
 	Failure                        string
 	Leased                         bool
 }
@@ -100,7 +104,7 @@ func statuses(ctx context.Context, store *pgstore.Store, name *string, categorie
 		s := &list[len(list)-1]
 		switch b.Status {
 		case live:
-			s.Build, s.Source, s.Position, s.Skipped = b.ID, b.Source, es.Position(b.Position), b.Skipped
+			s.Build, s.Source, s.Position, s.Skipped, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Foreign
 			if err := s.measure(ctx, store, categories); err != nil {
 				return nil, err
 			}

@@ -189,13 +189,13 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 // advance applies the log up to a settled position inside the switch.
 func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *build, upTo es.Position) error {
 	return r.p.readLog(ctx, b.Position, upTo, func(page []es.RecordedEvent) error {
-		return r.inSwitch(ctx, tx, b, work{events: page, read: int64(len(page)), position: page[len(page)-1].Position})
+		return r.inSwitch(ctx, tx, b, &work{events: page, position: page[len(page)-1].Position})
 	})
 }
 
 // inSwitch is commit without a transaction of its own.
-func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w work) error {
-	locked, seen, err := r.p.lock(ctx, tx, *b, w.events)
+func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) error {
+	locked, seen, err := r.p.lock(ctx, tx, *b, w)
 	if err != nil {
 		return err
 	}
@@ -240,5 +240,5 @@ func (r *rebuild) copyAhead(ctx context.Context, tx pgx.Tx, old build, shadow *b
 		events = append(events, missing...)
 	}
 	slices.SortFunc(events, func(a, b es.RecordedEvent) int { return int(a.Position - b.Position) })
-	return r.inSwitch(ctx, tx, shadow, work{events: events})
+	return r.inSwitch(ctx, tx, shadow, &work{events: events})
 }

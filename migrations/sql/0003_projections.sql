@@ -19,6 +19,8 @@ create table projection_builds (
     total       bigint      not null default 0,    -- while building: of the log, when the rebuild began
     skipped     bigint      not null default 0,    -- events of a type that the codec does not know
     failure     text,                              -- what stopped the projector last; null when it runs
+    foreign_messages bigint not null default 0,    -- in its Kafka topics: skipped, as the log does not have them
+    identity    uuid        not null default gen_random_uuid(), -- part of the name of its consumer group
     epoch       bigint      not null default 0,    -- of the lease: an older rebuild can write no more
     lease_until timestamptz,                       -- while building: another may take over after this
     created_at  timestamptz not null default clock_timestamp(),

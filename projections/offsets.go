@@ -1,0 +1,125 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// offset is how far a build has read a partition.
+type offset struct {
+	topic     string
+	partition int
+	from      int64 // what the table has
+	next      int64 // what it will have
+}
+
+// partition names a partition of a topic.
+type partition struct {
+	topic  string
+	number int
+}
+
+// offsetsOfSQL reads a build's offsets. Bind: $1 build.
+const offsetsOfSQL = `select topic, partition, next_offset from {asof}.projection_partitions where build = $1`
+
+func (p *Projector) offsets(ctx context.Context, b build) (map[partition]int64, error) {
+	rows, err := p.store.Pool().Query(ctx, p.q(offsetsOfSQL), b.ID)
+	if err != nil {
+		return nil, explain("read the offsets", err)
+	}
+	list := map[partition]int64{}
+	var at partition
+	var next int64
+	_, err = pgx.ForEachRow(rows, []any{&at.topic, &at.number, &next}, func() error {
+		list[at] = next
+		return nil
+	})
+	if err != nil {
+		return nil, explain("read the offsets", err)
+	}
+	return list, nil
+}
+
+// moveOffsetSQL moves a partition on, if it is still where the caller found it: a
+// process that lost the partition without knowing cannot move it back. Bind: $1
+// build, $2 topic, $3 partition, $4 next offset as found, $5 next offset, $6 position.
+const moveOffsetSQL = `
+update {asof}.projection_partitions set next_offset = $5, position = greatest(position, $6)
+where build = $1 and topic = $2 and partition = $3 and next_offset = $4`
+
+// beginOffsetSQL sets where a partition is read from. What another process has set is
+// kept, unless it lies beyond the end: then the topic was made anew, or has lost its
+// data. Bind: $1 build, $2 topic, $3 partition, $4 next offset, $5 position.
+const beginOffsetSQL = `
+insert into {asof}.projection_partitions as p (build, topic, partition, next_offset, position) values ($1, $2, $3, $4, $5)
+on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
+
+func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
+	for _, o := range w.begin {
+		out.Queue(p.q(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position))
+	}
+	o := w.offset
+	if o == nil {
+		return
+	}
+	var last es.Position
+	for i := range w.events {
+		last = max(last, w.events[i].Position)
+	}
+	out.Queue(p.q(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
+		Exec(func(tag pgconn.CommandTag) error {
+			if tag.RowsAffected() != 1 {
+				return fmt.Errorf("%w: partition %d of %s", errMoved, o.partition, o.topic)
+			}
+			return nil
+		})
+}
+
+// oursSQL finds which events the log has, and returns their places in the arrays.
+// Bind: arrays of $1 positions, $2 event ids, $3 categories, $4 stream ids, $5
+// versions.
+const oursSQL = `
+select u.place - 1
+from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[]) with ordinality u (position, id, category, stream_id, version, place)
+join {asof}.events e on e.position = u.position
+where e.event_id = u.id and e.category = u.category and e.stream_id = u.stream_id and e.version = u.version
+order by 1`
+
+// queueOurs drops from w the events that the log does not have: those of another
+// store, or of a log that was restored to an earlier time. Nothing is lost by it, as
+// what the log has and Kafka does not bring is read from the log.
+func (p *Projector) queueOurs(batch *pgx.Batch, w *work) {
+	n := len(w.events)
+	if n == 0 {
+		return
+	}
+	positions, versions := make([]int64, n), make([]int64, n)
+	ids, categories, streams := make([]string, n), make([]string, n), make([]string, n)
+	for i := range w.events {
+		e := &w.events[i]
+		positions[i], versions[i] = int64(e.Position), int64(e.Version)
+		ids[i], categories[i], streams[i] = e.ID.String(), e.Stream.Category, e.Stream.ID
+	}
+	batch.Queue(p.q(oursSQL), positions, ids, categories, streams, versions).Query(func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return err
+		}
+		w.keep(found)
+		return nil
+	})
+}
+
+func (w *work) keep(places []int64) {
+	kept := make([]es.RecordedEvent, len(places))
+	for i, place := range places {
+		kept[i] = w.events[place]
+	}
+	w.foreign += int64(len(w.events) - len(kept))
+	w.events = kept
+}

@@ -1,0 +1,87 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// read applies the messages of one partition while it is assigned to this process.
+func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
+	at := partition{part.Topic(), part.Number()}
+	next, err := f.offset(ctx, at)
+	if err != nil {
+		return err
+	}
+	part.SeekTo(next)
+	warned := false
+	for {
+		messages, err := part.Fetch(ctx, f.p.batch)
+		if err != nil {
+			return err
+		}
+		w := f.work(at, next, messages)
+		if err := f.apply(ctx, at, w); err != nil {
+			return err
+		}
+		if next = w.offset.next; w.foreign > 0 && !warned {
+			warned = true // once an assignment is enough
+			f.p.log.WarnContext(ctx, "messages that are no events of this store's log are skipped", "topic", at.topic, "partition", at.number)
+		}
+	}
+}
+
+// offset returns where to read a partition from. One that is new has none yet.
+func (f *follower) offset(ctx context.Context, at partition) (int64, error) {
+	stored, err := f.p.offsets(ctx, f.b)
+	if err != nil {
+		return 0, applyError{err}
+	}
+	next, known := stored[at]
+	if !known {
+		return 0, fmt.Errorf("%w: partition %d of %s is new", errTopics, at.number, at.topic)
+	}
+	return next, nil
+}
+
+func (f *follower) work(at partition, from int64, messages []kafka.Message) *work {
+	w := &work{
+		events: make([]es.RecordedEvent, 0, len(messages)),
+		offset: &offset{topic: at.topic, partition: at.number, from: from, next: messages[len(messages)-1].Offset + 1},
+	}
+	for _, m := range messages {
+		e, ok := f.event(m)
+		if !ok {
+			w.foreign++
+			continue
+		}
+		w.events = append(w.events, e)
+	}
+	return w
+}
+
+// apply commits a batch with its offset. When another process has moved the offset,
+// one of the two does not know yet that it has lost the partition; both may go on,
+// as what one has applied the other ignores.
+func (f *follower) apply(ctx context.Context, at partition, w *work) error {
+	for {
+		_, err := f.p.commitLive(ctx, f.b, w)
+		if err == nil {
+			f.batches.Add(1)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, errMoved) {
+			return applyError{err}
+		}
+		if w.offset.from, err = f.offset(ctx, at); err != nil {
+			return err
+		}
+		w.offset.next = max(w.offset.next, w.offset.from)
+	}
+}

@@ -1,0 +1,73 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// topics is where the partitions of topics end: by topic and partition, the offset of
+// the next message.
+type topics map[string]map[int]int64
+
+func (t topics) names() []string { return slices.Sorted(maps.Keys(t)) }
+
+// heads asks Kafka for the topics that there are.
+func (f *follower) heads(ctx context.Context) (topics, error) {
+	found := topics{}
+	for _, topic := range f.topics {
+		heads, err := f.client.Heads(ctx, topic)
+		if errors.Is(err, kafka.ErrNoTopic) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("projections: %s: find the end of topic %s: %w", f.p.def.name, topic, err)
+		}
+		found[topic] = heads
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("projections: %s: %w: %s: does the relay run? it makes the topics", f.p.def.name, kafka.ErrNoTopic, strings.Join(f.topics, ", "))
+	}
+	return found, nil
+}
+
+// watchTopics ends the session when its topics or partitions are not the same any
+// more, or end before what was read from them: then a topic was deleted and made
+// anew, or has lost its data.
+func (f *follower) watchTopics(ctx context.Context, began topics) error {
+	for {
+		if err := pause(ctx, f.every); err != nil {
+			return err
+		}
+		stored, err := f.p.offsets(ctx, f.b)
+		if err != nil {
+			return applyError{err}
+		}
+		now, err := f.heads(ctx) // after the offsets: what they say was there before
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			f.p.log.WarnContext(ctx, "topics cannot be looked at", "error", err)
+			continue
+		}
+		for topic, partitions := range now {
+			if len(partitions) != len(began[topic]) {
+				return fmt.Errorf("%w: %s has %d partitions, had %d", errTopics, topic, len(partitions), len(began[topic]))
+			}
+			for number, next := range partitions {
+				if read := stored[partition{topic, number}]; next < read {
+					return fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d", errTopics, number, topic, next, read)
+				}
+			}
+		}
+		if len(now) != len(began) {
+			return fmt.Errorf("%w: there are %s", errTopics, strings.Join(now.names(), ", "))
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// How what Kafka lost is found.
+//
+// A lost event in the middle of a stream shows as a gap when the next one comes; a
+// lost last one shows nowhere. So the settled head of the log is noted now and then,
+// and what is below it and not applied one interval later is read from the log. No
+// clocks are compared, and the position of the build, up to which everything is
+// applied, moves on with each look.
+
+// watchLog looks at the log until ctx ends or the build is not the live one any more.
+// While Kafka is not read, it follows the log as a projector without Kafka does.
+func (f *follower) watchLog(ctx context.Context) error {
+	var noted es.Position
+	var looked time.Time
+	for {
+		b, err := f.p.live(ctx)
+		if err == nil && b.ID != f.b.ID {
+			err = errFenced
+		}
+		if err != nil {
+			return err
+		}
+		wait := min(f.every, time.Second)
+		if !f.reading.Load() {
+			wait = f.p.poll
+			noted, looked = 0, time.Time{}
+			if err := f.readOn(ctx, b); err != nil {
+				return err
+			}
+		} else if time.Since(looked) >= f.every {
+			if err := f.sweep(ctx, b, noted); err != nil {
+				return err
+			}
+			if noted, err = f.settled(ctx); err != nil {
+				return err
+			}
+			looked = time.Now()
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// readOn applies what the log has.
+func (f *follower) readOn(ctx context.Context, b build) error {
+	for {
+		next, n, err := f.p.pull(ctx, b, f.p.batch)
+		if err != nil || n == 0 {
+			return err
+		}
+		b = next
+	}
+}
+
+// settled returns the settled head; zero when an append under way keeps it back for
+// too long, as looking at the build must go on.
+func (f *follower) settled(ctx context.Context) (es.Position, error) {
+	short, cancel := context.WithTimeout(ctx, f.every)
+	defer cancel()
+	head, err := f.p.store.Settle(short, time.Time{})
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return 0, nil
+	}
+	return head, err
+}
+
+// sweepSQL counts the events between the build's position and a settled one, and
+// those of them that are not applied. Bind: $1 build, $2 position, $3 settled
+// position, $4 categories.
+const sweepSQL = `
+select count(*), count(*) filter (where e.version > coalesce(s.version, 0) and e.category = any($4::text[]))
+from {asof}.events e
+left join {asof}.projection_streams s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
+where e.position > $2 and e.position <= $3`
+
+// sweep applies what is missing up to a settled position, and moves the build's
+// position there.
+func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
+	if upTo <= b.Position {
+		return nil
+	}
+	var total, missing int64
+	err := f.p.store.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&total, &missing)
+	if err != nil {
+		return explain("compare with the log", err)
+	}
+	if missing == 0 {
+		_, err := f.p.commitLive(ctx, b, &work{position: upTo, over: &over{after: b.Position, events: total}})
+		return err
+	}
+	f.p.log.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
+	for b.Position < upTo {
+		next, n, err := f.p.pull(ctx, b, f.p.batch)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return nil // what is left is settled, but an append keeps this reader back: next time
+		}
+		b = next
+	}
+	return nil
+}
