@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"unicode/utf8"
+	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -109,8 +110,8 @@ func checkReceipt(product string, receipt StockReceived) error {
 	switch {
 	case !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(product):
 		return fmt.Errorf("%w: product %.70q: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", ErrInvalid, product)
-	case receipt.Reference == "" || len(receipt.Reference) > 200 || !utf8.ValidString(receipt.Reference):
-		return fmt.Errorf("%w: reference has %d bytes: give 1 to 200", ErrInvalid, len(receipt.Reference))
+	case receipt.Reference == "" || len(receipt.Reference) > 200 || strings.ContainsFunc(receipt.Reference, unicode.IsControl):
+		return fmt.Errorf("%w: reference %.40q: give 1 to 200 bytes without control characters", ErrInvalid, receipt.Reference)
 	case receipt.Quantity < 1 || receipt.Quantity > MaxQuantity:
 		return fmt.Errorf("%w: quantity is %d: receive 1 to %d", ErrInvalid, receipt.Quantity, MaxQuantity)
 	}

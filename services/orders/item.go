@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
+	"unicode"
 )
 
 // Item is a product, how many of it, and the price of one.
@@ -61,8 +63,8 @@ func checkName(what, name string) error {
 }
 
 func checkText(what, text string) error {
-	if text == "" || len(text) > MaxText {
-		return fmt.Errorf("%w: %s has %d bytes: give 1 to %d", ErrInvalid, what, len(text), MaxText)
+	if text == "" || len(text) > MaxText || strings.ContainsFunc(text, unicode.IsControl) {
+		return fmt.Errorf("%w: %s %.40q: give 1 to %d bytes without control characters", ErrInvalid, what, text, MaxText)
 	}
 	return nil
 }

@@ -1,0 +1,351 @@
+package orders_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/asof-dev/asof/aggregates"
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/projections"
+	"github.com/asof-dev/asof/services/internal/webtest"
+	. "github.com/asof-dev/asof/services/orders"
+)
+
+// world is the HTTP API on a database of the test's own, with the read models kept.
+type world struct {
+	webtest.Client
+	store  *pgstore.Store
+	orders *aggregates.Repository[Order, Event]
+}
+
+func newWorld(t testing.TB) world {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 12
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	store := pgstore.New(pool)
+	follow(t, store, Summary)
+	follow(t, store, Customers)
+	return world{Client: serve(t, store), store: store, orders: aggregates.New(store, Decider)}
+}
+
+func serve(t testing.TB, store *pgstore.Store) webtest.Client {
+	server := httptest.NewServer(New(Config{Store: store, Log: slog.New(slog.DiscardHandler)}).Handler())
+	t.Cleanup(server.Close)
+	return webtest.Client{URL: server.URL}
+}
+
+// follow keeps a read model until the test ends.
+func follow(t testing.TB, store *pgstore.Store, model projections.Definition) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- projections.New(store, model, projections.WithPoll(5*time.Millisecond), projections.WithLogger(slog.New(slog.DiscardHandler))).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// answer is an order as the API shows it.
+type answer struct {
+	ID         string
+	Version    int64
+	Position   int64
+	RecordedAt string `json:"recorded_at"`
+	Order
+}
+
+type object map[string]any
+
+func (w world) place(t testing.TB, customer, key string) answer {
+	t.Helper()
+	var order answer
+	w.With("Idempotency-Key", key).Ask(t, 201, "POST", "/orders", object{"customer": customer, "items": items()}, &order)
+	return order
+}
+
+func TestAPI_takes_an_order_from_placed_to_shipped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	order := w.place(t, "ann", "k-1")
+	path := "/orders/" + order.ID
+	if order.Status != StatusPlaced || order.TotalCents != 30_00 || order.Version != 1 {
+		t.Fatalf("%+v", order)
+	}
+	w.Refused(t, 409, "not-reserved", "POST", path+"/pay", object{"reference": "p-1", "cents": 30_00})
+	w.Refused(t, 409, "not-paid", "POST", path+"/ship", object{"tracking": "t-1"})
+	if _, err := w.orders.Decide(t.Context(), order.ID, Reserve); err != nil {
+		t.Fatal(err)
+	}
+	w.Refused(t, 422, "wrong-payment", "POST", path+"/pay", object{"reference": "p-1", "cents": 1})
+	var paid, again answer
+	w.Ask(t, 200, "POST", path+"/pay", object{"reference": "p-1", "cents": 30_00}, &paid)
+	w.Ask(t, 200, "POST", path+"/pay", object{"reference": "p-1", "cents": 30_00}, &again)
+	if paid.Version != 3 || paid.PaidCents != 30_00 || !cmp.Equal(paid, again) {
+		t.Fatalf("%+v\n%+v", paid, again)
+	}
+	w.Refused(t, 409, "paid", "POST", path+"/pay", object{"reference": "p-2", "cents": 30_00})
+	var shipped answer
+	w.Ask(t, 200, "POST", path+"/ship", object{"tracking": "t-1"}, &shipped)
+	w.Ask(t, 200, "POST", path+"/ship", object{"tracking": "t-1"}, &again)
+	if shipped.Status != StatusShipped || shipped.Version != 4 || !cmp.Equal(shipped, again) {
+		t.Fatalf("%+v\n%+v", shipped, again)
+	}
+	w.Refused(t, 409, "shipped", "POST", path+"/cancel", object{"reason": "late"})
+	w.Ask(t, 200, "GET", path, nil, &again)
+	if !cmp.Equal(shipped, again) {
+		t.Fatal(cmp.Diff(shipped, again))
+	}
+}
+
+func TestAPI_shows_what_an_order_was(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	placed := w.place(t, "ann", "k-1")
+	path := "/orders/" + placed.ID
+	var cancelled, then answer
+	w.Ask(t, 200, "POST", path+"/cancel", object{"reason": "late"}, &cancelled)
+	for _, moment := range []string{"version=1", fmt.Sprintf("position=%d", placed.Position), "at=" + placed.RecordedAt} {
+		w.Ask(t, 200, "GET", path+"?"+moment, nil, &then)
+		if placed.RecordedAt != cancelled.RecordedAt && !cmp.Equal(placed, then) {
+			t.Errorf("%s: %s", moment, cmp.Diff(placed, then))
+		}
+	}
+	w.Refused(t, 404, "not-found", "GET", path+"?at=2001-01-01T00:00:00Z", nil)
+	w.Refused(t, 422, "not-settled", "GET", path+"?at=2999-01-01T00:00:00Z", nil)
+	w.Refused(t, 422, "not-settled", "GET", path+"?version=3", nil)
+	w.Refused(t, 404, "not-found", "GET", "/orders/nobody", nil)
+	w.Refused(t, 404, "not-found", "GET", "/orders/nobody/history", nil)
+
+	var history struct {
+		Events []struct {
+			Version int64
+			Type    string
+			Status  Status
+			Event   json.RawMessage
+		}
+	}
+	w.Ask(t, 200, "GET", path+"/history", nil, &history)
+	if len(history.Events) != 2 || history.Events[0].Type != "order.placed" || history.Events[1].Status != StatusCancelled ||
+		string(history.Events[1].Event) != `{"customer":"ann","reason":"late","refund_cents":0}` {
+		t.Errorf("%+v", history)
+	}
+}
+
+func TestAPI_reads_what_it_has_written(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, second := w.place(t, "ann", "k-1"), w.place(t, "ann", "k-2")
+	w.place(t, "bob", "k-1") // bob's key is not ann's
+	var cancelled answer
+	w.Ask(t, 200, "POST", "/orders/"+second.ID+"/cancel", object{"reason": "late"}, &cancelled)
+
+	var list struct{ Orders []SummaryRow }
+	w.Ask(t, 200, "GET", fmt.Sprintf("/orders?customer=ann&status=cancelled&wait=%d", cancelled.Position), nil, &list)
+	if len(list.Orders) != 1 || list.Orders[0].Order != second.ID || list.Orders[0].Version != 2 || list.Orders[0].Pieces != 3 {
+		t.Errorf("%+v", list)
+	}
+	var seen []string
+	for after := ""; ; after = seen[len(seen)-1] { // page by page
+		w.Ask(t, 200, "GET", "/orders?limit=1&after="+after, nil, &list)
+		if len(list.Orders) == 0 {
+			break
+		}
+		seen = append(seen, list.Orders[0].Order)
+	}
+	if len(seen) != 3 || !strings.Contains(strings.Join(seen, " "), first.ID) {
+		t.Errorf("%v", seen)
+	}
+	var ann CustomerRow
+	w.Ask(t, 200, "GET", fmt.Sprintf("/customers/ann?wait=%d", cancelled.Position), nil, &ann)
+	want := CustomerRow{Customer: "ann", Orders: 2, Open: 1, Cancelled: 1, OrderedCents: 60_00, LastOrderAt: ann.LastOrderAt}
+	if !cmp.Equal(want, ann) || ann.LastOrderAt.IsZero() {
+		t.Error(cmp.Diff(want, ann))
+	}
+	var customers struct{ Customers []CustomerRow }
+	w.Ask(t, 200, "GET", "/customers?after=ann", nil, &customers)
+	if len(customers.Customers) != 1 || customers.Customers[0].Customer != "bob" {
+		t.Errorf("%+v", customers)
+	}
+	w.Refused(t, 404, "not-found", "GET", "/customers/nobody", nil)
+	w.Ask(t, 204, "GET", "/healthz", nil, nil)
+}
+
+func TestAPI_makes_one_order_of_a_request_that_is_sent_again(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var created atomic.Int64
+	var group errgroup.Group
+	for range 16 {
+		group.Go(func() error {
+			a, err := w.With("Idempotency-Key", "k-1").Do(t, "POST", "/orders", object{"customer": "ann", "items": items()})
+			if err == nil && a.Status == 201 {
+				created.Add(1)
+			} else if err == nil && a.Status != 200 {
+				err = fmt.Errorf("%d: %s", a.Status, a.Body)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || created.Load() != 1 {
+		t.Fatalf("%d orders were created, %v", created.Load(), err)
+	}
+	if n := w.events(t); n != 1 {
+		t.Fatalf("%d events", n)
+	}
+	w.With("Idempotency-Key", "k-1").Refused(t, 422, "idempotency-key-reused", "POST", "/orders", object{"customer": "ann", "items": items()[:1]})
+	w.With("Idempotency-Key", "é").Refused(t, 400, "idempotency-key", "POST", "/orders", object{"customer": "ann", "items": items()})
+}
+
+func TestAPI_lets_one_of_many_payments_through(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	order := w.place(t, "ann", "k-1")
+	if _, err := w.orders.Decide(t.Context(), order.ID, Reserve); err != nil {
+		t.Fatal(err)
+	}
+	var paid atomic.Int64
+	var group errgroup.Group
+	for i := range 16 {
+		group.Go(func() error {
+			a, err := w.Do(t, "POST", "/orders/"+order.ID+"/pay", object{"reference": fmt.Sprintf("p-%d", i), "cents": 30_00})
+			if err == nil && a.Status == 200 {
+				paid.Add(1)
+			} else if err == nil && a.Status != 409 {
+				err = fmt.Errorf("%d: %s", a.Status, a.Body)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil || paid.Load() != 1 {
+		t.Fatalf("%d payments went through, %v", paid.Load(), err)
+	}
+}
+
+func TestAPI_keeps_correlation_and_trace_with_the_events(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	w.Client = w.With("X-Correlation-Id", "c-1").With("Traceparent", parent)
+	order := w.place(t, "ann", "k-1")
+	for step, err := range w.orders.History(t.Context(), order.ID) {
+		if m := step.Recorded.Metadata; err != nil || m.CorrelationID != "c-1" || m.TraceParent != parent {
+			t.Errorf("%+v, %v", m, err)
+		}
+	}
+}
+
+func TestAPI_refuses_bad_requests_and_writes_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := func(change func(*Item)) object {
+		item := Item{Product: "tea", Quantity: 1, PriceCents: 5_00}
+		change(&item)
+		return object{"customer": "ann", "items": []Item{item}}
+	}
+	for _, test := range []struct {
+		status int
+		code   string
+		path   string
+		body   any
+	}{
+		{400, "malformed", "/orders", `{`},
+		{400, "malformed", "/orders", object{"customer": "ann", "items": items(), "discount": 5}},
+		{400, "malformed", "/orders", `{"customer":"ann","items":[{"product":"tea","quantity":"two"}]}`},
+		{413, "too-large", "/orders", object{"customer": strings.Repeat("x", 70_000), "items": items()}},
+		{422, "invalid", "/orders", `null`},
+		{422, "invalid", "/orders", object{"customer": "", "items": items()}},
+		{422, "invalid", "/orders", object{"customer": "ann & bob", "items": items()}},
+		{422, "invalid", "/orders", object{"customer": strings.Repeat("x", 65), "items": items()}},
+		{422, "invalid", "/orders", object{"customer": "ann", "items": []Item{}}},
+		{422, "invalid", "/orders", object{"customer": "ann", "items": append(items(), items()...)}},
+		{422, "invalid", "/orders", object{"customer": "ann", "items": make([]Item, MaxItems+1)}},
+		{422, "invalid", "/orders", one(func(i *Item) { i.Product = "../tea" })},
+		{422, "invalid", "/orders", one(func(i *Item) { i.Quantity = 0 })},
+		{422, "invalid", "/orders", one(func(i *Item) { i.Quantity = -1 })},
+		{422, "invalid", "/orders", one(func(i *Item) { i.Quantity = MaxQuantity + 1 })},
+		{422, "invalid", "/orders", one(func(i *Item) { i.PriceCents = -1 })},
+		{422, "invalid", "/orders", one(func(i *Item) { i.PriceCents = MaxPriceCents + 1 })},
+		{404, "not-found", "/orders/nobody/pay", object{"reference": "p-1", "cents": 1}},
+		{404, "not-found", "/orders/nobody/ship", object{"tracking": "t-1"}},
+		{404, "not-found", "/orders/nobody/cancel", object{"reason": "late"}},
+		{422, "invalid", "/orders/nobody/pay", object{"reference": "", "cents": 1}},
+		{422, "invalid", "/orders/nobody/ship", object{"tracking": strings.Repeat("x", 201)}},
+		{422, "invalid", "/orders/nobody/cancel", object{"reason": "a\u0000b"}},
+		{400, "invalid", "/orders/" + strings.Repeat("x", 300) + "/cancel", object{"reason": "late"}},
+		{400, "invalid", "/orders/a%00b/cancel", object{"reason": "late"}},
+		{400, "invalid", "/orders/a%ffb/cancel", object{"reason": "late"}},
+	} {
+		w.Refused(t, test.status, test.code, "POST", test.path, test.body)
+	}
+	for _, path := range []string{
+		"/orders?limit=0", "/orders?limit=x", "/orders?limit=1001", "/orders?color=red", "/orders?limit=1&limit=2", "/orders?after=%ff",
+		"/orders?wait=-1", "/orders?customer=%00", "/customers?after=%ff", "/orders/x?at=yesterday", "/orders/x?version=0", "/orders/x?version=1&position=1", "/orders/x?%zz",
+	} {
+		w.Refused(t, 400, "query", "GET", path, nil)
+	}
+	w.Refused(t, 400, "invalid", "GET", "/orders/a%00b", nil)
+	w.Refused(t, 422, "invalid", "GET", "/customers/a%20b", nil)
+	w.Refused(t, 405, "method-not-allowed", "DELETE", "/orders/x", nil)
+	if n := w.events(t); n != 0 {
+		t.Errorf("%d events were written", n)
+	}
+}
+
+func TestAPI_says_what_is_missing(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), "postgres://nobody:secret@127.0.0.1:1/nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	c := serve(t, pgstore.New(pool))
+	for _, a := range []webtest.Answer{
+		c.Refused(t, 503, "unavailable", "POST", "/orders", object{"customer": "ann", "items": items()}),
+		c.Refused(t, 503, "unavailable", "GET", "/orders/x", nil),
+		c.Refused(t, 503, "unavailable", "GET", "/healthz", nil),
+	} {
+		if strings.Contains(string(a.Body), "secret") || a.Header.Get("Retry-After") == "" {
+			t.Errorf("%v %s", a.Header, a.Body)
+		}
+	}
+}
+
+// events counts what is in the log.
+func (w world) events(t testing.TB) int {
+	t.Helper()
+	list, err := w.store.Read(t.Context(), es.Position(0), 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
