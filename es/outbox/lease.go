@@ -137,7 +137,12 @@ func (t *term) release(ctx context.Context, why error) {
 		text := why.Error()
 		failure = &text
 	}
-	err := t.write(ctx, "release the lease", releaseSQL, t.epoch, failure)
+	var err error
+	for range 3 { // the pool may hand out connections that broke with the others
+		if err = t.write(ctx, "release the lease", releaseSQL, t.epoch, failure); err == nil || errors.Is(err, errFenced) {
+			break
+		}
+	}
 	if err != nil && !errors.Is(err, errFenced) {
 		t.log.WarnContext(ctx, "lease not released; another relay can go on when it has run out", "error", err, "in", t.lease)
 	}

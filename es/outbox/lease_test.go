@@ -1,0 +1,147 @@
+package outbox_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+func TestOne_relay_is_active_at_a_time(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var stops []func() error
+	for range 3 {
+		stops = append(stops, start(t, w.relay()))
+	}
+	stopLoad := w.load("order", 2)
+	for i, stop := range stops {
+		w.until("an active relay that publishes", func() bool {
+			s := w.status()
+			return s.Leader != "" && s.Position > es.Position(500*(i+1))
+		})
+		if s := w.status(); s.Epoch > int64(i+1) {
+			t.Fatalf("%d relays were stopped and the epoch is %d: two fight for the lease", i, s.Epoch)
+		}
+		if i < 2 {
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stopLoad()
+	w.wait()
+	if repeats := w.verify("order"); repeats > 0 {
+		t.Errorf("%d repeats after clean stops", repeats)
+	}
+}
+
+// freezer holds up every statement of a pool from one on, as if the process stood
+// still.
+type freezer struct {
+	at     string
+	frozen chan struct{} // closed when it begins
+	thaw   chan struct{} // close it to go on
+	once   sync.Once
+}
+
+func newFreezer(at string) *freezer {
+	return &freezer{at: at, frozen: make(chan struct{}), thaw: make(chan struct{})}
+}
+
+func (f *freezer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(data.SQL, f.at) {
+		f.once.Do(func() { close(f.frozen) })
+	}
+	select {
+	case <-f.frozen:
+		<-f.thaw
+	default:
+	}
+	return ctx
+}
+
+func (f *freezer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// checkpointing is in the statement that moves the checkpoint and in no other.
+const checkpointing = "relay set position ="
+
+func TestRelay_that_stands_still_is_replaced_and_moves_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := newFreezer(checkpointing)
+	w.fill("order", 5, 20)
+	gaveWay := newWatch("gives way")
+	sleepy := w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10), outbox.WithLogger(slog.New(gaveWay)))
+	start(t, sleepy)
+	<-f.frozen // it has published a page and is about to say so
+
+	start(t, w.relay())
+	w.fill("order", 5, 20)
+	w.wait()
+	taken := w.status()
+	if taken.Epoch != 2 {
+		t.Fatalf("no takeover: %s", taken)
+	}
+	close(f.thaw)
+	<-gaveWay.seen
+	if s := w.status(); s.Position != taken.Position || s.Epoch != 2 || s.Leader != taken.Leader {
+		t.Fatalf("the old relay changed %s to %s", taken, s)
+	}
+	w.fill("order", 5, 20)
+	w.wait()
+	w.verify("order")
+}
+
+// The lease of a relay that was killed runs out.
+func TestKilled_relay_is_replaced(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill("order", 5, 20)
+	f := newFreezer(checkpointing)
+	start(t, w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10)))
+	<-f.frozen
+	t.Cleanup(func() { close(f.thaw) }) // only to end the test
+	start(t, w.relay())
+	begin := time.Now()
+	w.wait()
+	t.Logf("taken over and published after %s", time.Since(begin))
+	if repeats := w.verify("order"); repeats == 0 {
+		t.Error("nothing was repeated, so the kill came too late to prove anything")
+	}
+}
+
+func TestKilled_sessions_lose_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	start(t, w.relay(outbox.WithBatch(50)))
+	stop := w.load("order", 2)
+	conn, err := pgx.ConnectConfig(t.Context(), w.pool.Config().ConnConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	killed := int64(0)
+	for killed < 30 {
+		var n int64
+		err := conn.QueryRow(t.Context(), `
+			select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity
+			where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+			  and state = 'active' and query ~ 'relay|order by position'`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		killed += n
+	}
+	stop()
+	w.wait()
+	w.verify("order")
+}

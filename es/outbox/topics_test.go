@@ -1,0 +1,66 @@
+package outbox_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/outbox"
+)
+
+func TestTopics_are_made_as_stated_and_recorded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("order", "1", 1)
+	w.append("product", "1", 1)
+	start(t, w.relay(outbox.WithPartitions(4), outbox.WithPartitions(2, "product")))
+	w.wait()
+	for category, want := range map[string]int{"order": 4, "product": 2} {
+		topic := w.prefix + category
+		if n, err := w.client.Partitions(t.Context(), topic); err != nil || n != want {
+			t.Errorf("%s has %d partitions, %v", topic, n, err)
+		}
+		var recorded int
+		if err := w.pool.QueryRow(t.Context(), `select partitions from asof.relay_topics where topic = $1`, topic).Scan(&recorded); err != nil || recorded != want {
+			t.Errorf("%s is recorded with %d, %v", topic, recorded, err)
+		}
+	}
+}
+
+func TestAnother_number_of_partitions_is_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("order", "1", 1)
+	stop := start(t, w.relay())
+	w.wait()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	position := w.status().Position
+	w.append("order", "1", 1)
+
+	// The options say another number than the topic was made with.
+	err := w.relay(outbox.WithPartitions(5)).Run(t.Context())
+	if !errors.Is(err, outbox.ErrPartitions) || !strings.Contains(err.Error(), `WithPartitions(3, "order")`) {
+		t.Fatal(err)
+	}
+	if s := w.status(); s.Position != position || !strings.Contains(s.Failure, "WithPartitions") || s.Leader != "" {
+		t.Fatal(s)
+	}
+
+	// Somebody made the topic before the relay did.
+	if err := w.client.EnsureTopics(t.Context(), kafka.Topic{Name: w.prefix + "product", Partitions: 2}); err != nil {
+		t.Fatal(err)
+	}
+	w.append("product", "1", 1)
+	err = w.relay().Run(t.Context())
+	if !errors.Is(err, outbox.ErrPartitions) || !errors.Is(err, kafka.ErrPartitions) || !strings.Contains(err.Error(), w.prefix+"product") {
+		t.Fatal(err)
+	}
+
+	start(t, w.relay(outbox.WithPartitions(2, "product")))
+	w.wait()
+	w.verify("order")
+	w.verify("product")
+}

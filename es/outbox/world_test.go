@@ -1,0 +1,298 @@
+package outbox_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/migrations"
+)
+
+const source = "/test"
+
+// world is a store on a database of the test's own, and topics of its own.
+type world struct {
+	testing.TB
+	pool    *pgxpool.Pool
+	store   *pgstore.Store
+	brokers []string
+	client  *kafka.Client
+	prefix  string // of all topics
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldAt(t, embeddedtest.Database(t), embeddedtest.Brokers(t))
+}
+
+func newWorldAt(t testing.TB, database string, brokers []string) *world {
+	t.Helper()
+	w := &world{TB: t, brokers: brokers, prefix: "relay-" + strings.ToLower(rand.Text()[:10]) + "."}
+	w.pool = newPool(t, database, nil)
+	if err := migrations.Up(t.Context(), w.pool); err != nil {
+		t.Fatal(err)
+	}
+	w.store = pgstore.New(w.pool)
+	var err error
+	if w.client, err = kafka.New(kafka.Config{Brokers: brokers}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.client.Close(); err != nil {
+			t.Errorf("close the client: %v", err)
+		}
+	})
+	return w
+}
+
+func newPool(t testing.TB, database string, tracer pgx.QueryTracer) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 12
+	config.ConnConfig.Tracer = tracer
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+// relay returns a relay of few partitions and a short lease.
+func (w *world) relay(options ...outbox.Option) *outbox.Relay { return w.relayOf(w.store, options...) }
+
+func (w *world) relayOf(store *pgstore.Store, options ...outbox.Option) *outbox.Relay {
+	all := []outbox.Option{outbox.WithTopicPrefix(w.prefix), outbox.WithPartitions(3), outbox.WithLease(time.Second),
+		outbox.WithLogger(slog.New(slog.NewTextHandler(w.Output(), nil)))}
+	return outbox.New(store, w.client, source, append(all, options...)...)
+}
+
+// start runs a relay until the returned function is called, which returns what Run
+// did.
+func start(t testing.TB, r *outbox.Relay) func() error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	stop := sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return stop
+}
+
+func some(n int) []es.EventData {
+	list := make([]es.EventData, n)
+	for i := range list {
+		list[i] = es.EventData{ID: es.NewID(), Type: "test.happened", Data: fmt.Appendf(nil, `{"n":%d}`, i)}
+	}
+	return list
+}
+
+func (w *world) append(category, id string, n int) es.Position {
+	w.Helper()
+	recorded, err := w.store.Append(w.Context(), es.StreamID{Category: category, ID: id}, es.Any, some(n)...)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return recorded[n-1].Position
+}
+
+// fill appends n events to each of some streams, in turns.
+func (w *world) fill(category string, streams, n int) (last es.Position) {
+	w.Helper()
+	for range (n + 9) / 10 {
+		for s := range streams {
+			last = w.append(category, fmt.Sprintf("s-%d", s), min(n, 10))
+		}
+	}
+	return last
+}
+
+// load appends from several writers until the returned function is called. A writer
+// repeats an append that failed, with the same ids, for the tests that break things.
+func (w *world) load(category string, writers int) func() {
+	w.Helper()
+	ctx, cancel := context.WithCancel(w.Context())
+	var wg sync.WaitGroup
+	for writer := range writers {
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				stream := es.StreamID{Category: category, ID: fmt.Sprintf("w%d-%d", writer, n%7)}
+				events := some(1 + n%3)
+				for {
+					if _, err := w.store.Append(w.Context(), stream, es.Any, events...); err == nil || w.Context().Err() != nil {
+						break
+					}
+					pause(w.Context(), 10*time.Millisecond)
+				}
+			}
+		})
+	}
+	stop := sync.OnceFunc(func() { cancel(); wg.Wait() })
+	w.Cleanup(stop)
+	return stop
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func (w *world) status() outbox.Status {
+	w.Helper()
+	s, err := outbox.ReadStatus(w.Context(), w.store)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return s
+}
+
+// wait waits until all that is in the log now is published.
+func (w *world) wait() {
+	w.Helper()
+	head, err := w.store.Settle(w.Context(), time.Time{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.until(fmt.Sprintf("published up to %d", head), func() bool { return w.status().Position >= head })
+}
+
+// until polls a condition.
+func (w *world) until(what string, holds func() bool) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 60*time.Second)
+	defer cancel()
+	for !holds() {
+		if ctx.Err() != nil {
+			w.Fatalf("never happened: %s: %s", what, w.status())
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// published reads all that a topic has now, partition by partition.
+func (w *world) published(topic string) [][]kafkago.Message {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	defer cancel()
+	heads, err := w.client.Heads(ctx, topic)
+	if err != nil {
+		w.Fatal(err)
+	}
+	out := make([][]kafkago.Message, len(heads))
+	for partition, head := range heads {
+		reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: w.brokers, Topic: topic, Partition: partition, MinBytes: 1, MaxBytes: 8 << 20, MaxWait: 100 * time.Millisecond})
+		for offset := int64(0); offset < head; {
+			m, err := reader.FetchMessage(ctx)
+			if err != nil {
+				w.Fatalf("read %s/%d at %d: %v", topic, partition, offset, err)
+			}
+			out[partition] = append(out[partition], m)
+			offset = m.Offset + 1
+		}
+		if err := reader.Close(); err != nil {
+			w.Fatal(err)
+		}
+	}
+	return out
+}
+
+// verify compares a category's topic with the log: every event is there, the first
+// occurrences of each key's events follow each other without a gap, in one partition.
+// It returns how many messages are repeats.
+func (w *world) verify(category string) (repeats int) {
+	w.Helper()
+	seen := map[string]es.Version{}
+	at := map[string]int{}
+	for partition, messages := range w.published(w.prefix + category) {
+		for _, m := range messages {
+			e := w.eventOf(m)
+			id := e.Stream.ID
+			if where, ok := at[id]; ok && where != partition {
+				w.Fatalf("%s is in partitions %d and %d", id, where, partition)
+			}
+			at[id] = partition
+			switch {
+			case e.Version <= seen[id]:
+				repeats++
+			case e.Version == seen[id]+1:
+				seen[id]++
+			default:
+				w.Fatalf("%s version %d comes after version %d", e.Stream, e.Version, seen[id])
+			}
+		}
+	}
+	rows, err := w.pool.Query(w.Context(), `select stream_id, max(version) from asof.events where category = $1 group by 1`, category)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var id string
+	var version, total int64
+	if _, err := pgx.ForEachRow(rows, []any{&id, &version}, func() error {
+		total += version
+		if int64(seen[id]) != version {
+			w.Errorf("%s/%s: version %d is in the log, %d in Kafka", category, id, version, seen[id])
+		}
+		return nil
+	}); err != nil {
+		w.Fatal(err)
+	}
+	w.Logf("%d events, %d messages repeated", total, repeats)
+	return repeats
+}
+
+func (w *world) eventOf(m kafkago.Message) es.RecordedEvent {
+	w.Helper()
+	message := kafka.Message{Topic: strings.TrimPrefix(m.Topic, w.prefix), Key: m.Key, Value: m.Value, Time: m.Time}
+	for _, h := range m.Headers {
+		message.Headers = append(message.Headers, kafka.Header{Key: h.Key, Value: h.Value})
+	}
+	e, err := kafka.ToEvent(message)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return e
+}
+
+// watch is a logger that tells when a message was logged.
+type watch struct {
+	slog.Handler
+	text string
+	seen chan struct{}
+	once *sync.Once
+}
+
+func newWatch(text string) watch {
+	return watch{Handler: slog.DiscardHandler, text: text, seen: make(chan struct{}), once: &sync.Once{}}
+}
+
+func (h watch) Enabled(context.Context, slog.Level) bool { return true }
+func (h watch) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h watch) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, h.text) {
+		h.once.Do(func() { close(h.seen) })
+	}
+	return nil
+}
