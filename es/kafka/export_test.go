@@ -12,3 +12,16 @@ func NewThrough(c Config, dial func(ctx context.Context, network, address string
 
 // KeyPartition is the partition of a key.
 func KeyPartition(key []byte, partitions int) int { return keyPartition(key, partitions) }
+
+// CommitNow writes a commit and returns what the broker said.
+func (p *Partition) CommitNow(next int64) error {
+	p.commits.mu.Lock()
+	p.commits.pending = map[string]map[int]int64{p.topic: {p.number: next}}
+	p.commits.mu.Unlock()
+	_, request := p.commits.take()
+	response, err := p.client.api.OffsetCommit(context.Background(), request)
+	if err != nil {
+		return err
+	}
+	return commitError(response)
+}

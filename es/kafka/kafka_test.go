@@ -138,3 +138,18 @@ func readAll(t *testing.T, topic string) []kafka.Message {
 	}
 	return got.list()
 }
+
+// eventually polls a condition.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ctx := testContext(t)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatalf("it never came to pass that %s", what)
+		}
+	}
+}
