@@ -153,3 +153,26 @@ func TestKilled_database_loses_nothing(t *testing.T) {
 	w.wait()
 	w.verify("order")
 }
+
+// A page that was read and not acknowledged is read again by the next relay.
+func TestStop_while_Kafka_is_down_loses_nothing(t *testing.T) {
+	t.Parallel()
+	network, brokers := cluster(t)
+	w := newWorldAt(t, embeddedtest.Database(t), brokers)
+	stop := start(t, w.relay())
+	w.append("order", "1", 10)
+	w.wait()
+	network.stop()
+	w.append("order", "1", 10)
+	w.until("the failure to be shown", func() bool { return w.status().Failure != "" })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.status(); s.Position != 10 || s.Leader != "" {
+		t.Fatal(s)
+	}
+	network.down.Store(false)
+	start(t, w.relay())
+	w.wait()
+	w.verify("order")
+}

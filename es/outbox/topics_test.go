@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 )
@@ -63,4 +64,30 @@ func TestAnother_number_of_partitions_is_refused(t *testing.T) {
 	w.wait()
 	w.verify("order")
 	w.verify("product")
+}
+
+// What the broker will never take stops the relay before it, with a word why.
+func TestEvent_that_the_broker_refuses_stops_the_relay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	topic := kafka.Topic{Name: w.prefix + "order", Partitions: 3, Config: map[string]string{"max.message.bytes": "2000"}}
+	if err := w.client.EnsureTopics(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	last := w.append("order", "1", 3)
+	stop := start(t, w.relay())
+	w.wait()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	large := es.EventData{ID: es.NewID(), Type: "test.large", Data: []byte(`"` + strings.Repeat("x", 5000) + `"`)}
+	if _, err := w.store.Append(t.Context(), es.StreamID{Category: "order", ID: "1"}, es.Any, large); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.relay().Run(t.Context()); !errors.Is(err, kafka.ErrTooLarge) {
+		t.Fatal(err)
+	}
+	if s := w.status(); s.Position != last || s.Failure == "" || s.Lag != 1 {
+		t.Fatal(s)
+	}
 }
