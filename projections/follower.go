@@ -79,7 +79,7 @@ func (f *follower) session(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchTopics(ctx, topics) })
 	group.Go(func() error {
-		err := f.client.Consume(ctx, kafka.Group{Name: name, Topics: topics.names(), From: kafka.Last}, f.read)
+		err := f.client.Consume(ctx, kafka.Group{Name: name, Topics: topics.names(), From: kafka.First}, f.read)
 		if err == nil && ctx.Err() == nil {
 			err = errors.New("projections: the consumer group ended by itself")
 		}

@@ -15,6 +15,9 @@ func (s *shape) loadSQL(t target) string {
 	names := make([]string, len(s.columns))
 	for i, c := range s.columns {
 		names[i] = ", t." + quote(c.column)
+		if c.texts {
+			names[i] += "::text[]"
+		}
 	}
 	return t.tagged(fmt.Sprintf(`select u.k%s from unnest($1::text[]) u (k) join %s t on t.%s = u.k::%s`,
 		strings.Join(names, ""), s.qualified(t), quote(s.key), s.keyType))

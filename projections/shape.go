@@ -53,6 +53,8 @@ type column struct {
 	// asText: values are sent as text and cast. Arrays would be flattened by unnest,
 	// and pgx does not know the types that a service has made.
 	asText bool
+	// texts: an array of such a type is read and written as one of text.
+	texts bool
 }
 
 // shape is how R and the table fit together.
@@ -68,11 +70,12 @@ type shape struct {
 
 // shapeSQL lists the columns of the schema's tables. The search path is on the
 // schema, so types made by the DDL come unqualified and stay right when it is
-// renamed. Type -1 rather than null: null turns char(n) into char(1). Bind: $1 schema.
+// renamed. Type -1 rather than null: null turns char(n) into char(1). A domain is
+// encoded as the type that it is based on. Bind: $1 schema.
 const shapeSQL = `
-select c.relname, a.attname, format_type(a.atttypid, -1), a.atttypid, t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
+select c.relname, a.attname, format_type(a.atttypid, -1), coalesce(nullif(t.typbasetype, 0), a.atttypid), t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
        a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
-       coalesce(a.attnum = any(i.indkey) and i.indnkeyatts = 1, false)
+       coalesce(a.attnum = any(i.indkey) and i.indnkeyatts = 1, false), t.typcategory = 'A'
 from pg_class c
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid
@@ -84,7 +87,7 @@ type catalogColumn struct {
 	Table, Name, Type         string
 	OID                       uint32
 	Special, Computed, Needed bool
-	Key                       bool
+	Key, Array                bool
 }
 
 func readShape(ctx context.Context, tx pgx.Tx, schema string, fields []field) (*shape, error) {
@@ -137,7 +140,7 @@ func (s *shape) match(types *pgtype.Map, byName map[string]catalogColumn, fields
 		col := column{field: f, sqlType: c.Type, oid: c.OID}
 		col.asText = c.Special || !known || (f.goType.Kind() == reflect.Slice && f.goType != reflect.TypeFor[[]byte]())
 		if !known {
-			s.copies = false
+			s.copies, col.texts = false, c.Array
 		}
 		s.columns = append(s.columns, col)
 	}

@@ -131,7 +131,9 @@ func (f *folder[R, E]) upsertArgs(types *pgtype.Map, list []*row[R]) ([]any, err
 // textColumn writes each value in Postgres's text form; nil is null.
 func textColumn[R any](types *pgtype.Map, c column, list []*row[R]) ([]*string, error) {
 	oid := c.oid
-	if _, known := types.TypeForOID(oid); !known {
+	if _, known := types.TypeForOID(oid); c.texts {
+		oid = pgtype.TextArrayOID
+	} else if !known {
 		oid = pgtype.TextOID
 	}
 	texts := make([]*string, len(list))
