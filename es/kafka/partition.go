@@ -74,7 +74,7 @@ func (p *Partition) Fetch(ctx context.Context, limit int) ([]Message, error) {
 		case err == nil:
 			wait = backoff{}
 		case errors.Is(err, kafkago.OffsetOutOfRange):
-			err = p.reset()
+			err = p.reset(ctx)
 		case denied(err):
 			return nil, p.client.explain(ctx, p.what(), err)
 		}
@@ -137,14 +137,11 @@ func (p *Partition) read(batch *kafkago.Batch) error {
 		p.buffer = append(p.buffer, fetched(m))
 	}
 	err := batch.Close()
-	var code kafkago.Error
-	switch {
-	case err == nil, errors.Is(err, kafkago.RequestTimedOut):
+	if err == nil {
 		return nil
-	case !errors.As(err, &code):
-		p.close()
 	}
-	if len(p.buffer) > 0 {
+	p.close() // kafka-go leaves a part of an answer with an error unread
+	if len(p.buffer) > 0 || errors.Is(err, kafkago.RequestTimedOut) {
 		return nil
 	}
 	return err
@@ -175,7 +172,10 @@ func (p *Partition) connect(ctx context.Context) error {
 
 // reset moves an offset that the partition does not have into what it has: messages
 // were deleted, or the topic was made anew.
-func (p *Partition) reset() error {
+func (p *Partition) reset(ctx context.Context) error {
+	if err := p.connect(ctx); err != nil {
+		return err
+	}
 	if err := p.conn.SetDeadline(time.Now().Add(fetchSilence)); err != nil {
 		return err
 	}
