@@ -24,9 +24,14 @@ func Up(ctx context.Context, pool *pgxpool.Pool, sets ...Set) error {
 		sets = []Set{Framework("asof")}
 	}
 	for _, set := range sets {
+		if _, err := set.source(); err != nil { // before anything is done
+			return fmt.Errorf("migrations: up: %w", err)
+		}
+	}
+	for _, set := range sets {
 		err := alone(ctx, pool, set, func(p *goose.Provider) error {
 			_, err := p.Up(ctx)
-			return err
+			return named(err)
 		})
 		if err != nil {
 			return fmt.Errorf("migrations: up %s: %w", set.Schema, err)
@@ -39,7 +44,7 @@ func Up(ctx context.Context, pool *pgxpool.Pool, sets ...Set) error {
 func Down(ctx context.Context, pool *pgxpool.Pool, set Set, version int64) error {
 	err := alone(ctx, pool, set, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, version)
-		return err
+		return named(err)
 	})
 	if err != nil {
 		return fmt.Errorf("migrations: down %s to %d: %w", set.Schema, version, err)
@@ -68,6 +73,15 @@ func Status(ctx context.Context, pool *pgxpool.Pool, set Set) ([]File, error) {
 		return nil, fmt.Errorf("migrations: status of %s: %w", set.Schema, err)
 	}
 	return list, nil
+}
+
+// named says which file failed, where goose gives its number alone.
+func named(err error) error {
+	var partial *goose.PartialError
+	if !errors.As(err, &partial) || partial.Failed == nil || partial.Failed.Source == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", partial.Failed.Source.Path, partial.Err)
 }
 
 // alone runs f while no other process migrates the schema. The lock is held by a

@@ -28,10 +28,10 @@ const schemaPattern = `^[a-z_][a-z0-9_]{0,62}$`
 
 func (s Set) source() (fs.FS, error) {
 	if !regexp.MustCompile(schemaPattern).MatchString(s.Schema) {
-		return nil, fmt.Errorf("migrations: schema %q: use 1 to 63 of a-z 0-9 _, not beginning with a digit", s.Schema)
+		return nil, fmt.Errorf("schema %q: use 1 to 63 of a-z 0-9 _, not beginning with a digit", s.Schema)
 	}
 	if s.Files == nil {
-		return nil, fmt.Errorf("migrations: set of schema %s has no files", s.Schema)
+		return nil, fmt.Errorf("set of schema %s has no files", s.Schema)
 	}
 	if s.Dir == "" {
 		return s.Files, nil
