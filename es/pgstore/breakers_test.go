@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -34,8 +35,12 @@ func TestSequenceCacheIsRefused(t *testing.T) {
 func TestAppendHoldsTheLock(t *testing.T) {
 	t.Parallel()
 	store := open(t)
+	for _, id := range []string{"exactly", "any", "exists"} {
+		_, err := store.Append(t.Context(), stream(id), es.NoStream, someEvents(1)...)
+		must(t, err)
+	}
 	for name, count := range map[string]int{"one event": 1, "several": 3} {
-		for want, id := range map[es.Expected]string{es.NoStream: "none", es.Any: "any"} {
+		for want, id := range map[es.Expected]string{es.NoStream: "none", es.Exactly(1): "exactly", es.Any: "any", es.StreamExists: "exists"} {
 			tx, err := store.Pool().Begin(t.Context())
 			must(t, err)
 			if n := sharedLocks(t, tx); n != 0 {
@@ -57,6 +62,53 @@ func TestAppendHoldsTheLock(t *testing.T) {
 	must(t, err)
 	if n := sharedLocks(t, tx); n != 0 {
 		t.Errorf("an unread CTE took %d locks: the reason for reading it is gone", n)
+	}
+}
+
+// The lock comes first: then the clock is read, and then a position is drawn. In the
+// other order a reader could take a hole for rolled back, or a time for settled.
+func TestTheLockComesFirst(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	ctx := within(t, 60*time.Second)
+	for _, id := range []string{"exactly", "any", "exists"} {
+		_, err := store.Append(ctx, stream(id), es.NoStream, someEvents(1)...)
+		must(t, err)
+	}
+	drawn := func() (n int64) {
+		must(t, store.Pool().QueryRow(ctx, `select last_value from asof.events_position`).Scan(&n))
+		return n
+	}
+	for _, count := range []int{1, 3} {
+		for want, id := range map[es.Expected]string{es.NoStream: "none" + string(rune('0'+count)), es.Exactly(es.Version(1 + count/3)): "exactly", es.Any: "any", es.StreamExists: "exists"} {
+			tx, err := store.Pool().Begin(ctx)
+			must(t, err)
+			defer tx.Rollback(context.WithoutCancel(ctx))
+			_, err = tx.Exec(ctx, `select pg_advisory_xact_lock((1634955110::bigint << 32) | 'asof.events'::regclass::oid::bigint)`)
+			must(t, err)
+			before := drawn()
+			type answer struct {
+				events []es.RecordedEvent
+				err    error
+			}
+			answers := make(chan answer, 1)
+			go func() {
+				events, err := store.Append(ctx, stream(id), want, someEvents(count)...)
+				answers <- answer{events, err}
+			}()
+			waitFor(t, store, `select exists (select from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and not granted and database = (select oid from pg_database where datname = current_database()))`)
+			if n := drawn(); n != before {
+				t.Errorf("%s, %d events: position %d was drawn without the lock", want, count, n)
+			}
+			var released time.Time
+			must(t, tx.QueryRow(ctx, `select clock_timestamp()`).Scan(&released))
+			must(t, tx.Rollback(ctx))
+			a := <-answers
+			must(t, a.err)
+			if at := a.events[0].RecordedAt; at.Before(released) {
+				t.Errorf("%s, %d events: the clock was read at %s, before the lock was had at %s", want, count, at, released)
+			}
+		}
 	}
 }
 
