@@ -97,9 +97,10 @@ func totals() projections.Fold[Total, Event] {
 // world is a store on a database of the test's own.
 type world struct {
 	testing.TB
-	pool  *pgxpool.Pool
-	store *pgstore.Store
-	codec es.Codec[Event]
+	pool     *pgxpool.Pool
+	store    *pgstore.Store
+	codec    es.Codec[Event]
+	category string
 }
 
 func newWorld(t testing.TB) *world {
@@ -117,10 +118,12 @@ func newWorld(t testing.TB) *world {
 	if err := migrations.Up(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
-	return &world{TB: t, pool: pool, store: pgstore.New(pool), codec: codec()}
+	return &world{TB: t, pool: pool, store: pgstore.New(pool), codec: codec(), category: "account"}
 }
 
 func account(id string) es.StreamID { return es.StreamID{Category: "account", ID: id} }
+
+func (w *world) stream(id string) es.StreamID { return es.StreamID{Category: w.category, ID: id} }
 
 func (w *world) append(id string, events ...Event) es.Position {
 	w.Helper()
@@ -131,7 +134,7 @@ func (w *world) append(id string, events ...Event) es.Position {
 			w.Fatal(err)
 		}
 	}
-	return w.appendData(account(id), data...)
+	return w.appendData(w.stream(id), data...)
 }
 
 func (w *world) appendData(s es.StreamID, data ...es.EventData) es.Position {

@@ -28,7 +28,7 @@ func (w *world) load(writers int) (stop func() es.Position) {
 				if err != nil {
 					return err
 				}
-				recorded, err := w.store.Append(context.WithoutCancel(ctx), account(name(n*100+i%37)), es.Any, data)
+				recorded, err := w.store.Append(context.WithoutCancel(ctx), w.stream(name(n*100+i%37)), es.Any, data)
 				if err != nil {
 					return err
 				}

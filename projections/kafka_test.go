@@ -1,0 +1,256 @@
+package projections_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections"
+)
+
+// mangled doubles, drops, repeats and reorders as much as Kafka and a relay may do at
+// their worst: events of one stream still come in order for the first time.
+func mangled() func([]es.RecordedEvent) []es.RecordedEvent {
+	random := rand.New(rand.NewPCG(1, 2))
+	var old []es.RecordedEvent
+	return func(page []es.RecordedEvent) []es.RecordedEvent {
+		byStream := map[es.StreamID][]es.RecordedEvent{}
+		for _, e := range page {
+			byStream[e.Stream] = append(byStream[e.Stream], e)
+		}
+		old = append(old, page...)
+		var out []es.RecordedEvent
+		for _, events := range byStream { // in the order of the map: none
+			for i, e := range events {
+				if i < len(events)-1 && random.IntN(4) == 0 {
+					continue // the last is kept, so that the gap shows
+				}
+				out = append(out, e)
+				if random.IntN(4) == 0 {
+					out = append(out, e)
+				}
+			}
+			if random.IntN(3) == 0 {
+				from := random.IntN(len(old))
+				out = append(out, old[from:min(from+5, len(old))]...)
+			}
+		}
+		return out
+	}
+}
+
+func TestKafka_doubled_dropped_and_reordered_messages_count_once(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	for i := range 30 {
+		c.append(name(i), Opened{Owner: "before"}, Deposited{Cents: 1})
+	}
+	rows, sums := c.projector(c.balances()), c.projector(c.totals())
+	copied := c.totals()
+	copied.Name = "totals_of_the_log"
+	fromLog := projections.New(c.store, copied)
+	for _, p := range []*projections.Projector{rows, sums, fromLog} {
+		start(t, p)
+	}
+	c.untilReading(rows)
+	c.untilReading(sums)
+	stopRelay := c.relay(mangled())
+	for range 3 {
+		for i := range 300 {
+			c.append(name(i%41), Deposited{Cents: int64(i)}, Withdrawn{Cents: int64(i % 5)})
+		}
+	}
+	last := c.append("a-1", Deposited{Cents: 1})
+	stopRelay()
+	for _, p := range []*projections.Projector{rows, sums, fromLog} {
+		c.wait(p, last)
+	}
+	c.untilRead(rows)
+	c.untilRead(sums)
+	c.wantBalances("balances.balances")
+	c.wantTotals("totals.totals")
+	c.wantTotals("totals_of_the_log.totals")
+	c.wantDedup("balances")
+	c.wantDedup("totals")
+	s := c.status(sums)
+	if s.Lag != 0 || s.Foreign != 0 || s.Source != "kafka topic "+c.category || s.Position >= last {
+		t.Fatalf("%+v: the events were to come from Kafka", s)
+	}
+	c.rebuildEqual(sums)
+}
+
+func TestKafka_begins_at_the_end_of_the_topic(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	for i := range 20 {
+		c.append(name(i), Opened{Owner: "ann"})
+	}
+	c.publish(c.history()...)
+	p := c.projector(c.totals())
+	stop := start(t, p)
+	c.untilReading(p)
+	if n := c.offsets(p); n != c.sent {
+		t.Fatalf("it begins at %d of %d messages", n, c.sent)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	last := c.append("a-1", Deposited{Cents: 1}) // while nobody runs
+	c.publish(c.history()[20:]...)
+	start(t, p)
+	c.wait(p, last)
+	c.untilRead(p)
+	c.wantTotals("totals.totals")
+}
+
+func TestKafka_lost_tail_is_found(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.append("a-1", Opened{Owner: "ann"})
+	p := c.projector(c.totals(), projections.WithLogCheck(often))
+	start(t, p)
+	c.untilReading(p)
+	for i := range 10 {
+		last := c.append(name(i%3), Deposited{Cents: 1}) // never published
+		c.wait(p, last)
+	}
+	c.wantTotals("totals.totals")
+	if source := c.source(p); !readsKafka(source) {
+		t.Fatal(source)
+	}
+	until(t, "the position moves over what is applied", func() bool { return c.status(p).Position == c.history()[10].Position })
+}
+
+func TestKafka_topic_deleted_and_made_anew(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	p := c.projector(c.totals(), projections.WithLogCheck(often))
+	start(t, p)
+	for i := range 50 {
+		c.append(name(i%7), Deposited{Cents: int64(i)})
+	}
+	c.untilReading(p)
+	c.publish(c.history()...)
+	c.untilRead(p)
+
+	c.deleteTopic()
+	c.wait(p, c.append("a-1", Deposited{Cents: 100})) // without a topic
+	c.makeTopic()
+	c.sent = 0
+	until(t, "the new topic is read from its beginning", func() bool { return c.offsets(p) == 0 })
+	history := c.history()
+	c.publish(history[len(history)-5:]...) // duplicates
+	after := c.append("a-2", Deposited{Cents: 100})
+	c.publish(c.history()[len(history):]...)
+	c.wait(p, after)
+	c.untilRead(p)
+	c.wantTotals("totals.totals")
+	c.wantDedup("totals")
+}
+
+func TestKafka_without_a_topic_or_a_broker_the_log_is_followed(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	missing := c.totals()
+	missing.Categories = append(missing.Categories, c.category+"-later") // one of two is not there yet
+	p := c.projector(missing, projections.WithLogCheck(often))
+	alone := projections.New(c.store, c.balances(), projections.FromKafka(newClient(t, "127.0.0.1:1")))
+	start(t, p)
+	start(t, alone)
+	last := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
+	c.wait(p, last)
+	c.wait(alone, last)
+	until(t, "the status says why", func() bool { return strings.HasPrefix(c.source(alone), "log, as kafka topic "+c.category) })
+	c.untilReading(p)
+
+	ctx := within(t, 20e9)
+	later := kafka.Topic{Name: c.category + "-later", Partitions: 2}
+	if err := c.client.EnsureTopics(ctx, later); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the new topic is read too", func() bool {
+		return c.number(`select count(*) from asof.projection_partitions where topic = $1`, later.Name) == 2
+	})
+	c.wait(p, c.append("a-1", Deposited{Cents: 2}))
+	c.wantTotals("totals.totals")
+	c.wantBalances("balances.balances")
+}
+
+func TestKafka_messages_of_others_are_counted_and_skipped(t *testing.T) {
+	t.Parallel()
+	c, other := newCluster(t), newWorld(t)
+	other.category = c.category // two stores, one topic
+	p, q := c.projector(c.totals()), projections.New(other.store, c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+	start(t, p)
+	start(t, q)
+	c.append("a-1", Opened{Owner: "ann"})
+	other.append("a-1", Deposited{Cents: 1000}, Deposited{Cents: 1000}, Deposited{Cents: 1000})
+	c.untilReading(p)
+	c.untilReading(q)
+	foreign := c.history()[0]
+	foreign.ID, foreign.Version, foreign.Position = es.NewID(), 2, 2
+	broken := kafka.FromEvent(eventSource, c.category, c.history()[0])
+	broken.Headers[1].Value = []byte("no uuid")
+	c.send(kafka.Message{Topic: c.category, Key: []byte("a-1"), Value: []byte(`{"Cents": 5}`)}, broken)
+	c.publish(foreign)
+	c.publish(other.history()...)
+	c.publish(c.history()...)
+	last := c.append("a-1", Deposited{Cents: 7})
+	c.publish(c.history()[1:]...)
+	c.wait(p, last)
+	c.untilRead(p)
+	c.wantTotals("totals.totals")
+	if s := c.status(p); s.Foreign != 6 || s.Skipped != 0 {
+		t.Fatalf("%+v: want 6 messages of others", s)
+	}
+	until(t, "the other store has read all", func() bool {
+		return other.number(`select sum(next_offset) from asof.projection_partitions`) == c.sent
+	})
+	other.wantTotals("totals.totals")
+
+	named := c.balances() // another source is told by its name
+	s := c.projector(named, projections.WithEventSource("/others"))
+	start(t, s)
+	c.untilReading(s)
+	c.append("a-2", Deposited{Cents: 7})
+	c.publish(c.history()[2:]...)
+	c.untilRead(s)
+	if n := c.number(`select count(*) from balances.balances where account = 'a-2'`); n != 0 || c.status(s).Foreign != 1 {
+		t.Fatalf("%d rows, %+v", n, c.status(s))
+	}
+}
+
+func TestKafka_topics_with_a_prefix(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	prefix := c.category[:10]
+	def := c.totals()
+	def.Categories = []string{c.category[10:]}
+	c.append("a-0", Opened{Owner: "of another category"})
+	p := c.projector(def, projections.WithTopicPrefix(prefix), projections.WithEventSource(eventSource))
+	start(t, p)
+	c.untilReading(p)
+	last := c.appendData(es.StreamID{Category: def.Categories[0], ID: "a-1"}, es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte(`{"Cents":3}`)})
+	c.publish(c.history()[1:]...)
+	c.wait(p, last)
+	if n := c.number(`select cents from totals.totals where bucket = 'all'`); n != 3 {
+		t.Fatal(n)
+	}
+}
+
+func TestKafka_needs_categories_and_a_client(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	for text, p := range map[string]*projections.Projector{
+		"needs Categories": projections.New(c.store, totals(), projections.FromKafka(c.client)),
+		"needs a client":   projections.New(c.store, c.totals(), projections.FromKafka(nil)),
+		"WithLogCheck":     projections.New(c.store, c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(0))),
+	} {
+		if err := p.Run(t.Context()); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {
+			t.Errorf("want %q, got %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package projections_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections"
+)
+
+const (
+	eventSource = "/accounts"
+	partitions  = 4
+	never       = time.Hour // between two looks at the log
+	often       = 100 * time.Millisecond
+)
+
+// cluster is a world with a topic of its own, into which the test publishes by hand.
+type cluster struct {
+	*world
+	client   *kafka.Client
+	producer *kafka.Producer
+	sent     int64 // messages
+}
+
+func newCluster(t testing.TB) *cluster {
+	t.Helper()
+	c := &cluster{world: newWorld(t)}
+	c.category = "account-" + uuid.NewString()
+	c.client = newClient(t, embeddedtest.Brokers(t)...)
+	c.makeTopic()
+	c.producer = c.client.NewProducer()
+	t.Cleanup(func() {
+		if err := c.producer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func newClient(t testing.TB, brokers ...string) *kafka.Client {
+	t.Helper()
+	client, err := kafka.New(kafka.Config{Brokers: brokers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return client
+}
+
+func (c *cluster) makeTopic() {
+	c.Helper()
+	if err := c.client.EnsureTopics(within(c, 20*time.Second), kafka.Topic{Name: c.category, Partitions: partitions}); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// deleteTopic returns when the brokers do not know the topic any more.
+func (c *cluster) deleteTopic() {
+	c.Helper()
+	ctx := within(c, 20*time.Second)
+	admin := &kafkago.Client{Addr: kafkago.TCP(embeddedtest.Brokers(c)...)}
+	if _, err := admin.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{c.category}}); err != nil {
+		c.Fatal(err)
+	}
+	until(c, "the topic is gone", func() bool {
+		_, err := c.client.Heads(ctx, c.category)
+		return err != nil
+	})
+}
+
+// balances and totals of the topic's category.
+func (c *cluster) balances() projections.Fold[Balance, Event] {
+	def := balances()
+	def.Categories = []string{c.category}
+	return def
+}
+
+func (c *cluster) totals() projections.Fold[Total, Event] {
+	def := totals()
+	def.Categories = []string{c.category}
+	return def
+}
+
+// projector reads the topic, and the log only where the topic has gaps.
+func (c *cluster) projector(def projections.Definition, options ...projections.KafkaOption) *projections.Projector {
+	options = append([]projections.KafkaOption{projections.WithLogCheck(never)}, options...)
+	return projections.New(c.store, def, projections.FromKafka(c.client, options...))
+}
+
+// publish sends events as they are given, as the relay would.
+func (c *cluster) publish(events ...es.RecordedEvent) {
+	c.Helper()
+	messages := make([]kafka.Message, len(events))
+	for i, e := range events {
+		messages[i] = kafka.FromEvent(eventSource, c.category, e)
+	}
+	c.send(messages...)
+}
+
+func (c *cluster) send(messages ...kafka.Message) {
+	c.Helper()
+	if len(messages) == 0 {
+		return
+	}
+	if err := c.producer.Publish(within(c, 30*time.Second), messages...); err != nil {
+		c.Fatal(err)
+	}
+	c.sent += int64(len(messages))
+}
+
+// untilReading waits until the live build reads every partition of the topic.
+func (c *cluster) untilReading(p *projections.Projector) {
+	c.Helper()
+	until(c, "the topic is read", func() bool { return c.offsets(p) >= 0 })
+}
+
+// offsets is the sum of a live build's offsets; negative until all partitions have one.
+func (c *cluster) offsets(p *projections.Projector) int64 {
+	c.Helper()
+	return c.number(`
+		select coalesce(sum(next_offset) filter (where (select count(*) from asof.projection_partitions p where p.build = b.id) >= $2), -1)
+		from asof.projection_builds b left join asof.projection_partitions p on p.build = b.id
+		where b.name = $1 and b.status = 'live'`, p.Name(), partitions)
+}
+
+// untilRead waits until all that was sent is read.
+func (c *cluster) untilRead(p *projections.Projector) {
+	c.Helper()
+	until(c, "all messages are read", func() bool { return c.offsets(p) >= c.sent })
+}
+
+// relay publishes the log as it grows until stopped; then all of it is published.
+// The mangled events are sent in place of a page.
+func (c *cluster) relay(mangle func([]es.RecordedEvent) []es.RecordedEvent) (stop func()) {
+	c.Helper()
+	ctx, cancel := context.WithCancel(c.Context())
+	ended := make(chan error, 1)
+	go func() {
+		for after := es.Position(0); ; {
+			last := ctx.Err() != nil
+			page, err := c.store.Read(context.WithoutCancel(ctx), after, 100)
+			if err != nil {
+				ended <- err
+				return
+			}
+			if len(page) == 0 {
+				if last {
+					ended <- nil
+					return
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(5 * time.Millisecond):
+				}
+				continue
+			}
+			after = page[len(page)-1].Position
+			var messages []kafka.Message
+			for _, e := range mangle(page) {
+				messages = append(messages, kafka.FromEvent(eventSource, c.category, e))
+			}
+			if err := c.producer.Publish(context.WithoutCancel(ctx), messages...); err != nil {
+				ended <- err
+				return
+			}
+			c.sent += int64(len(messages))
+		}
+	}()
+	stopped := false
+	stop = func() {
+		c.Helper()
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			c.Fatal(err)
+		}
+	}
+	c.Cleanup(func() { cancel() })
+	return stop
+}
+
+func asIs(page []es.RecordedEvent) []es.RecordedEvent { return page }
+
+func (c *cluster) status(p *projections.Projector) projections.Status {
+	c.Helper()
+	s, err := p.Status(c.Context())
+	if err != nil {
+		c.Fatal(err)
+	}
+	return s
+}
+
+func (c *cluster) source(p *projections.Projector) string { return c.status(p).Source }
+
+func readsKafka(source string) bool { return strings.HasPrefix(source, "kafka topic ") }
