@@ -64,6 +64,11 @@ func (c *Client) Consume(ctx context.Context, g Group, handle func(ctx context.C
 		}
 		return err
 	}
+	return c.consume(ctx, g, starts, handle)
+}
+
+// consume is Consume after its checks.
+func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int]int64, handle func(context.Context, *Partition) error) error {
 	group, err := kafkago.NewConsumerGroup(c.groupConfig(g))
 	if err != nil {
 		return fmt.Errorf("%w: group %q: %w", ErrInvalid, g.Name, err)
