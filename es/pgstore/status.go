@@ -13,7 +13,7 @@ import (
 type Status struct {
 	Head       es.Position // of the last visible event
 	Settled    es.Position // no event can appear at or below; may be up to a second old while holders are open
-	Events     int64       // about how many there are, from the planner's statistics
+	Events     int64       // how many there are; about, from the planner's statistics, in a log past position 100,000
 	Categories []Category
 	Holders    []Holder // transactions that have appended and are still open, oldest first
 }
@@ -63,10 +63,12 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 }
 
 const (
+	// statusSQL counts a small log, of which there may be no statistics yet.
 	statusSQL = `
-select (select coalesce(max(position), 0) from SCHEMA.events),
-       (select position from SCHEMA.settled_head),
-       (select greatest(reltuples, 0)::bigint from pg_class where oid = EVENTS_NAME::regclass)`
+select head.position, (select position from SCHEMA.settled_head),
+       case when head.position > 100000 and c.reltuples > 0 then c.reltuples::bigint else (select count(*) from SCHEMA.events) end
+from (select coalesce(max(position), 0) as position from SCHEMA.events) head, pg_class c
+where c.oid = EVENTS_NAME::regclass`
 
 	categoriesSQL = `select category, count(*) from SCHEMA.events where version = 1 group by category order by category`
 
