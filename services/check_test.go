@@ -2,6 +2,7 @@ package services_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -168,6 +169,26 @@ func (s *seen) checkReactions() {
 		if n != 1 {
 			s.Errorf("%d events in %s because of %s", n, r.stream, r.cause)
 		}
+	}
+	s.world.orders.checkInbox(s.inventoryEvents, "reservation.confirmed", "reservation.rejected")
+	s.inventory.checkInbox(s.orderEvents, "order.placed", "order.cancelled", "order.shipped")
+}
+
+// checkInbox compares the messages that were reacted to with the events of the other
+// service: decisions that are tolerant would hide a reaction too many.
+func (s *side) checkInbox(events []es.RecordedEvent, types ...string) {
+	s.t.Helper()
+	want, got := 0, 0
+	for _, e := range events {
+		if slices.Contains(types, e.Type) {
+			want++
+		}
+	}
+	if err := s.store.Pool().QueryRow(s.t.Context(), `select count(*) from asof.inbox where consumer = $1`, s.name).Scan(&got); err != nil {
+		s.t.Fatal(err)
+	}
+	if got != want {
+		s.t.Errorf("%s has reacted to %d messages of %d events", s.name, got, want)
 	}
 }
 

@@ -64,8 +64,7 @@ var errRefused = errors.New("inventory: the order is refused")
 // succeeds is inside a savepoint, so that nothing of it stays when one item is short.
 //
 // Streams are always taken in the same order, the reservation and then the products
-// by name, so that two orders wait for each other and do not deadlock. When another
-// order was faster, the conflict goes to the inbox, which runs all of it again.
+// by name, so that two orders wait for each other and do not deadlock.
 func (a *App) reserve(ctx context.Context, tx *pgstore.Tx, order string, items []Item) error {
 	items = inOrder(items)
 	var shortages []Shortage
@@ -81,7 +80,7 @@ func (a *App) reserve(ctx context.Context, tx *pgstore.Tx, order string, items [
 			return err
 		}
 		for _, item := range items {
-			_, err := a.products.InTx(store).Decide(ctx, item.Product, Reserve(order, item.Quantity))
+			err := a.onProduct(ctx, store, item.Product, Reserve(order, item.Quantity))
 			var short *ShortageError
 			if errors.As(err, &short) {
 				shortages = append(shortages, Shortage{item.Product, item.Quantity, short.Free})
@@ -116,11 +115,27 @@ func (a *App) settle(ctx context.Context, tx *pgstore.Tx, order string, end func
 		return err
 	}
 	for _, item := range kept {
-		if _, err := a.products.InTx(tx).Decide(ctx, item.Product, each(order, item.Quantity)); err != nil {
+		if err := a.onProduct(ctx, tx, item.Product, each(order, item.Quantity)); err != nil {
 			return fmt.Errorf("inventory: settle order %s, product %s: %w", order, item.Product, err)
 		}
 	}
 	return nil
+}
+
+// attempts bounds how often a product is decided on before the inbox runs the whole
+// transaction again.
+const attempts = 20
+
+// onProduct decides on a product inside of the transaction. Whoever was faster has
+// committed by the time that the conflict is known, so the next attempt sees what it
+// did; what was decided on other products does not depend on this one, and stays.
+func (a *App) onProduct(ctx context.Context, tx es.Store, product string, decide func(Product) ([]ProductEvent, error)) error {
+	for attempt := 1; ; attempt++ {
+		_, err := a.products.InTx(tx).Decide(ctx, product, decide)
+		if !errors.Is(err, es.ErrConflict) || errors.Is(err, es.ErrRetry) || attempt == attempts {
+			return err
+		}
+	}
 }
 
 // inOrder adds up the items of each product and sorts them.
