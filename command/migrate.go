@@ -32,7 +32,8 @@ func newMigrate(s Service) *cobra.Command {
 
 func newMigrateDown(s Service) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "down SCHEMA --to VERSION --yes", Short: "Take a schema back to a version, with the loss of what later ones hold",
+		Use: "down SCHEMA --to VERSION --yes", DisableFlagsInUseLine: true,
+		Short: "Take a schema back to a version, with the loss of what later ones hold",
 		Long: "Take a schema's tables back to a version; 0 removes them all. What they hold is lost,\n" +
 			"for the framework's schema all events. So it asks for --yes.",
 		Args: arguments(1, 1),

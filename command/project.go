@@ -14,16 +14,31 @@ import (
 func newProject(s Service) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "project [NAME…]", Short: "Keep the read models, all or those named, until stopped",
+		Long: "Keep the read models, all or those named, until stopped: build what is missing or of an\n" +
+			"older version, then follow the events. Any number may run.\n\n" +
+			"From Kafka, a row that is fed by several streams is right only if the order of their\n" +
+			"events does not matter to it.",
 		Args: arguments(0, -1), Hidden: len(s.Projections) == 0,
 	}
+	from := cmd.Flags().String("from", fromLog, "where the events come from: log or kafka")
 	cmd.RunE = s.action(true, func(ctx context.Context, session *Session, args []string) error {
-		return session.project(ctx, args)
+		return session.project(ctx, args, *from)
 	})
 	return cmd
 }
 
-func (s *Session) project(ctx context.Context, names []string) error {
-	projectors, err := s.projectors(names)
+// Values of --from.
+const (
+	fromLog   = "log"
+	fromKafka = "kafka"
+)
+
+func (s *Session) project(ctx context.Context, names []string, from string) error {
+	options, err := s.from(ctx, from)
+	if err != nil {
+		return err
+	}
+	projectors, err := s.projectors(names, options...)
 	if err != nil {
 		return err
 	}
@@ -35,6 +50,22 @@ func (s *Session) project(ctx context.Context, names []string) error {
 		group.Go(func() error { return p.Run(ctx) })
 	}
 	return group.Wait()
+}
+
+func (s *Session) from(ctx context.Context, from string) ([]projections.Option, error) {
+	switch from {
+	case fromLog:
+		return nil, nil
+	case fromKafka:
+		client, err := s.Kafka(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []projections.Option{projections.FromKafka(client,
+			projections.WithTopicPrefix(s.service.TopicPrefix), projections.WithEventSource(s.service.source()))}, nil
+	default:
+		return nil, usage("--from %q: give log or kafka", from)
+	}
 }
 
 // projectors are those of the given names, in that order; all when none is given.

@@ -31,13 +31,14 @@ func (s *Session) relay(ctx context.Context, source string) error {
 	if _, err := s.Store.Status(ctx); err != nil {
 		return err
 	}
-	options := append([]outbox.Option{outbox.WithLogger(s.Log)}, s.service.Relay...)
+	options := append([]outbox.Option{outbox.WithLogger(s.Log), outbox.WithTopicPrefix(s.service.TopicPrefix)}, s.service.Relay...)
 	return outbox.New(s.Store, client, source, options...).Run(ctx)
 }
 
 func newRepair(s Service) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "repair --from POSITION", Short: "Let the relay go on after the database was restored, copied or promoted",
+		Use: "repair --from POSITION", DisableFlagsInUseLine: true,
+		Short: "Let the relay go on after the database was restored, copied or promoted",
 		Long: "After the database was restored, copied or promoted the relay refuses to go on: Kafka may\n" +
 			"have events that the database has lost. Stop the relays, look what was lost, rebuild the\n" +
 			"read models of consumers if there was any, then say from which position to go on: usually\n" +

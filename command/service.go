@@ -31,6 +31,8 @@ type Service struct {
 	// Kafka holds what a cluster of production asks for: TLS, a login. Brokers,
 	// ClientID and Logger are filled in when they are empty.
 	Kafka kafka.Config
+	// TopicPrefix stands before a category to make its topic's name; usually empty.
+	TopicPrefix string
 	// Relay changes how `relay` publishes, such as into how many partitions.
 	Relay []outbox.Option
 }

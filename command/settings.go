@@ -103,7 +103,7 @@ func (s *settings) level(lasting bool) (slog.Level, error) {
 // of the text is kept when the address is too broken to find the password in it.
 func redact(text, address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" {
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return ""
 	}
 	secrets := []string{u.Query().Get("password"), u.Query().Get("sslpassword")}

@@ -13,7 +13,8 @@ import (
 
 func newState(s Service) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "state CATEGORY ID [--at TIME | --version N | --position P]", Short: "Show the state of a stream, now or as of a moment",
+		Use: "state CATEGORY ID [--at TIME | --version N | --position P]", DisableFlagsInUseLine: true,
+		Short: "Show the state of a stream, now or as of a moment",
 		Long: "Show the state of a stream: the fold of its events, now or as of a moment.\n\n" +
 			"TIME is RFC 3339, such as 2026-03-01T12:00:00Z or 2026-03-01T13:00:00.5+01:00, or a\n" +
 			"duration back from the database's clock, such as -90s, -5m or -36h.",
