@@ -2,7 +2,7 @@
 // id and all that the reaction appends are one transaction.
 //
 //	reservations := inbox.New(store, "reserve-stock", inbox.WithTypes("order.placed"))
-//	router.AddNoPublisherHandler("reserve-stock", "order", subscriber,
+//	router.AddConsumerHandler("reserve-stock", "order", subscriber,
 //		reservations.Handle(func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {
 //			_, err := stock.InTx(tx).Decide(ctx, product(e), reserve(e))
 //			return err
