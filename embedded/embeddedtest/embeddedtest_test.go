@@ -53,3 +53,15 @@ func TestBrokers_answer(t *testing.T) {
 		t.Fatalf("got %v, %v", got, err)
 	}
 }
+
+// A database of a test's own: made, connected to and dropped.
+func BenchmarkDatabase(b *testing.B) {
+	embeddedtest.Database(b) // the server
+	for b.Loop() {
+		b.Run("", func(b *testing.B) {
+			if err := embeddedtest.Pool(b).Ping(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -40,6 +41,7 @@ type Config struct {
 // Server is a running broker.
 type Server struct {
 	cluster  *kfake.Cluster
+	addrs    []string // kept, since a closed cluster does not answer
 	lock     *dirlock.Lock
 	closing  sync.Once
 	closeErr error
@@ -53,7 +55,10 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	if c.Dir == "" {
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(max(1, c.Nodes)), kfake.WithLogger(logger{c.Logger}))
-		return &Server{cluster: cluster}, err
+		if err != nil {
+			return nil, err
+		}
+		return &Server{cluster: cluster, addrs: cluster.ListenAddrs()}, nil
 	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, err
@@ -66,7 +71,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	return &Server{cluster: cluster, lock: lock}, nil
+	return &Server{cluster: cluster, addrs: cluster.ListenAddrs(), lock: lock}, nil
 }
 
 // open loads the data and listens on the configured, remembered or a free port.
@@ -123,8 +128,8 @@ func listen(ctx context.Context, c Config, port int) (*kfake.Cluster, int, error
 	}
 }
 
-// Addrs are the brokers' host:port.
-func (s *Server) Addrs() []string { return s.cluster.ListenAddrs() }
+// Addrs are the brokers' host:port, also after Close.
+func (s *Server) Addrs() []string { return slices.Clone(s.addrs) }
 
 // Close writes what is not yet written, stops the broker and gives its
 // directory up. A second call returns what the first did.
