@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 
@@ -68,12 +67,6 @@ func New(c Config) *App {
 func (a *App) Serve(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return web.Serve(ctx, listener, a.Handler()) })
-	group.Go(func() error {
-		err := a.React(ctx)
-		if err == nil && ctx.Err() == nil {
-			err = errors.New("inventory: the reactions ended by themselves: start the service again")
-		}
-		return err
-	})
+	group.Go(func() error { return a.React(ctx) })
 	return group.Wait()
 }

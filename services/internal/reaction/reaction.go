@@ -51,18 +51,39 @@ func Run(ctx context.Context, c Config) error {
 		MaxRetries: 10, InitialInterval: 50 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
 		Logger: watermill.NewSlogLogger(c.Log),
 	}
-	router.AddMiddleware(retry.Middleware, middleware.Recoverer)
+	router.AddMiddleware(retry.Middleware, finish, middleware.Recoverer)
 	if err := topicExists(ctx, c); err != nil {
 		return errors.Join(stopped(ctx, err), router.Close(), subscriber.Close())
 	}
 	router.AddConsumerHandler(c.Group, c.Topic, subscriber, c.Inbox.Handle(c.React))
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return router.Run(ctx) })
-	group.Go(func() error { return c.Inbox.Run(ctx) })
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		err := router.Run(running)
+		if err == nil && ctx.Err() == nil {
+			err = errors.New("the subscription has ended, and the log says why: correct that and start again")
+		}
+		return err
+	})
+	group.Go(func() error { return c.Inbox.Run(running) })
 	if err := group.Wait(); err != nil {
 		return errors.Join(fmt.Errorf("reaction: %s: %w", c.Group, err), subscriber.Close())
 	}
 	return subscriber.Close()
+}
+
+// finish lets a reaction that has begun go on for a while when its message's context
+// ends. Should another member get the message meanwhile, the inbox tells.
+func finish(handle message.HandlerFunc) message.HandlerFunc {
+	return func(m *message.Message) ([]*message.Message, error) {
+		ctx := m.Context()
+		longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopWait/2, cancel) })
+		defer cancel()
+		defer stop()
+		m.SetContext(longer)
+		defer m.SetContext(ctx)
+		return handle(m)
+	}
 }
 
 // topicExists waits until the other service's relay has made the topic, which it
