@@ -49,34 +49,55 @@ func FromEvent(source, topic string, e es.RecordedEvent) Message {
 		contentType = es.JSONContentType
 	}
 	m := Message{Topic: topic, Key: []byte(e.Stream.ID), Value: e.Data, Headers: make([]Header, 0, 14+len(e.Metadata.Extra))}
-	m.add(headerSpec, specVersion)
-	m.add(headerID, e.ID.String())
-	m.add(headerSource, source)
-	m.add(headerType, e.Type)
-	m.add(headerSubject, e.Stream.ID)
-	m.add(headerTime, e.RecordedAt.UTC().Format(time.RFC3339Nano))
-	m.add(headerContentType, contentType)
-	m.add(headerVersion, strconv.FormatInt(int64(e.Version), 10))
-	m.add(headerPosition, strconv.FormatInt(int64(e.Position), 10))
-	m.add(headerSchema, strconv.Itoa(e.Schema))
-	m.addSet(headerCorrelation, e.Metadata.CorrelationID)
-	m.addSet(headerCausation, e.Metadata.CausationID)
-	m.addSet(headerTraceParent, e.Metadata.TraceParent)
-	m.addSet(headerTraceState, e.Metadata.TraceState)
-	for _, key := range slices.Sorted(maps.Keys(e.Metadata.Extra)) {
-		m.add(attribute+key, e.Metadata.Extra[key])
+	var text [64]byte
+	h := headers{list: m.Headers, bytes: make([]byte, 0, headerBytes)}
+	h.add(headerSpec, specVersion)
+	h.add(headerID, e.ID.String())
+	h.add(headerSource, source)
+	h.add(headerType, e.Type)
+	h.add(headerSubject, e.Stream.ID)
+	h.add(headerTime, string(e.RecordedAt.UTC().AppendFormat(text[:0], time.RFC3339Nano)))
+	h.add(headerContentType, contentType)
+	h.add(headerVersion, string(strconv.AppendInt(text[:0], int64(e.Version), 10)))
+	h.add(headerPosition, string(strconv.AppendInt(text[:0], int64(e.Position), 10)))
+	h.add(headerSchema, string(strconv.AppendInt(text[:0], int64(e.Schema), 10)))
+	h.addSet(headerCorrelation, e.Metadata.CorrelationID)
+	h.addSet(headerCausation, e.Metadata.CausationID)
+	h.addSet(headerTraceParent, e.Metadata.TraceParent)
+	h.addSet(headerTraceState, e.Metadata.TraceState)
+	if len(e.Metadata.Extra) > 0 {
+		for _, key := range slices.Sorted(maps.Keys(e.Metadata.Extra)) {
+			h.add(attribute+key, e.Metadata.Extra[key])
+		}
 	}
+	m.Headers = h.list
 	return m
+}
+
+// headerBytes is what the values of an event's headers usually need.
+const headerBytes = 384
+
+// headers puts the values behind each other: an allocation each would be a good part
+// of what the relay does.
+type headers struct {
+	list  []Header
+	bytes []byte
+}
+
+func (h *headers) add(name, value string) {
+	start := len(h.bytes)
+	h.bytes = append(h.bytes, value...)
+	h.list = append(h.list, Header{Key: name, Value: h.bytes[start:len(h.bytes):len(h.bytes)]})
+}
+
+func (h *headers) addSet(name, value string) {
+	if value != "" {
+		h.add(name, value)
+	}
 }
 
 func (m *Message) add(name, value string) {
 	m.Headers = append(m.Headers, Header{Key: name, Value: []byte(value)})
-}
-
-func (m *Message) addSet(name, value string) {
-	if value != "" {
-		m.add(name, value)
-	}
 }
 
 // ToEvent returns the event that FromEvent put into a message. Its category is the
