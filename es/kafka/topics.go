@@ -17,6 +17,8 @@ const (
 	// propagation is how long a topic that was just created may be unknown to a
 	// broker, or to what this client remembers.
 	propagation = 1500 * time.Millisecond
+	// slowAnswer is how long a cluster may take for its first answer.
+	slowAnswer = 10 * time.Second
 	// ensureTimeout bounds EnsureTopics.
 	ensureTimeout = 30 * time.Second
 	lookAgain     = 50 * time.Millisecond
@@ -95,7 +97,7 @@ func (c *Client) missing(ctx context.Context, topics []Topic) ([]kafkago.TopicCo
 	for i, t := range topics {
 		names[i] = t.Name
 	}
-	known, err := c.metadata(ctx, names...)
+	known, err := c.lookUp(ctx, func(*kafkago.MetadataResponse) error { return nil }, names...)
 	if err != nil {
 		return nil, c.explain(ctx, "look for topics", err)
 	}
@@ -192,24 +194,45 @@ func knows(ctx context.Context, conns *kafkago.Dialer, address string, names []s
 // Partitions returns the number of partitions of a topic; [ErrNoTopic] when there
 // is none, after the moment in which it may just have been created.
 func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
+	known, err := c.lookUp(ctx, missingTopic, topic)
+	if err != nil {
+		return 0, c.explain(ctx, "look for the topic "+topic, err)
+	}
+	return len(known.Topics[0].Partitions), nil
+}
+
+// lookUp returns the metadata of topics. What may be but a broken connection, a slow
+// broker or, by the check, a new topic is looked at again for a moment.
+func (c *Client) lookUp(ctx context.Context, check func(*kafkago.MetadataResponse) error, topics ...string) (*kafkago.MetadataResponse, error) {
 	begin := time.Now()
 	for {
-		known, err := c.metadata(ctx, topic)
-		if err != nil {
-			return 0, c.explain(ctx, "look for the topic "+topic, err)
+		known, err := c.metadata(ctx, topics...)
+		if err == nil {
+			err = check(known)
 		}
-		t := known.Topics[0]
-		if t.Error == nil && len(t.Partitions) > 0 {
-			return len(t.Partitions), nil
+		patience := propagation
+		switch {
+		case err == nil:
+			return known, nil
+		case own(err), denied(err):
+			return nil, err
+		case errors.Is(err, context.DeadlineExceeded):
+			patience = slowAnswer
 		}
-		if t.Error == nil {
-			t.Error = kafkago.UnknownTopicOrPartition
-		}
-		if time.Since(begin) > propagation || denied(t.Error) {
-			return 0, c.explain(ctx, "topic "+topic, t.Error)
-		}
-		if err := pause(ctx, lookAgain); err != nil {
-			return 0, fmt.Errorf("%w: topic %s: %w", ErrNoTopic, topic, err)
+		if time.Since(begin) > patience || pause(ctx, lookAgain) != nil {
+			return nil, err
 		}
 	}
+}
+
+func missingTopic(known *kafkago.MetadataResponse) error {
+	for _, t := range known.Topics {
+		if t.Error != nil {
+			return t.Error
+		}
+		if len(t.Partitions) == 0 {
+			return kafkago.UnknownTopicOrPartition
+		}
+	}
+	return nil
 }

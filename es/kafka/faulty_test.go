@@ -1,0 +1,214 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// Connections break before, in and after requests while several callers publish.
+func TestPublish_keeps_the_order_of_keys_while_connections_break(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	topic := newTopic(t, newClient(t), 3)
+	p := newProducer(t, f.client(t))
+	const writers, calls, each = 6, 40, 5
+	var mu sync.Mutex
+	var published []kafka.Message
+	var group sync.WaitGroup
+	f.odds.Store(25)
+	for w := range writers {
+		group.Go(func() {
+			for call := range calls {
+				list := make([]kafka.Message, each)
+				for i := range list {
+					list[i] = kafka.Message{Topic: topic, Key: fmt.Appendf(nil, "w%d-%d", w, i%2), Value: fmt.Appendf(nil, "%d", call*each+i)}
+				}
+				if err := p.Publish(testContext(t), list...); err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				published = append(published, list...)
+				mu.Unlock()
+			}
+		})
+	}
+	group.Wait()
+	f.odds.Store(0)
+	if f.cuts.Load() == 0 {
+		t.Fatal("no connection was cut, so the test shows nothing")
+	}
+	got := readAll(t, topic)
+	t.Logf("%d cuts, %d messages published, %d written", f.cuts.Load(), len(published), len(got))
+	wantInOrder(t, published, got)
+}
+
+func TestConsume_loses_nothing_while_connections_break(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	topic := newTopic(t, newClient(t), 4)
+	p := newProducer(t, newClient(t))
+	var got collector
+	group := kafka.Group{Name: unique("group"), Topics: []string{topic}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	client := f.client(t)
+	go func() { done <- client.Consume(ctx, group, got.collect) }()
+	published := numbered(topic, 20, 20)
+	publish(t, p, published...)
+	got.wait(t, len(published))
+	f.odds.Store(40)
+	for f.cuts.Load() < 20 { // joining, fetching, committing
+		list := numbered(topic, 400, 20)
+		for i := range list {
+			list[i].Value = fmt.Appendf(nil, "%d", len(published)+i)
+		}
+		publish(t, p, list...)
+		published = append(published, list...)
+		got.wait(t, len(published))
+	}
+	f.odds.Store(0)
+	f.close() // nobody can be reached for a moment
+	list := numbered(topic, 50, 20)
+	for i := range list {
+		list[i].Value = fmt.Appendf(nil, "%d", len(published)+i)
+	}
+	publish(t, p, list...)
+	f.open()
+	published = append(published, list...)
+	got.wait(t, len(published))
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	wantInOrder(t, published, got.list())
+}
+
+// A stopped broker accepts connections and does not answer.
+func TestFrozen_broker_holds_up_only_its_partitions(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	c := f.client(t)
+	topic := newTopic(t, newClient(t), 6)
+	group := kafka.Group{Name: unique("group"), Topics: []string{topic}}
+	p := newProducer(t, newClient(t))
+	var got collector
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Consume(ctx, group, got.collect) }()
+	first := numbered(topic, 60, 60)
+	publish(t, p, first...)
+	got.wait(t, len(first))
+
+	frozen, held := otherLeader(t, group.Name, topic)
+	f.freeze(frozen, true)
+	second := numbered(topic, 60, 60)
+	publish(t, p, second...)
+	free := 0
+	for _, m := range second {
+		if !held[kafka.KeyPartition(m.Key, 6)] {
+			free++
+		}
+	}
+	got.wait(t, len(first)+free)
+	eventually(t, "connections to the frozen broker are given up", func() bool { return f.dials(frozen) > 3 })
+	f.freeze(frozen, false)
+	got.wait(t, len(first)+len(second))
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// otherLeader is a broker that leads partitions of the topic and is not the group's
+// coordinator, and which partitions it leads.
+func otherLeader(t *testing.T, group, topic string) (address string, partitions map[int]bool) {
+	t.Helper()
+	admin := &kafkago.Client{Addr: kafkago.TCP(embeddedtest.Brokers(t)...)}
+	coordinator, err := admin.FindCoordinator(testContext(t), &kafkago.FindCoordinatorRequest{Key: group, KeyType: kafkago.CoordinatorKeyTypeConsumer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := admin.Metadata(testContext(t), &kafkago.MetadataRequest{Topics: []string{topic}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	partitions = make(map[int]bool)
+	for _, p := range found.Topics[0].Partitions {
+		if leader := net.JoinHostPort(p.Leader.Host, strconv.Itoa(p.Leader.Port)); p.Leader.ID != coordinator.Coordinator.NodeID && (address == "" || address == leader) {
+			address, partitions[p.ID] = leader, true
+		}
+	}
+	return address, partitions
+}
+
+func TestPublish_ends_with_its_context(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	topic := newTopic(t, newClient(t), 1)
+	p := newProducer(t, f.client(t))
+	publish(t, p, kafka.Message{Topic: topic, Value: []byte("before")})
+	f.close()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	err := p.Publish(ctx, kafka.Message{Topic: topic, Value: []byte("lost")}, kafka.Message{Topic: topic})
+	var failed *kafka.PublishError
+	if !errors.As(err, &failed) || len(failed.Errors) != 2 || failed.Errors[0] == nil || failed.Errors[1] == nil {
+		t.Fatalf("%#v", err)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, kafka.ErrUnreachable) {
+		t.Fatal(err)
+	}
+	f.open()
+	publish(t, p, kafka.Message{Topic: topic, Value: []byte("after")})
+	values := make([]string, 0, 2)
+	for _, m := range readAll(t, topic) {
+		values = append(values, string(m.Value))
+	}
+	if text := strings.Join(values, " "); text != "before after" {
+		t.Fatal(text)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(t.Context(), kafka.Message{Topic: topic}); !errors.Is(err, kafka.ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+// A message that the broker refuses must not take others with it, and nothing of its
+// call that follows it in its partition may be written.
+func TestPublish_refuses_what_is_too_large_and_stops_its_line(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	topic := unique("topic")
+	if err := c.EnsureTopics(testContext(t), kafka.Topic{Name: topic, Partitions: 1, Config: map[string]string{"max.message.bytes": "1000"}}); err != nil {
+		t.Fatal(err)
+	}
+	p := newProducer(t, c)
+	list := numbered(topic, 10, 1)
+	list[6].Value = make([]byte, 5000)
+	err := p.Publish(testContext(t), list...)
+	var failed *kafka.PublishError
+	if !errors.As(err, &failed) || !errors.Is(err, kafka.ErrTooLarge) {
+		t.Fatal(err)
+	}
+	for i, err := range failed.Errors {
+		if (err == nil) != (i < 6) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+	wantInOrder(t, list[:6], readAll(t, topic))
+}
