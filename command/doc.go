@@ -51,7 +51,7 @@
 //	3    not found: a stream, a projection, a category, a version
 //	4    not possible now: another process is at it, a conflict, a moment not yet past
 //	5    the database or the brokers cannot be reached
-//	6    the tables are missing: migrate first
+//	6    the tables are missing, or older than the program: migrate first
 //	130  interrupted before the work was done
 //
 // What runs until it is stopped (relay, project, log --follow) ends with 0 when it

@@ -24,7 +24,7 @@ const (
 	ExitNotFound    = 3   // a stream, projection, category or version that is not there
 	ExitBusy        = 4   // not possible now: another process is at it, a conflict, a moment not yet past
 	ExitUnreachable = 5   // the database or the brokers
-	ExitNotMigrated = 6   // the tables are missing
+	ExitNotMigrated = 6   // the tables are missing or older than the program
 	ExitInterrupted = 130 // stopped before the work was done
 )
 
@@ -85,6 +85,7 @@ func isAny(err error, targets ...error) bool {
 // Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 const (
 	undefinedTable     = "42P01"
+	undefinedColumn    = "42703"
 	invalidSchema      = "3F000"
 	tooManyConnections = "53300"
 	connectionClass    = "08"
@@ -102,7 +103,7 @@ func databaseCode(err error) int {
 		return ExitFailure
 	}
 	switch {
-	case server.Code == undefinedTable || server.Code == invalidSchema:
+	case server.Code == undefinedTable, server.Code == undefinedColumn, server.Code == invalidSchema:
 		return ExitNotMigrated
 	case server.Code == tooManyConnections, strings.HasPrefix(server.Code, connectionClass), strings.HasPrefix(server.Code, shutdownClass):
 		return ExitUnreachable

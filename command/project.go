@@ -38,7 +38,7 @@ func (s *Session) project(ctx context.Context, names []string, from string) erro
 	if err != nil {
 		return err
 	}
-	projectors, err := s.projectors(names, options...)
+	projectors, err := s.projectors(ctx, names, options...)
 	if err != nil {
 		return err
 	}
@@ -69,12 +69,16 @@ func (s *Session) from(ctx context.Context, from string) ([]projections.Option, 
 }
 
 // projectors are those of the given names, in that order; all when none is given.
-func (s *Session) projectors(names []string, options ...projections.Option) ([]*projections.Projector, error) {
+func (s *Session) projectors(ctx context.Context, names []string, options ...projections.Option) ([]*projections.Projector, error) {
 	options = append([]projections.Option{projections.WithLogger(s.Log)}, options...)
 	known := map[string]*projections.Projector{}
 	var all []string
 	for _, definition := range s.service.Projections {
 		p := projections.New(s.Store, definition, options...)
+		if p.Name() == "" { // a definition that is not valid: any call says why
+			_, err := p.Status(ctx)
+			return nil, err
+		}
 		known[p.Name()] = p
 		all = append(all, p.Name())
 	}

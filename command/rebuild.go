@@ -40,7 +40,7 @@ func newRollback(s Service) *cobra.Command {
 
 // replace is a rebuild or a rollback.
 func (s *Session) replace(ctx context.Context, name string, shown progress, f func(*projections.Projector, context.Context, ...projections.RebuildOption) error) error {
-	list, err := s.projectors([]string{name})
+	list, err := s.projectors(ctx, []string{name})
 	if err != nil {
 		return err
 	}

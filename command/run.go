@@ -28,9 +28,13 @@ func Run(ctx context.Context, cmd *cobra.Command, in Invocation) int {
 	cmd.SetIn(in.Stdin)
 	cmd.SetOut(in.Stdout)
 	cmd.SetErr(in.Stderr)
-	ran, err := cmd.ExecuteContextC(withEnvironment(ctx, in.Env))
+	call := &call{env: in.Env}
+	ran, err := cmd.ExecuteContextC(context.WithValue(ctx, callKey{}, call))
 	if err == nil {
 		return ExitOK
+	}
+	if !call.began && ExitCode(err) == ExitFailure {
+		err = usage("%w", err) // cobra's, of arguments; nothing else tells it apart
 	}
 	f := newFailure(ran, err, ctx.Err() != nil)
 	// When even this cannot be written there is nobody left to tell.
@@ -72,17 +76,18 @@ func asksForJSON(args []string) bool {
 	return false
 }
 
-type environmentKey struct{}
-
-func withEnvironment(ctx context.Context, environment map[string]string) context.Context {
-	return context.WithValue(ctx, environmentKey{}, environment)
+// call is what a command learns from Run and Run from it, by the context.
+type call struct {
+	env   map[string]string
+	began bool // flags and arguments were right
 }
 
-// environmentOf is what Run was given; the process's own when the tree is run by
-// other means.
-func environmentOf(cmd *cobra.Command) map[string]string {
-	if environment, ok := cmd.Context().Value(environmentKey{}).(map[string]string); ok {
-		return environment
+type callKey struct{}
+
+// callOf is of the process itself when the tree is run by other means than Run.
+func callOf(cmd *cobra.Command) *call {
+	if known, ok := cmd.Context().Value(callKey{}).(*call); ok {
+		return known
 	}
-	return env.ToMap(os.Environ())
+	return &call{env: env.ToMap(os.Environ())}
 }

@@ -79,6 +79,7 @@ func (s Service) action(lasting bool, run func(ctx context.Context, session *Ses
 
 // begin makes a session that has no database yet.
 func (s Service) begin(cmd *cobra.Command, lasting bool) (*Session, error) {
+	callOf(cmd).began = true // also where a command has a PersistentPreRun of its own
 	settings, err := readSettings(cmd)
 	if err != nil {
 		return nil, err

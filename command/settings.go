@@ -42,7 +42,7 @@ func addFlags(cmd *cobra.Command) {
 }
 
 func readSettings(cmd *cobra.Command) (settings, error) {
-	s := settings{environment: environmentOf(cmd)}
+	s := settings{environment: callOf(cmd).env}
 	if err := env.ParseWithOptions(&s, env.Options{Environment: s.environment}); err != nil {
 		return s, usage("read the environment: %w", err)
 	}

@@ -59,7 +59,7 @@ func (s *Session) projectionStatus(ctx context.Context) ([]projections.Status, e
 	if err != nil || len(s.service.Projections) == 0 {
 		return list, err
 	}
-	projectors, err := s.projectors(nil)
+	projectors, err := s.projectors(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -71,6 +71,9 @@ func (v statusView) writeProjections(w io.Writer) error {
 	}
 	err := block(w, "PROJECTION\tVERSION\tSOURCE\tAT\tLAG\tBEHIND\tSKIPPED\tBUILDING\tKEPT", rows)
 	for _, p := range v.Projections {
+		if err == nil && p.Foreign > 0 {
+			_, err = fmt.Fprintf(w, "%s skipped %s messages of its topics that are no events of this log\n", p.Name, count(p.Foreign))
+		}
 		if err == nil && p.Failure != "" {
 			_, err = fmt.Fprintf(w, "%s failing: %s\n", p.Name, oneLine(p.Failure))
 		}

@@ -20,6 +20,7 @@ func New(s Service) *cobra.Command {
 				return usage("%w", err)
 			}
 		}
+		callOf(cmd).began = true
 		return nil
 	}
 	root.AddCommand(newMigrate(s), newStatus(s), newRebuild(s), newRollback(s), newState(s), newLog(s), newRelay(s), newRepair(s), newProject(s))
