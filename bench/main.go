@@ -78,6 +78,7 @@ func sections() []section {
 		{"append", benchAppend},
 		{"batch", benchBatch},
 		{"read", benchRead},
+		{"relay", benchRelay},
 		{"growth", benchGrowth},
 		{"cost", benchCost},
 	}

@@ -68,31 +68,41 @@ func readAll(ctx context.Context, store *pgstore.Store) (n int, began time.Time,
 
 func scanAll(ctx context.Context, store *pgstore.Store) (n int, began time.Time, err error) {
 	began = time.Now()
+	var last es.Position
+	n, err = scan(ctx, store, func(e es.RecordedEvent) error {
+		if e.Position <= last {
+			return errors.New("the scan is not in order of position")
+		}
+		last = e.Position
+		return nil
+	})
+	return n, began, err
+}
+
+// scan reads the table as anybody would with pgx.
+func scan(ctx context.Context, store *pgstore.Store, each func(es.RecordedEvent) error) (n int, err error) {
 	rows, err := store.Pool().Query(ctx, bareScan)
 	if err != nil {
-		return 0, began, err
+		return 0, err
 	}
 	defer rows.Close()
-	var last es.Position
-	for rows.Next() {
+	for ; rows.Next(); n++ {
 		e := es.RecordedEvent{ContentType: es.JSONContentType}
 		var contentType *string
 		var metadata []byte
 		err := rows.Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), (*[16]byte)(&e.ID),
 			&e.Type, &e.Schema, &contentType, &e.Data, &metadata, &e.RecordedAt)
 		if err != nil {
-			return n, began, err
+			return n, err
 		}
 		if err := e.Metadata.UnmarshalBinary(metadata); err != nil {
-			return n, began, err
+			return n, err
 		}
-		if e.Position <= last {
-			return n, began, errors.New("the scan is not in order of position")
+		if err := each(e); err != nil {
+			return n, err
 		}
-		last = e.Position
-		n++
 	}
-	return n, began, rows.Err()
+	return n, rows.Err()
 }
 
 // benchGrowth compares a long log with a short one. The cost of an append and of a

@@ -78,8 +78,12 @@ func (m Metadata) MarshalBinary() ([]byte, error) {
 
 // UnmarshalBinary reads what MarshalBinary wrote.
 func (m *Metadata) UnmarshalBinary(data []byte) error {
+	*m = Metadata{}
 	if len(data) == 0 {
-		*m = Metadata{}
+		return nil
+	}
+	if plain, ok := plainMetadata(string(data)); ok {
+		*m = plain
 		return nil
 	}
 	return json.Unmarshal(data, m)

@@ -3,9 +3,6 @@ package pgstore
 import (
 	"context"
 	"fmt"
-	"math"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -69,42 +66,4 @@ func mustExist(ctx context.Context, db db, sql *statements, s es.StreamID, from 
 		return fmt.Errorf("%w: %s", es.ErrStreamNotFound, s)
 	}
 	return nil
-}
-
-// collect reads rows of columnsSQL.
-func collect(rows pgx.Rows, err error) ([]es.RecordedEvent, error) {
-	if err != nil {
-		return nil, err
-	}
-	return collectUpTo(rows, math.MaxInt)
-}
-
-// collectUpTo keeps the first rows, until they have so many bytes of payload.
-func collectUpTo(rows pgx.Rows, most int) ([]es.RecordedEvent, error) {
-	defer rows.Close()
-	var (
-		list        []es.RecordedEvent
-		contentType *string
-		metadata    []byte
-		bytes       int
-	)
-	for bytes < most && rows.Next() {
-		list = append(list, es.RecordedEvent{ContentType: es.JSONContentType})
-		e := &list[len(list)-1]
-		err := rows.Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), (*[16]byte)(&e.ID),
-			&e.Type, &e.Schema, &contentType, &e.Data, &metadata, &e.RecordedAt)
-		if err != nil {
-			return nil, err
-		}
-		if contentType != nil {
-			e.ContentType = *contentType
-		}
-		e.RecordedAt = e.RecordedAt.UTC()
-		if err := e.Metadata.UnmarshalBinary(metadata); err != nil {
-			return nil, fmt.Errorf("metadata of %s version %d: %w", e.Stream, e.Version, err)
-		}
-		bytes += len(e.Data) + len(metadata)
-	}
-	rows.Close() // reads past the rows that are not wanted
-	return list, rows.Err()
 }
