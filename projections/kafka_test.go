@@ -181,15 +181,17 @@ func TestKafka_without_a_topic_or_a_broker_the_log_is_followed(t *testing.T) {
 
 func TestKafka_messages_of_others_are_counted_and_skipped(t *testing.T) {
 	t.Parallel()
-	c, other := newCluster(t), newWorld(t)
-	other.category = c.category // two stores, one topic
+	c := newCluster(t)
+	other := *c // two stores, one topic
+	other.world = newWorld(t)
+	other.category = c.category
 	p, q := c.projector(c.totals()), projections.New(other.store, c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(never)))
 	start(t, p)
 	start(t, q)
 	c.append("a-1", Opened{Owner: "ann"})
 	other.append("a-1", Deposited{Cents: 1000}, Deposited{Cents: 1000}, Deposited{Cents: 1000})
 	c.untilReading(p)
-	c.untilReading(q)
+	other.untilReading(q)
 	foreign := c.history()[0]
 	foreign.ID, foreign.Version, foreign.Position = es.NewID(), 2, 2
 	broken := kafka.FromEvent(eventSource, c.category, c.history()[0])
@@ -206,9 +208,7 @@ func TestKafka_messages_of_others_are_counted_and_skipped(t *testing.T) {
 	if s := c.status(p); s.Foreign != 6 || s.Skipped != 0 {
 		t.Fatalf("%+v: want 6 messages of others", s)
 	}
-	until(t, "the other store has read all", func() bool {
-		return other.number(`select sum(next_offset) from asof.projection_partitions`) == c.sent
-	})
+	until(t, "the other store has read all", func() bool { return other.offsets(q) == c.sent })
 	other.wantTotals("totals.totals")
 
 	named := c.balances() // another source is told by its name

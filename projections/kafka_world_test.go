@@ -26,15 +26,16 @@ const (
 type cluster struct {
 	*world
 	client   *kafka.Client
+	brokers  []string
 	producer *kafka.Producer
 	sent     int64 // messages
 }
 
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := &cluster{world: newWorld(t)}
+	c := &cluster{world: newWorld(t), brokers: embeddedtest.Brokers(t)}
 	c.category = "account-" + uuid.NewString()
-	c.client = newClient(t, embeddedtest.Brokers(t)...)
+	c.client = newClient(t, c.brokers...)
 	c.makeTopic()
 	c.producer = c.client.NewProducer()
 	t.Cleanup(func() {
@@ -70,7 +71,7 @@ func (c *cluster) makeTopic() {
 func (c *cluster) deleteTopic() {
 	c.Helper()
 	ctx := within(c, 20*time.Second)
-	admin := &kafkago.Client{Addr: kafkago.TCP(embeddedtest.Brokers(c)...)}
+	admin := &kafkago.Client{Addr: kafkago.TCP(c.brokers...)}
 	if _, err := admin.DeleteTopics(ctx, &kafkago.DeleteTopicsRequest{Topics: []string{c.category}}); err != nil {
 		c.Fatal(err)
 	}

@@ -51,15 +51,16 @@ func (f *follower) watchLog(ctx context.Context) error {
 	}
 }
 
-// readOn applies what the log has.
+// readOn applies what the log has, until Kafka is read.
 func (f *follower) readOn(ctx context.Context, b build) error {
-	for {
+	for !f.reading.Load() {
 		next, n, err := f.p.pull(ctx, b, f.p.batch)
 		if err != nil || n == 0 {
 			return err
 		}
 		b = next
 	}
+	return nil
 }
 
 // settled returns the settled head; zero when an append under way keeps it back for
