@@ -75,7 +75,10 @@ func (c *Client) Ping(ctx context.Context) error {
 			return err
 		}
 		if _, err = c.api.ApiVersions(ctx, &kafkago.ApiVersionsRequest{}); err == nil {
-			return nil
+			// A broker answers that without a login. What was heard last says the rest.
+			if _, err = c.metadata(ctx, "-"); err == nil {
+				return nil
+			}
 		}
 		if pause(ctx, 50*time.Millisecond) != nil {
 			break

@@ -83,6 +83,8 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, kafkago.RebalanceInProgress):
+			continue // another member came or went while this one joined
 		case err != nil && denied(err):
 			return c.explain(ctx, "join group "+g.Name, err)
 		case err != nil:

@@ -13,16 +13,20 @@ import (
 // consumer is a Consume that runs in the background.
 type consumer struct {
 	t      *testing.T
-	client *kafka.Client
 	cancel context.CancelFunc
 	done   chan error
 }
 
 func consume(t *testing.T, g kafka.Group, handle func(context.Context, *kafka.Partition) error) *consumer {
 	t.Helper()
+	return consumeBy(t, newClient(t), g, handle)
+}
+
+func consumeBy(t *testing.T, client *kafka.Client, g kafka.Group, handle func(context.Context, *kafka.Partition) error) *consumer {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &consumer{t: t, client: newClient(t), cancel: cancel, done: make(chan error, 1)}
-	go func() { c.done <- c.client.Consume(ctx, g, handle) }()
+	c := &consumer{t: t, cancel: cancel, done: make(chan error, 1)}
+	go func() { c.done <- client.Consume(ctx, g, handle) }()
 	t.Cleanup(c.stop)
 	return c
 }

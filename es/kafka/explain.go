@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ func (c *Client) explain(ctx context.Context, what string, err error) error {
 		return err
 	}
 	err = bare(err)
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, kafkago.TopicAuthorizationFailed), errors.Is(err, kafkago.GroupAuthorizationFailed), errors.Is(err, kafkago.ClusterAuthorizationFailed):
 		return fmt.Errorf("%w: %s: %w: grant this client the ACL", ErrDenied, what, err)
@@ -30,8 +32,10 @@ func (c *Client) explain(ctx context.Context, what string, err error) error {
 		return noTopic(what, err)
 	case closedOnUs(err) && c.config.SASL != nil:
 		return c.explainLogin(ctx, what, err)
-	case closedOnUs(err) && c.config.TLS == nil:
-		return c.unreachable(what, err, "it closed the connection: perhaps it expects TLS or a login")
+	case closedOnUs(err):
+		return c.unreachable(what, err, "it closed the connection: perhaps it expects a login or another TLS setting")
+	case errors.As(err, &certificate):
+		return c.unreachable(what, err, "trust the authority of its certificate in TLS.RootCAs")
 	case network(err):
 		return c.unreachable(what, err, "check that they run, and the addresses, ports and TLS setting")
 	}
