@@ -135,7 +135,7 @@ func (s *seen) checkStock(received int64) {
 func (s *seen) checkReactions() {
 	s.Helper()
 	causes := map[string]es.Recorded{}
-	for _, e := range append(s.orderEvents[:len(s.orderEvents):len(s.orderEvents)], s.inventoryEvents...) {
+	for _, e := range slices.Concat(s.orderEvents, s.inventoryEvents) {
 		causes[e.ID.String()] = e.Recorded
 	}
 	type reaction struct {
@@ -159,10 +159,8 @@ func (s *seen) checkReactions() {
 		}
 	}
 	for _, e := range s.inventoryEvents {
-		switch why := causes[e.Metadata.CausationID]; {
-		case e.Type == "product.received":
-		default:
-			look(e, why.Stream.ID, "order")
+		if e.Type != "product.received" {
+			look(e, causes[e.Metadata.CausationID].Stream.ID, "order")
 		}
 	}
 	for r, n := range count {

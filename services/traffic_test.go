@@ -29,7 +29,7 @@ type placed struct {
 }
 
 func (w *world) shopper(n int) *shopper {
-	return &shopper{w: w, n: n, api: w.orders.api.With("X-Correlation-Id", fmt.Sprintf("c-%d", n)).With("Idempotency-Key", fmt.Sprintf("k-%d", n))}
+	return &shopper{w: w, n: n, api: w.orders.api.With("X-Correlation-ID", fmt.Sprintf("c-%d", n)).With("Idempotency-Key", fmt.Sprintf("k-%d", n))}
 }
 
 func products() []string { return []string{"cup", "jug", "mug", "pan", "pot", "tea"} }
@@ -131,7 +131,9 @@ func (s *shopper) command(name string, body any) error {
 // answered waits for inventory.
 func (s *shopper) answered() (status orders.Status, err error) {
 	never := poll(s.w.Context(), func() bool {
-		var order struct{ Status orders.Status }
+		var order struct {
+			Status orders.Status `json:"status"`
+		}
 		var answer webtest.Answer
 		if answer, err = s.api.Do(s.w, "GET", "/orders/"+s.order.ID, nil); err == nil && answer.Status == 200 {
 			err = json.Unmarshal(answer.Body, &order)

@@ -17,29 +17,28 @@ type ProductEvent interface {
 }
 
 type (
-	// StockReceived: pieces have come in. The reference is the delivery's.
+	// StockReceived means that pieces have come in. The reference is the delivery's.
 	StockReceived struct {
 		Reference string `json:"reference"`
 		Quantity  int64  `json:"quantity"`
 	}
-	// StockReserved: pieces are kept for an order.
+	// StockReserved means that pieces are kept for an order.
 	StockReserved struct {
 		Order    string `json:"order"`
 		Quantity int64  `json:"quantity"`
 	}
-	// StockReleased: pieces that were kept are free again.
+	// StockReleased means that pieces which were kept are free again.
 	StockReleased struct {
 		Order    string `json:"order"`
 		Quantity int64  `json:"quantity"`
 	}
-	// StockShipped: pieces that were kept have left.
+	// StockShipped means that pieces which were kept have left.
 	StockShipped struct {
 		Order    string `json:"order"`
 		Quantity int64  `json:"quantity"`
 	}
 )
 
-// EventType returns the name that is stored for ever.
 func (StockReceived) EventType() string { return "product.received" }
 func (StockReserved) EventType() string { return "product.reserved" }
 func (StockReleased) EventType() string { return "product.released" }

@@ -81,8 +81,7 @@ func (a *App) reserve(ctx context.Context, tx *pgstore.Tx, order string, items [
 		}
 		for _, item := range items {
 			err := a.onProduct(ctx, store, item.Product, Reserve(order, item.Quantity))
-			var short *ShortageError
-			if errors.As(err, &short) {
+			if short, ok := errors.AsType[*ShortageError](err); ok {
 				shortages = append(shortages, Shortage{item.Product, item.Quantity, short.Free})
 			} else if err != nil {
 				return err

@@ -15,21 +15,20 @@ type ReservationEvent interface {
 }
 
 type (
-	// Confirmed: all items are kept for the order.
+	// Confirmed means that all items are kept for the order.
 	Confirmed struct {
 		Items []Item `json:"items"`
 	}
-	// Rejected: of some items there is not enough, and none is kept.
+	// Rejected means that of some items there is not enough, and none is kept.
 	Rejected struct {
 		Shortages []Shortage `json:"shortages"`
 	}
-	// Released: the order was cancelled, and what was kept is free again.
+	// Released means that the order was cancelled, and what was kept is free again.
 	Released struct{}
-	// Fulfilled: the items have left.
+	// Fulfilled means that the items have left.
 	Fulfilled struct{}
 )
 
-// EventType returns the name that is stored for ever.
 func (Confirmed) EventType() string { return "reservation.confirmed" }
 func (Rejected) EventType() string  { return "reservation.rejected" }
 func (Released) EventType() string  { return "reservation.released" }
@@ -56,6 +55,7 @@ type Shortage struct {
 // Status is how far a reservation has got.
 type Status string
 
+// A status is reached by the event of its name.
 const (
 	None            Status = "" // inventory has not heard of the order
 	StatusConfirmed Status = "confirmed"

@@ -9,12 +9,12 @@ import (
 
 // StockRow is the stock of a product, a row of stock.stock.
 type StockRow struct {
-	Product   string    `db:"product" json:"product"`
-	Received  int64     `db:"received" json:"received"`
-	Reserved  int64     `db:"reserved" json:"reserved"`
-	Shipped   int64     `db:"shipped" json:"shipped"`
-	Free      int64     `db:"free" json:"free"`
-	Version   int64     `db:"version" json:"version"`
+	Product   string    `db:"product"    json:"product"`
+	Received  int64     `db:"received"   json:"received"`
+	Reserved  int64     `db:"reserved"   json:"reserved"`
+	Shipped   int64     `db:"shipped"    json:"shipped"`
+	Free      int64     `db:"free"       json:"free"`
+	Version   int64     `db:"version"    json:"version"`
 	UpdatedAt time.Time `db:"updated_at" json:"updated_at"`
 }
 

@@ -9,14 +9,14 @@ import (
 
 // CustomerRow is what a customer's orders add up to, a row of customers.customers.
 type CustomerRow struct {
-	Customer     string    `db:"customer" json:"customer"`
-	Orders       int64     `db:"orders" json:"orders"`
-	Open         int64     `db:"open" json:"open"` // neither rejected, shipped nor cancelled
-	Rejected     int64     `db:"rejected" json:"rejected"`
-	Shipped      int64     `db:"shipped" json:"shipped"`
-	Cancelled    int64     `db:"cancelled" json:"cancelled"`
+	Customer     string    `db:"customer"      json:"customer"`
+	Orders       int64     `db:"orders"        json:"orders"`
+	Open         int64     `db:"open"          json:"open"` // neither rejected, shipped nor cancelled
+	Rejected     int64     `db:"rejected"      json:"rejected"`
+	Shipped      int64     `db:"shipped"       json:"shipped"`
+	Cancelled    int64     `db:"cancelled"     json:"cancelled"`
 	OrderedCents int64     `db:"ordered_cents" json:"ordered_cents"` // of all orders
-	PaidCents    int64     `db:"paid_cents" json:"paid_cents"`       // less what was paid back
+	PaidCents    int64     `db:"paid_cents"    json:"paid_cents"`    // less what was paid back
 	LastOrderAt  time.Time `db:"last_order_at" json:"last_order_at"`
 }
 
@@ -49,6 +49,7 @@ create table customers (
 			if r.RecordedAt.After(row.LastOrderAt) {
 				row.LastOrderAt = r.RecordedAt
 			}
+		case Reserved: // open as before
 		case Rejected:
 			row.Open--
 			row.Rejected++

@@ -28,7 +28,7 @@
 // A POST answers with the order and its position. A list that is asked with
 // wait=POSITION has applied that event, or the answer is 503 after five seconds.
 //
-// X-Correlation-Id and the W3C traceparent and tracestate headers are kept with the
+// X-Correlation-ID and the W3C traceparent and tracestate headers are kept with the
 // events that follow. Errors are problem details (RFC 9457) with a code for programs
 // and a detail that says what to do: 400, 404, 409 and 422, 413 and 415, 503.
 //

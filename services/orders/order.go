@@ -19,32 +19,32 @@ type Event interface {
 }
 
 type (
-	// Placed: a customer asked for the items. Inventory answers.
+	// Placed means that a customer asked for the items. Inventory answers.
 	Placed struct {
 		Customer string `json:"customer"`
 		Items    []Item `json:"items"`
 	}
-	// Reserved: inventory keeps all items for the order.
+	// Reserved means that inventory keeps all items for the order.
 	Reserved struct {
 		Customer string `json:"customer"`
 	}
-	// Rejected: inventory has not all items, and keeps none.
+	// Rejected means that inventory has not all items, and keeps none.
 	Rejected struct {
 		Customer string `json:"customer"`
 		Reason   string `json:"reason"`
 	}
-	// Paid: the whole price has come in.
+	// Paid means that the whole price has come in.
 	Paid struct {
 		Customer  string `json:"customer"`
 		Reference string `json:"reference"`
 		Cents     int64  `json:"cents"`
 	}
-	// Shipped: the items have left.
+	// Shipped means that the items have left.
 	Shipped struct {
 		Customer string `json:"customer"`
 		Tracking string `json:"tracking"`
 	}
-	// Cancelled: the customer no longer wants them. What was paid goes back.
+	// Cancelled means that the customer no longer wants them. What was paid goes back.
 	Cancelled struct {
 		Customer    string `json:"customer"`
 		Reason      string `json:"reason"`
@@ -52,7 +52,6 @@ type (
 	}
 )
 
-// EventType returns the name that is stored for ever.
 func (Placed) EventType() string    { return "order.placed" }
 func (Reserved) EventType() string  { return "order.reserved" }
 func (Rejected) EventType() string  { return "order.rejected" }
@@ -70,6 +69,7 @@ func (Cancelled) order() {}
 // Status is how far an order has got.
 type Status string
 
+// A status is reached by the event of its name.
 const (
 	None            Status = "" // not placed
 	StatusPlaced    Status = "placed"
@@ -216,8 +216,9 @@ func Ship(tracking string) func(Order) ([]Event, error) {
 				return nil, ErrShipped
 			}
 			return nil, nil
+		default:
+			return []Event{Shipped{o.Customer, tracking}}, nil
 		}
-		return []Event{Shipped{o.Customer, tracking}}, nil
 	}
 }
 
@@ -233,7 +234,8 @@ func Cancel(reason string) func(Order) ([]Event, error) {
 			return nil, ErrShipped
 		case StatusCancelled:
 			return nil, nil
+		default:
+			return []Event{Cancelled{o.Customer, reason, o.PaidCents}}, nil
 		}
-		return []Event{Cancelled{o.Customer, reason, o.PaidCents}}, nil
 	}
 }

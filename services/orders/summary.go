@@ -9,15 +9,15 @@ import (
 
 // SummaryRow is an order as lists show it, a row of summary.summary.
 type SummaryRow struct {
-	Order      string    `db:"order_id" json:"order"`
-	Customer   string    `db:"customer" json:"customer"`
-	Status     string    `db:"status" json:"status"`
-	Pieces     int64     `db:"pieces" json:"pieces"`
+	Order      string    `db:"order_id"    json:"order"`
+	Customer   string    `db:"customer"    json:"customer"`
+	Status     string    `db:"status"      json:"status"`
+	Pieces     int64     `db:"pieces"      json:"pieces"`
 	TotalCents int64     `db:"total_cents" json:"total_cents"`
-	PaidCents  int64     `db:"paid_cents" json:"paid_cents"`
-	Version    int64     `db:"version" json:"version"`
-	PlacedAt   time.Time `db:"placed_at" json:"placed_at"`
-	UpdatedAt  time.Time `db:"updated_at" json:"updated_at"`
+	PaidCents  int64     `db:"paid_cents"  json:"paid_cents"`
+	Version    int64     `db:"version"     json:"version"`
+	PlacedAt   time.Time `db:"placed_at"   json:"placed_at"`
+	UpdatedAt  time.Time `db:"updated_at"  json:"updated_at"`
 }
 
 // Summary has a row for each order.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -144,7 +143,7 @@ func TestRun_finishes_the_reaction_under_way(t *testing.T) {
 
 func TestRun_stops_while_it_waits_for_a_topic(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(context.Context, es.RecordedEvent, *pgstore.Tx) error { return fmt.Errorf("never") })
+	w := newWorld(t, func(context.Context, es.RecordedEvent, *pgstore.Tx) error { return errors.New("never") })
 	stop, ended := w.begin()
 	stop()
 	if err := <-ended; err != nil {

@@ -10,7 +10,7 @@ import (
 
 // CorrelationHeader carries the id that all which follows from a request shares. A
 // request without one gets a new one; the answer names it.
-const CorrelationHeader = "X-Correlation-Id"
+const CorrelationHeader = "X-Correlation-ID"
 
 const (
 	correlationPattern = `^[!-~]{1,128}$`

@@ -139,15 +139,15 @@ func TestRoot_puts_metadata_into_the_context(t *testing.T) {
 	})
 	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	var m es.Metadata
-	answer := c.With("X-Correlation-Id", "c-1").With("Traceparent", parent).With("Tracestate", "a=b").Ask(t, 200, "GET", "/", nil, &m)
-	if m.CorrelationID != "c-1" || m.TraceParent != parent || m.TraceState != "a=b" || answer.Header.Get("X-Correlation-Id") != "c-1" {
+	answer := c.With("X-Correlation-ID", "c-1").With("Traceparent", parent).With("Tracestate", "a=b").Ask(t, 200, "GET", "/", nil, &m)
+	if m.CorrelationID != "c-1" || m.TraceParent != parent || m.TraceState != "a=b" || answer.Header.Get("X-Correlation-ID") != "c-1" {
 		t.Errorf("%+v, answered %v", m, answer.Header)
 	}
 	m = es.Metadata{}
 	answer = c.With("Traceparent", "nonsense").Ask(t, 200, "GET", "/", nil, &m)
-	if m.CorrelationID == "" || m.CorrelationID != answer.Header.Get("X-Correlation-Id") || m.TraceParent != "" {
+	if m.CorrelationID == "" || m.CorrelationID != answer.Header.Get("X-Correlation-ID") || m.TraceParent != "" {
 		t.Errorf("%+v, answered %v", m, answer.Header)
 	}
-	c.With("X-Correlation-Id", "with space").Refused(t, 400, "correlation", "GET", "/", nil)
-	c.With("X-Correlation-Id", strings.Repeat("x", 129)).Refused(t, 400, "correlation", "GET", "/", nil)
+	c.With("X-Correlation-ID", "with space").Refused(t, 400, "correlation", "GET", "/", nil)
+	c.With("X-Correlation-ID", strings.Repeat("x", 129)).Refused(t, 400, "correlation", "GET", "/", nil)
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -43,9 +44,7 @@ func (c Client) Do(t testing.TB, method, path string, body any) (Answer, error) 
 		return Answer{}, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	for name, values := range c.Header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, c.Header)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return Answer{}, err

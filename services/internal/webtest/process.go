@@ -70,7 +70,9 @@ func Serve(t testing.TB, database, brokers string) *Process {
 	t.Helper()
 	p := Start(t, database, brokers, "serve", "--listen", "127.0.0.1:0", "--output", "json")
 	line, err := p.stdout.ReadBytes('\n')
-	var listening struct{ URL string }
+	var listening struct {
+		URL string `json:"url"`
+	}
 	if err == nil {
 		err = json.Unmarshal(line, &listening)
 	}
