@@ -32,6 +32,7 @@ type Producer struct {
 	mu     sync.Mutex
 	closed bool
 	byPart map[lineKey]*line
+	fixed  map[string]int // partitions of topics, see Fix
 }
 
 type lineKey struct {
@@ -44,7 +45,7 @@ type ProducerOption func(*Producer)
 
 // NewProducer returns a producer. The caller closes it.
 func (c *Client) NewProducer(options ...ProducerOption) *Producer {
-	p := &Producer{client: c, byPart: make(map[lineKey]*line)}
+	p := &Producer{client: c, byPart: make(map[lineKey]*line), fixed: make(map[string]int)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	for _, option := range options {
 		option(p)
@@ -114,10 +115,25 @@ func (p *Producer) assign(ctx context.Context, messages []Message) (map[lineKey]
 	return lines, nil
 }
 
+// Fix says how many partitions of a topic are used from now on. A topic that is given
+// more while the producer lives would otherwise have its keys moved, and so their
+// order lost, without a word.
+func (p *Producer) Fix(topic string, partitions int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fixed[topic] = partitions
+}
+
 // partitions waits for a cluster that cannot be reached yet.
 func (p *Producer) partitions(ctx context.Context, topic string) (int, error) {
 	if topic == "" {
 		return 0, fmt.Errorf("%w: a message has no topic", ErrInvalid)
+	}
+	p.mu.Lock()
+	fixed := p.fixed[topic]
+	p.mu.Unlock()
+	if fixed > 0 {
+		return fixed, nil
 	}
 	var wait backoff
 	for {

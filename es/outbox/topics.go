@@ -48,6 +48,7 @@ func (p *publisher) ensureTopic(ctx context.Context, category string) error {
 	if recorded != want {
 		return fmt.Errorf("%w: topic %s was just made with %d by another relay and this one is told %d", ErrPartitions, topic, recorded, want)
 	}
+	p.producer.Fix(topic, want)
 	p.known[category] = true
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	kafkago "github.com/segmentio/kafka-go"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
@@ -64,6 +66,38 @@ func TestAnother_number_of_partitions_is_refused(t *testing.T) {
 	w.wait()
 	w.verify("order")
 	w.verify("product")
+}
+
+// Somebody gives the topic more partitions while the relay runs: keys stay where they
+// are, and the next relay says what is wrong.
+func TestPartitions_added_underway_move_no_key(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill("order", 20, 10)
+	stop := start(t, w.relay())
+	w.wait()
+	topic := w.prefix + "order"
+	transport := &kafkago.Transport{}
+	defer transport.CloseIdleConnections()
+	admin := &kafkago.Client{Addr: kafkago.TCP(w.brokers...), Transport: transport}
+	answer, err := admin.CreatePartitions(t.Context(), &kafkago.CreatePartitionsRequest{Topics: []kafkago.TopicPartitionsConfig{{Name: topic, Count: 7}}})
+	if err != nil || answer.Errors[topic] != nil {
+		t.Fatal(err, answer)
+	}
+	w.until("the new partitions to be known", func() bool {
+		n, err := w.client.Partitions(t.Context(), topic)
+		return err == nil && n == 7
+	})
+	w.fill("order", 20, 10)
+	w.wait()
+	w.verify("order")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.append("order", "1", 1)
+	if err := w.relay().Run(t.Context()); !errors.Is(err, outbox.ErrPartitions) {
+		t.Fatal(err)
+	}
 }
 
 // What the broker will never take stops the relay before it, with a word why.
