@@ -27,9 +27,9 @@ const (
 
 // held is what the program says of its stack.
 type held struct {
-	DatabaseURL string
-	Brokers     []string
-	PostgresPID int
+	DatabaseURL string   `json:"database_url"`
+	Brokers     []string `json:"brokers"`
+	PostgresPID int      `json:"postgres_pid"`
 }
 
 func runTask(task string) (code int) {

@@ -2,10 +2,10 @@ package embedded_test
 
 import (
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -51,9 +51,12 @@ func TestStack_takes_other_ports_when_its_own_are_taken(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t)
 	first := start(t, config(t, dir))
-	postgres := strings.Split(strings.Split(first.DatabaseURL(), "@")[1], "/")[0]
+	postgres, err := url.Parse(first.DatabaseURL())
+	if err != nil {
+		t.Fatal(err)
+	}
 	stop(t, first)
-	for _, address := range []string{postgres, first.Brokers()[0]} {
+	for _, address := range []string{postgres.Host, first.Brokers()[0]} {
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)

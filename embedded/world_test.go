@@ -26,7 +26,7 @@ func within(t testing.TB) context.Context {
 // t.TempDir() when the tests run as root.
 func newDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "asof-embedded-*")
+	dir, err := os.MkdirTemp("", "asof-embedded-*") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
