@@ -64,14 +64,20 @@ func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error)
 	return position, nil
 }
 
-// replay makes the tables in a schema of their own and applies the log to them.
-func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position) error {
-	scratch := p.def.name + "_asof_" + uuid.New().String()[:13]
-	t := target{schema: scratch, tag: "as of " + scratch, fresh: true, bulk: true}
-	if err := p.makeTables(ctx, tx, scratch); err != nil {
-		return err
+// scratch makes the tables in a schema of their own, which ends with the transaction.
+func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (applier, target, error) {
+	schema := p.def.name + "_asof_" + uuid.New().String()[:13]
+	t := target{schema: schema, tag: "as of " + schema, fresh: true, bulk: true}
+	if err := p.makeTables(ctx, tx, schema); err != nil {
+		return nil, t, err
 	}
-	a, err := p.def.bind(ctx, tx, scratch)
+	a, err := p.def.bind(ctx, tx, schema)
+	return a, t, err
+}
+
+// replay applies the log to scratch tables.
+func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position) error {
+	a, t, err := p.scratch(ctx, tx)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,10 @@
 // and gaps are filled from the log. Any number of processes may run the same
 // projection: they take turns, a batch at a time.
 //
+// A projector reads the log, or with [FromKafka] the topics that the relay fills. Then
+// the log stays the judge: what it does not have is not applied, and what Kafka loses
+// is found in it.
+//
 // From the log, events are applied in the log's order. From Kafka they come in
 // order within a stream only, so a row that is fed by several streams equals the
 // fold of the log only if Apply commutes across streams: adding up does, keeping
@@ -32,6 +36,9 @@
 // A row is loaded and stored between batches, so what Apply puts into a field must
 // survive its column: a time keeps microseconds, and a field without a db tag does
 // not survive at all.
+//
+// [Projector.AsOf] reads the tables as they were at any moment. Package projectiontest
+// tests that a projection gives the same rows however its events come.
 //
 // Use a pool of at least two connections for each projector that runs at once.
 package projections

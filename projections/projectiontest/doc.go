@@ -1,0 +1,8 @@
+// Package projectiontest tests a projection: whatever happens on the way, its tables
+// must equal those of one clean replay.
+//
+//	func TestBalances(t *testing.T) {
+//		store := … // with the events of an interesting history
+//		projectiontest.Replay(t, store, account.Balances)
+//	}
+package projectiontest
