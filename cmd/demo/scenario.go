@@ -87,7 +87,7 @@ func (s *scenario) disturb(ctx context.Context) error {
 		{15, func() error { return s.crash(s.orders, "relay") }},
 		{30, func() error { return s.crash(s.orders, "project") }},
 		{40, func() error { return s.crash(s.inventory, "relay") }},
-		{50, s.rebuild},
+		{50, func() error { return s.rebuild(ctx) }},
 		{70, func() error { return s.crash(s.orders, "project") }},
 		{80, func() error { return s.crash(s.orders, "relay") }},
 	} {
@@ -112,34 +112,6 @@ func (s *scenario) crash(of service, part string) error {
 	s.killed = append(s.killed, of.name+" "+part)
 	fmt.Printf("  %5d orders through: kill -9 of `%s %s`, started again\n", s.traffic.finished.Load(), of.name, part)
 	return s.start(of, part)
-}
-
-// rebuilt is what the command said of a rebuild.
-type rebuilt struct {
-	Phases    []string
-	Seconds   float64 `json:"seconds"`
-	Differing *int64  `json:"differing"`
-}
-
-// rebuild builds a read model anew while the traffic goes on, by the command that an
-// operator types.
-func (s *scenario) rebuild() error {
-	fmt.Printf("  %5d orders through: `orders rebuild summary`, under load\n", s.traffic.finished.Load())
-	out, progress, err := once(s.orders.environment, s.orders.program, "rebuild", "summary", "--output", "json")
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(progress)) {
-		var p struct {
-			Phase       string
-			Done, Total int64
-		}
-		if json.Unmarshal([]byte(line), &p) == nil && p.Phase != "" {
-			fmt.Printf("        %s: %d of %d events\n", p.Phase, p.Done, p.Total)
-			s.rebuilt.Phases = append(s.rebuilt.Phases, p.Phase)
-		}
-	}
-	return json.Unmarshal(out, &s.rebuilt)
 }
 
 // status is a part of what `status --output json` says.
@@ -240,7 +212,7 @@ func (s *scenario) verify(ctx context.Context) error {
 	s.topics(ctx, ordersEvents, stockEvents)
 	s.models(ctx, ordersLog, stockLog)
 	s.past(ctx, ordersEvents)
-	s.check("a rebuild under load changed no row and no reader noticed", s.rebuilt.ok(), "%.1f s, through %s", s.rebuilt.Seconds, strings.Join(s.rebuilt.Phases, ", "))
+	s.check("a rebuild under load changed no row, and no reader saw a table half built", s.rebuilt.ok(), "%.1f s, through %s; %d reads meanwhile", s.rebuilt.Seconds, strings.Join(s.rebuilt.phases, ", "), s.rebuilt.reads)
 	fmt.Printf("  all that after kill -9 of %s\n", strings.Join(s.killed, ", "))
 	return nil
 }
@@ -262,18 +234,6 @@ func (s *scenario) competed() error {
 	}
 	if refused == 0 {
 		return fmt.Errorf("no command was refused: there was no competition")
-	}
-	return nil
-}
-
-func (r rebuilt) ok() error {
-	switch {
-	case r.Differing == nil:
-		return fmt.Errorf("the rebuilt table was not compared with the live one")
-	case *r.Differing != 0:
-		return fmt.Errorf("%d rows differ", *r.Differing)
-	case len(r.Phases) == 0:
-		return fmt.Errorf("it showed no progress")
 	}
 	return nil
 }
