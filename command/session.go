@@ -171,12 +171,8 @@ func (s Service) poolConfig(address, command string) (*pgxpool.Config, error) {
 		return nil, usage("no database is given: set DATABASE_URL or --%s; `asof dev` starts one and prints its address", flagDatabaseURL)
 	}
 	config, err := pgxpool.ParseConfig(address)
-	if err != nil { // its text may hold the password
-		detail := redact(err.Error(), address)
-		if detail != "" {
-			detail = ": " + detail
-		}
-		return nil, usage("the database's address does not parse: give postgres://user:password@host:port/database%s", detail)
+	if err != nil { // which may hold the password
+		return nil, usage("the database's address does not parse: give postgres://user:password@host:port/database%s", reasonOf(err, address))
 	}
 	if config.ConnConfig.ConnectTimeout == 0 || !strings.Contains(address, "connect_timeout") {
 		config.ConnConfig.ConnectTimeout = connectTimeout

@@ -99,13 +99,21 @@ func (s *settings) level(lasting bool) (slog.Level, error) {
 	return level, nil
 }
 
-// redact takes the password of an address out of a text that may quote it. Nothing
-// of the text is kept when the address is too broken to find the password in it.
-func redact(text, address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+// reasonOf is why an address does not parse, without the address: pgx quotes it, and
+// what it knows of passwords in it is not enough. Nothing is said of an address that
+// is too broken to find the password in it.
+func reasonOf(err error, address string) string {
+	u, broken := url.Parse(address)
+	if broken != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return ""
 	}
+	text := err.Error()
+	const quoteEnds = "`: "
+	i := strings.LastIndex(text, quoteEnds)
+	if i < 0 {
+		return ""
+	}
+	text = text[i+len(quoteEnds):]
 	secrets := []string{u.Query().Get("password"), u.Query().Get("sslpassword")}
 	if u.User != nil {
 		plain, _ := u.User.Password()
@@ -117,5 +125,5 @@ func redact(text, address string) string {
 			text = strings.ReplaceAll(text, secret, "xxxxx")
 		}
 	}
-	return text
+	return ": " + text
 }

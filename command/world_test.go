@@ -66,19 +66,17 @@ func service(category string) command.Service {
 				return a
 			},
 		})},
-		Projections: []projections.Definition{balances(category, 1, func() {})},
+		Projections: []projections.Definition{balances(category, 1)},
 	}
 }
 
-// balances calls each before every event.
-func balances(category string, version int, each func()) projections.Fold[Balance, Event] {
+func balances(category string, version int) projections.Fold[Balance, Event] {
 	return projections.Fold[Balance, Event]{
 		Name: "balances", Version: version,
 		Table: `create table balances (account text primary key, cents bigint not null)`,
 		Codec: codec(), Categories: []string{category},
 		Key: func(_ Event, r es.Recorded) string { return r.Stream.ID },
 		Apply: func(b *Balance, e Event, _ es.Recorded) {
-			each()
 			if e, ok := e.(Deposited); ok {
 				b.Cents += e.Cents
 			}
@@ -211,7 +209,7 @@ func (o *outcome) into(v any) {
 // running is a command under way.
 type running struct {
 	*outcome
-	stop        context.CancelFunc
+	begin, stop func()
 	done        chan int
 	stdout, log *buffer
 }
@@ -219,13 +217,21 @@ type running struct {
 // start starts a command; the test ends it.
 func (w *world) start(args ...string) *running {
 	w.Helper()
+	r := w.prepare(args...)
+	r.begin()
+	return r
+}
+
+func (w *world) prepare(args ...string) *running {
 	ctx, cancel := context.WithCancel(w.Context())
-	r := &running{outcome: &outcome{TB: w.TB, args: args}, stop: cancel, done: make(chan int, 1), stdout: &buffer{}, log: &buffer{}}
+	w.Cleanup(cancel)
+	r := &running{outcome: &outcome{TB: w.TB, args: args}, stop: cancel, done: make(chan int, 1), stdout: newBuffer(), log: newBuffer()}
 	root := command.New(w.service)
-	go func() {
-		r.done <- command.Run(ctx, root, command.Invocation{Args: args, Env: w.env, Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.log})
-	}()
-	w.Cleanup(func() { cancel() })
+	r.begin = func() {
+		go func() {
+			r.done <- command.Run(ctx, root, command.Invocation{Args: args, Env: w.env, Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.log})
+		}()
+	}
 	return r
 }
 
@@ -247,13 +253,22 @@ func (r *running) interrupt() *outcome {
 	return r.wait()
 }
 
-// buffer is a bytes.Buffer for two goroutines.
+// buffer is a bytes.Buffer for two goroutines. It can stop whoever writes a text.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+
+	hold       string        // the text; empty for none
+	held, free chan struct{} // held gets one when it is written, free is closed to let go
 }
 
+func newBuffer() *buffer { return &buffer{held: make(chan struct{}, 1), free: make(chan struct{})} }
+
 func (b *buffer) Write(p []byte) (int, error) {
+	if b.hold != "" && bytes.Contains(p, []byte(b.hold)) {
+		b.held <- struct{}{}
+		<-b.free
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)

@@ -1,0 +1,157 @@
+package command_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/asof-dev/asof/command"
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+func (w *world) cents(account string) int64 {
+	w.Helper()
+	var n int64
+	err := w.pool.QueryRow(w.Context(), "select cents from balances.balances where account = $1", account).Scan(&n)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func TestProjectFollowsTheLogUntilStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"}, Deposited{100})
+	r := w.start("project")
+	until(t, "the first events", func() bool { return w.cents("a-1") == 100 })
+	w.append("a-1", Deposited{11})
+	until(t, "the next event", func() bool { return w.cents("a-1") == 111 })
+	r.interrupt().exits(command.ExitOK).has("switched")
+	w.append("a-1", Deposited{22})
+	named := w.start("project", "balances", "--log-level", "error")
+	until(t, "what came meanwhile", func() bool { return w.cents("a-1") == 133 })
+	if o := named.interrupt().exits(command.ExitOK); o.err != "" {
+		t.Errorf("logged at level error: %s", o.err)
+	}
+}
+
+func TestProjectRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run("project", "balances", "nope").exits(command.ExitNotFound).has("known are balances")
+	w.run("project", "--from", "somewhere").exits(command.ExitUsage).has("log or kafka")
+	w.run("project", "--from", "kafka").exits(command.ExitUsage).has("KAFKA_BROKERS")
+	w.run("project", "--log-level", "loud").exits(command.ExitUsage).has("debug, info")
+	broken := es.EventData{ID: es.NewID(), Type: "account.opened", Data: []byte(`[]`)}
+	if _, err := w.store.Append(t.Context(), es.StreamID{Category: "account", ID: "x"}, es.NoStream, broken); err != nil {
+		t.Fatal(err)
+	}
+	w.run("project").exits(command.ExitFailure).has("account.opened of account/x version 1", "nothing was written")
+	w.must("status").has("balances failing: ")
+}
+
+// withKafka gives the world brokers, and a category that is a topic of its own.
+func withKafka(t *testing.T) (w *world, category string) {
+	t.Helper()
+	w = newWorld(t)
+	w.env["KAFKA_BROKERS"] = strings.Join(embeddedtest.Brokers(t), ",")
+	category = fmt.Sprintf("account-%s", es.NewID())
+	w.service = service(category)
+	w.service.Source = "/" + category
+	return w, category
+}
+
+func TestRelayPublishesAndProjectReadsIt(t *testing.T) {
+	t.Parallel()
+	w, category := withKafka(t)
+	add := func(event Event) {
+		t.Helper()
+		data, err := codec().Encode(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.store.Append(t.Context(), es.StreamID{Category: category, ID: "a-1"}, es.Any, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(Opened{"ann"})
+	relay := w.start("relay", "-o", "json")
+	until(t, "the first event is published", func() bool { s := w.status(); return s.Relay.Position == 1 && s.Relay.Leader != "" })
+	w.must("status").has("RELAY AT", ", process ")
+	project := w.start("project", "--from", "kafka")
+	until(t, "the projector reads Kafka", func() bool {
+		return strings.HasPrefix(w.status().Projections[0].Source, "kafka topic "+category)
+	})
+	add(Deposited{100})
+	until(t, "the event arrives", func() bool { return w.cents("a-1") == 100 })
+	project.interrupt().exits(command.ExitOK)
+	relay.interrupt().exits(command.ExitOK).has(`"msg":"relay is active"`)
+	if s := w.status(); s.Relay.LagEvents != 0 || s.Relay.Leader != "" {
+		t.Errorf("%+v", s.Relay)
+	}
+	w.wantSource(category, "/"+category)
+}
+
+// wantSource looks at the first message of the topic.
+func (w *world) wantSource(topic, source string) {
+	w.Helper()
+	client, err := kafka.New(kafka.Config{Brokers: strings.Split(w.env["KAFKA_BROKERS"], ",")})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	defer cancel()
+	var sources []string
+	err = client.Consume(ctx, kafka.Group{Name: "of-" + topic, Topics: []string{topic}}, func(ctx context.Context, part *kafka.Partition) error {
+		messages, err := part.Fetch(ctx, 1)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, kafka.Source(messages[0]))
+		cancel() // one partition has messages: those of one stream
+		return nil
+	})
+	if err != nil || len(sources) != 1 || sources[0] != source {
+		w.Fatalf("sources %v, error %v", sources, err)
+	}
+}
+
+func TestRelayRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.run("relay").exits(command.ExitUsage).has("KAFKA_BROKERS")
+	w.run("relay", "--brokers", "nohost").exits(command.ExitUsage).has("host:port")
+	w.run("relay", "--brokers", "http://127.0.0.1:1").exits(command.ExitUsage).has("host:port")
+	w.run("relay", "now").exits(command.ExitUsage)
+	w.env["KAFKA_BROKERS"] = "127.0.0.1:1"
+	w.run("relay").exits(command.ExitUnreachable).has("127.0.0.1:1")
+	w.env["KAFKA_BROKERS"] = strings.Join(embeddedtest.Brokers(t), ",")
+	w.run("relay", "--source", "").exits(command.ExitUsage).has("source")
+}
+
+func TestRepair(t *testing.T) {
+	t.Parallel()
+	w, category := withKafka(t)
+	data := es.EventData{ID: es.NewID(), Type: "account.opened", Data: []byte(`{}`)}
+	if _, err := w.store.Append(t.Context(), es.StreamID{Category: category, ID: "a-1"}, es.Any, data); err != nil {
+		t.Fatal(err)
+	}
+	relay := w.start("relay")
+	until(t, "the event is published", func() bool { return w.status().Relay.Position == 1 })
+	w.run("repair", "--from", "0").exits(command.ExitBusy).has("stop it")
+	relay.interrupt().exits(command.ExitOK)
+	w.exec("update asof.store_identity set id = gen_random_uuid()") // as if restored
+	w.run("relay").exits(command.ExitBusy).has("restored")
+	w.run("repair").exits(command.ExitUsage).has(`"from" not set`)
+	w.run("repair", "--from", "5").exits(command.ExitUsage).has("from 0 to 1")
+	w.must("repair", "--from", "0").has("after position 0: 1 events to publish")
+	again := w.start("relay")
+	until(t, "it is published again", func() bool { return w.status().Relay.Position == 1 })
+	again.interrupt().exits(command.ExitOK)
+}
