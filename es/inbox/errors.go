@@ -25,8 +25,7 @@ func explain(what string, err error) error {
 	if errors.As(err, &server) && (server.Code == undefinedTable || server.Code == invalidSchema) {
 		return fmt.Errorf("inbox: %s: the inbox's table is missing: run the migrations (migrations.Up, or asof migrate): %w", what, err)
 	}
-	var unreachable *pgconn.ConnectError
-	if errors.As(err, &unreachable) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return fmt.Errorf("inbox: %s: the database cannot be reached: check that it runs and that its URL is right: %w", what, err)
 	}
 	return fmt.Errorf("inbox: %s: %w", what, err)

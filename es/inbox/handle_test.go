@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,7 +125,7 @@ func (s *shop) placeOrders(n int) (last es.Position) {
 		if i%2 == 0 {
 			event.Metadata = es.Metadata{CorrelationID: fmt.Sprintf("request-%d", i), TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 		}
-		recorded, err := s.store.Append(s.Context(), es.StreamID{Category: "order", ID: fmt.Sprint(i)}, es.NoStream, event)
+		recorded, err := s.store.Append(s.Context(), es.StreamID{Category: "order", ID: strconv.Itoa(i)}, es.NoStream, event)
 		if err != nil {
 			s.Fatal(err)
 		}

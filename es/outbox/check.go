@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-const howToRepair = "see what was lost and what Kafka has beyond it, then say by outbox.Repair from which position to go on"
+const howToRepair = "see what was lost and what Kafka has beyond it, then say from which position to go on, by the command repair or outbox.Repair"
 
 // adoptSQL keeps the identity with the first checkpoint. Bind: $1 epoch, $2 store,
 // $3 events table, $4 system or empty, $5 timeline or empty.

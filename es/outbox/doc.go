@@ -24,7 +24,9 @@
 //     refused with [ErrPartitions].
 //   - After a restore of the database the relay refuses to go on, with
 //     [ErrRestored], until [Repair] says from where: Kafka may have events that the
-//     database has lost.
+//     database has lost. A restore shows by another timeline, system identifier or
+//     table; a data directory that is put back as it was, without recovery, has none
+//     of these, and is not noticed.
 //
 // [ReadStatus] tells how far the relay has got, who runs it and what holds it up.
 package outbox

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -50,8 +51,7 @@ func readIdentity(ctx context.Context, db querier, expand func(string) string) (
 // withhold such functions.
 func readable(ctx context.Context, db querier, sql string) (text string, err error) {
 	err = db.QueryRow(ctx, sql).Scan(&text)
-	var server *pgconn.PgError
-	if errors.As(err, &server) {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch server.Code {
 		case "42501", "42883", "0A000", "55000": // not allowed, no such function, not supported, not now
 			return "", nil
@@ -70,7 +70,7 @@ func (id identity) differs(was identity) string {
 		}
 	}
 	note("the store's id", id.store.String(), was.store.String())
-	note("the events table's oid", fmt.Sprint(id.events), fmt.Sprint(was.events))
+	note("the events table's oid", strconv.Itoa(int(id.events)), strconv.Itoa(int(was.events)))
 	note("the cluster's system identifier", id.system, was.system)
 	note("its timeline", id.timeline, was.timeline)
 	return strings.Join(list, ", ")
