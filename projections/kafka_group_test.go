@@ -185,6 +185,9 @@ func TestKafka_zombie_writes_nothing(t *testing.T) {
 	c.publish(c.history()...)
 	<-s.reached // it holds the build's lock, with its writes still to be sent
 	c.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sleepy'`)
+	if n := c.offsets(asleep); n != 0 {
+		t.Fatalf("the offset moved to %d without the rows", n)
+	}
 	p := projections.New(c.store, c.totals(), projections.FromKafka(newClient(t, c.brokers...), projections.WithLogCheck(never)))
 	start(t, p)
 	c.wait(p, last)

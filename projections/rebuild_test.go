@@ -3,96 +3,12 @@ package projections_test
 import (
 	"context"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections"
 )
-
-// load appends to many accounts until stopped, and returns the last position.
-func (w *world) load(writers int) (stop func() es.Position) {
-	w.Helper()
-	ctx, cancel := context.WithCancel(w.Context())
-	group, ctx := errgroup.WithContext(ctx)
-	var last atomic.Int64
-	for n := range writers {
-		group.Go(func() error {
-			for i := 0; ctx.Err() == nil; i++ {
-				data, err := w.codec.Encode(Deposited{Cents: int64(i)})
-				if err != nil {
-					return err
-				}
-				recorded, err := w.store.Append(context.WithoutCancel(ctx), w.stream(name(n*100+i%37)), es.Any, data)
-				if err != nil {
-					return err
-				}
-				for p := int64(recorded[0].Position); ; {
-					if old := last.Load(); old >= p || last.CompareAndSwap(old, p) {
-						break
-					}
-				}
-			}
-			return nil
-		})
-	}
-	return func() es.Position {
-		w.Helper()
-		cancel()
-		if err := group.Wait(); err != nil {
-			w.Fatal(err)
-		}
-		return es.Position(last.Load())
-	}
-}
-
-// watch reads a table all the time, with a prepared statement on a connection of its
-// own, and fails when it is ever missing or the sum ever falls.
-func (w *world) watch(sql string) (stop func() int) {
-	w.Helper()
-	ctx, cancel := context.WithCancel(w.Context())
-	conn, err := pgx.ConnectConfig(ctx, w.pool.Config().ConnConfig)
-	if err != nil {
-		w.Fatal(err)
-	}
-	if _, err := conn.Prepare(ctx, "watch", sql); err != nil {
-		w.Fatal(err)
-	}
-	reads := 0
-	var failure error
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		var last int64
-		for ctx.Err() == nil {
-			var sum int64
-			err := conn.QueryRow(context.WithoutCancel(ctx), "watch").Scan(&sum)
-			if err == nil && sum < last {
-				err = errors.New("the read model went back")
-			}
-			if err != nil {
-				failure = err
-				return
-			}
-			last = sum
-			reads++
-		}
-	})
-	return func() int {
-		w.Helper()
-		cancel()
-		wg.Wait()
-		conn.Close(context.WithoutCancel(ctx))
-		if failure != nil {
-			w.Fatalf("reader: %v", failure)
-		}
-		return reads
-	}
-}
 
 func TestRebuild_under_load_is_not_noticed(t *testing.T) {
 	t.Parallel()
@@ -308,64 +224,4 @@ func TestRebuild_whose_lease_was_taken_changes_nothing(t *testing.T) {
 		t.Fatalf("the old one: %v, the one that took over: %v", err, second)
 	}
 	w.wantTotals("totals.totals")
-}
-
-func TestSwitch_keeps_privileges(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.append("a-1", Opened{Owner: "ann"})
-	p := projections.New(w.store, balances())
-	if err := p.Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	role := "reader_" + time.Now().UTC().Format("150405000000")
-	w.exec(`create role ` + role)
-	t.Cleanup(func() {
-		_, err := w.pool.Exec(context.Background(), `drop owned by `+role+`; drop role `+role)
-		if err != nil {
-			t.Error(err)
-		}
-	})
-	w.exec(`grant usage on schema balances to ` + role)
-	w.exec(`grant select (account, cents) on balances.balances to ` + role)
-	w.exec(`grant insert on balances.balances to public`)
-	if err := p.Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.exec(`set role ` + role + `; select account, cents from balances.balances; reset role`)
-	if n := w.number(`select count(*) from pg_class c, aclexplode(relacl) a where c.oid = 'balances.balances'::regclass and a.grantee = 0 and privilege_type = 'INSERT'`); n != 1 {
-		t.Fatal("the privilege of public is gone")
-	}
-}
-
-func TestSwitch_refuses_while_a_view_depends(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.append("a-1", Opened{Owner: "ann"})
-	p := projections.New(w.store, balances())
-	if err := p.Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.exec(`create schema reports; create view reports.rich as select account from balances.balances where cents > 100`)
-	err := p.Rebuild(t.Context())
-	if !errors.Is(err, projections.ErrDependents) || !contains(err, "view reports.rich") {
-		t.Fatal(err)
-	}
-	if n := w.number(`select count(*) from asof.projection_builds`); n != 1 {
-		t.Fatalf("%d builds, want nothing begun", n)
-	}
-	w.exec(`drop view reports.rich`)
-	if err := p.Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestRebuild_leaves_a_schema_alone_that_is_not_its_own(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.exec(`create schema balances`)
-	err := projections.New(w.store, balances()).Rebuild(t.Context())
-	if !errors.Is(err, projections.ErrInvalid) || !contains(err, "no projection") {
-		t.Fatal(err)
-	}
 }

@@ -1,0 +1,70 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/asof-dev/asof/projections"
+)
+
+func TestSwitch_keeps_privileges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{Owner: "ann"})
+	p := projections.New(w.store, balances())
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	role := "reader_" + time.Now().UTC().Format("150405000000")
+	w.exec(`create role ` + role)
+	t.Cleanup(func() {
+		_, err := w.pool.Exec(context.Background(), `drop owned by `+role+`; drop role `+role)
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	w.exec(`grant usage on schema balances to ` + role)
+	w.exec(`grant select (account, cents) on balances.balances to ` + role)
+	w.exec(`grant insert on balances.balances to public`)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`set role ` + role + `; select account, cents from balances.balances; reset role`)
+	if n := w.number(`select count(*) from pg_class c, aclexplode(relacl) a where c.oid = 'balances.balances'::regclass and a.grantee = 0 and privilege_type = 'INSERT'`); n != 1 {
+		t.Fatal("the privilege of public is gone")
+	}
+}
+
+func TestSwitch_refuses_while_a_view_depends(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{Owner: "ann"})
+	p := projections.New(w.store, balances())
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`create schema reports; create view reports.rich as select account from balances.balances where cents > 100`)
+	err := p.Rebuild(t.Context())
+	if !errors.Is(err, projections.ErrDependents) || !contains(err, "view reports.rich") {
+		t.Fatal(err)
+	}
+	if n := w.number(`select count(*) from asof.projection_builds`); n != 1 {
+		t.Fatalf("%d builds, want nothing begun", n)
+	}
+	w.exec(`drop view reports.rich`)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRebuild_leaves_a_schema_alone_that_is_not_its_own(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`create schema balances`)
+	err := projections.New(w.store, balances()).Rebuild(t.Context())
+	if !errors.Is(err, projections.ErrInvalid) || !contains(err, "no projection") {
+		t.Fatal(err)
+	}
+}
