@@ -1,0 +1,66 @@
+package command_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/asof-dev/asof/command"
+)
+
+// On a terminal a rebuild shows a bar. A pseudo-terminal stands for one.
+func TestRebuildDrawsABarOnATerminal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"}, Deposited{100})
+	master, terminal := openTerminal(t)
+	screen := newBuffer()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(screen, master) // ends with an error when the other side is closed
+	}()
+	out := newBuffer()
+	code := command.Run(t.Context(), command.New(w.service), command.Invocation{
+		Args: []string{"rebuild", "balances"}, Env: w.env, Stdout: out, Stderr: terminal,
+	})
+	if err := terminal.Close(); err != nil {
+		t.Error(err)
+	}
+	<-read
+	shown := screen.String()
+	if code != command.ExitOK || !strings.Contains(out.String(), "balances version 1 is live") {
+		t.Errorf("code %d: %s%s", code, out, shown)
+	}
+	if !strings.Contains(shown, "\x1b[") || !strings.Contains(shown, "2 / 2") || !strings.Contains(shown, "100 %") || !strings.Contains(shown, "balances live") {
+		t.Errorf("the screen shows %q", shown)
+	}
+}
+
+func openTerminal(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 120}); err != nil {
+		t.Fatal(err)
+	}
+	return master, terminal
+}
