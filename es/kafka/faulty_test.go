@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	kafkago "github.com/segmentio/kafka-go"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
@@ -211,4 +212,43 @@ func TestPublish_refuses_what_is_too_large_and_stops_its_line(t *testing.T) {
 		}
 	}
 	wantInOrder(t, list[:6], readAll(t, topic))
+}
+
+// Twice the network is gone while messages are published and handled.
+func TestSubscriber_goes_on_after_the_network_was_gone(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	c := f.client(t)
+	topic := newTopic(t, newClient(t), 8)
+	pub, err := kafka.NewPublisher(c, kafka.PublisherConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = pub.Close() }()
+	messages, err := newSubscriber(t, c, kafka.SubscriberConfig{Group: unique("group")}).Subscribe(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writers, each = 20, 100
+	var group sync.WaitGroup
+	for w := range writers {
+		group.Go(func() {
+			for i := range each {
+				if err := pub.Publish(topic, message.NewMessage(fmt.Sprint(w, "-", i), nil)); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	seen := make(map[string]bool)
+	for len(seen) < writers*each {
+		m := receive(t, messages)
+		if seen[m.UUID] = true; len(seen) == writers*each/3 || len(seen) == writers*each/2 {
+			f.close()
+			f.open()
+		}
+		m.Ack()
+	}
+	group.Wait()
 }
