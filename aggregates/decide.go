@@ -13,8 +13,9 @@ import (
 // aggregate without events is decided on in its initial state. No events: nothing
 // is appended.
 //
-// When another event came in between, it loads and decides again, after a short
-// pause and as often as [WithAttempts] says; then it returns the [es.ErrConflict].
+// When another event came in between, it loads and decides again, in turn with
+// other callers that this happened to, and as often as [WithAttempts] says; then it
+// returns the [es.ErrConflict].
 // So decide may run several times and must do nothing but decide. An error of
 // decide is returned as it is, and nothing is appended.
 //
@@ -24,6 +25,8 @@ import (
 // Decide again: a decision that looks at the state sees what it has done before.
 func (r *Repository[S, E]) Decide(ctx context.Context, id string, decide func(S) ([]E, error)) (State[S], error) {
 	pause := newBackoff()
+	giveBack := func() {}
+	defer func() { giveBack() }()
 	for attempt := 1; ; attempt++ {
 		state, err := r.loadOrInitial(ctx, id)
 		if err != nil {
@@ -47,7 +50,13 @@ func (r *Repository[S, E]) Decide(ctx context.Context, id string, decide func(S)
 		if attempt == r.attempts {
 			return State[S]{}, fmt.Errorf("%w (gave up after %d attempts)", err, attempt)
 		}
-		if ended := pause.sleep(ctx); ended != nil {
+		var ended error
+		if attempt == 1 {
+			giveBack, ended = r.turns.take(ctx, id)
+		} else {
+			ended = pause.sleep(ctx)
+		}
+		if ended != nil {
 			return State[S]{}, fmt.Errorf("%w (%w)", err, ended)
 		}
 	}

@@ -137,7 +137,7 @@ func TestDecideRetriesOnlyWhatIsSafe(t *testing.T) {
 // Of many who decide at once each is decided on what the others left.
 func TestDecideConcurrently(t *testing.T) {
 	t.Parallel()
-	_, accounts := newAccounts(aggregates.WithAttempts(1000))
+	_, accounts := newAccounts()
 	_, err := accounts.Decide(t.Context(), "a-1", open("ann"))
 	must(t, err)
 	_, err = accounts.Decide(t.Context(), "a-1", deposit(100))
@@ -177,5 +177,38 @@ func TestDecideRecordsMetadata(t *testing.T) {
 		if d := cmp.Diff(want, e.Metadata); d != "" {
 			t.Errorf("%s (-want +got):\n%s", e.Type, d)
 		}
+	}
+}
+
+// Who waits for a turn at an aggregate can be told to stop, and others go on.
+func TestDecideCancelledWhileItWaits(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	given(t, store, "a-1", Opened{"ann"})
+	rival := &interposed{Store: store, before: func(attempt int) error {
+		if attempt <= 2 {
+			return es.ErrConflict
+		}
+		return nil
+	}}
+	accounts := aggregates.New(rival, decider)
+	ctx, cancel := context.WithCancel(t.Context())
+	tries := 0
+	state, err := accounts.Decide(t.Context(), "a-1", func(Account) ([]Event, error) {
+		if tries++; tries == 2 { // has the turn: another, which meets a conflict too, must wait
+			answer := make(chan error)
+			go func() {
+				_, err := accounts.Decide(ctx, "a-1", deposit(1))
+				answer <- err
+			}()
+			cancel()
+			if err := <-answer; !errors.Is(err, context.Canceled) {
+				t.Errorf("who waits for a turn: got %v, want context.Canceled", err)
+			}
+		}
+		return []Event{Deposited{1}}, nil
+	})
+	if err != nil || state.Version != 2 || state.Value.Balance != 1 {
+		t.Errorf("who had the turn: got %+v, %v", state, err)
 	}
 }

@@ -5,8 +5,8 @@ type Option func(*options)
 
 type options struct{ attempts int }
 
-// defaults: with twenty attempts and their pauses, some fifty callers may decide on
-// one aggregate at the same moment.
+// defaults: within a process one caller at a time tries more than once, so twenty
+// attempts are for many processes.
 func defaults() options { return options{attempts: 20} }
 
 // WithAttempts sets how often Decide tries before it returns the conflict: 20 unless

@@ -9,12 +9,14 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// Repository loads aggregates of one kind and records what they decide. It keeps
-// nothing in memory and is safe for concurrent use.
+// Repository loads aggregates of one kind and records what they decide. It keeps no
+// states in memory and is safe for concurrent use; callers that decide on the same
+// aggregates do best to share one.
 type Repository[S any, E es.Event] struct {
 	store    es.Store
 	decider  Decider[S, E]
 	attempts int
+	turns    turns
 }
 
 // New returns the repository of the decider's aggregates in a store. A decider
