@@ -164,7 +164,7 @@ func (w *world) quiet() {
 		return w.orders.idle() && w.inventory.idle() && before == heads()
 	})
 	for _, s := range []*side{w.orders, w.inventory} {
-		ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 		for _, model := range s.models {
 			if err := model.WaitFor(ctx, s.head()); err != nil {
 				w.Error(err)
@@ -234,7 +234,7 @@ func (w *world) until(what string, holds func() bool) {
 var errNever = errors.New("never happened")
 
 func poll(ctx context.Context, holds func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -5,7 +5,7 @@
 //	inventory migrate
 //	inventory serve --listen 127.0.0.1:8082   # HTTP API, and reactions to orders
 //	inventory relay                           # events to the topics "product" and "reservation"
-//	inventory project                         # read model stock
+//	inventory project --from kafka            # read model stock
 //
 // # HTTP API
 //

@@ -5,7 +5,7 @@
 //	orders migrate
 //	orders serve --listen 127.0.0.1:8081   # HTTP API, and reactions to inventory
 //	orders relay                           # events to the topic "order"
-//	orders project                         # read models summary and customers
+//	orders project --from kafka            # read models summary and customers
 //
 // # HTTP API
 //

@@ -80,6 +80,10 @@ const (
 	StatusCancelled Status = "cancelled" // an end
 )
 
+func statuses() []Status {
+	return []Status{StatusPlaced, StatusReserved, StatusRejected, StatusPaid, StatusShipped, StatusCancelled}
+}
+
 // Order is what decisions look at.
 type Order struct {
 	Status     Status `json:"status"`

@@ -6,7 +6,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/migrations"
 	"github.com/asof-dev/asof/services/internal/webtest"
 	. "github.com/asof-dev/asof/services/orders"
 )
@@ -55,7 +57,7 @@ func TestAPI_refuses_bad_requests_and_writes_nothing(t *testing.T) {
 		w.Refused(t, test.status, test.code, "POST", test.path, test.body)
 	}
 	for _, path := range []string{
-		"/orders?limit=0", "/orders?limit=x", "/orders?limit=1001", "/orders?color=red", "/orders?limit=1&limit=2", "/orders?after=%ff",
+		"/orders?limit=0", "/orders?limit=x", "/orders?limit=1001", "/orders?color=red", "/orders?status=lost", "/orders?limit=1&limit=2", "/orders?after=%ff",
 		"/orders?wait=-1", "/orders?customer=%00", "/customers?after=%ff", "/orders/x?at=yesterday", "/orders/x?version=0", "/orders/x?version=1&position=1", "/orders/x?%zz",
 	} {
 		w.Refused(t, 400, "query", "GET", path, nil)
@@ -66,6 +68,24 @@ func TestAPI_refuses_bad_requests_and_writes_nothing(t *testing.T) {
 	if n := w.events(t); n != 0 {
 		t.Errorf("%d events were written", n)
 	}
+}
+
+func TestAPI_outlives_its_database(t *testing.T) {
+	t.Parallel()
+	database := embeddedtest.Server(t)
+	pool := database.Pool()
+	if err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	c := serve(t, pgstore.New(pool)).With("Idempotency-Key", "k-1")
+	body := object{"customer": "ann", "items": items()}
+	c.Ask(t, 201, "POST", "/orders", body, nil)
+	database.Kill()
+	for range 4 { // a connection that broke, and new ones that are refused
+		c.Refused(t, 503, "unavailable", "POST", "/orders", body)
+	}
+	database.Restart()
+	c.Ask(t, 200, "POST", "/orders", body, nil)
 }
 
 func TestAPI_says_what_is_missing(t *testing.T) {

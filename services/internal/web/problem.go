@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -61,7 +64,6 @@ func (p *Problem) write(w http.ResponseWriter) {
 // is for the log alone.
 func explain(err error) *Problem {
 	var problem *Problem
-	var unreachable *pgconn.ConnectError
 	switch {
 	case errors.As(err, &problem):
 		return problem
@@ -73,8 +75,18 @@ func explain(err error) *Problem {
 		return Because(http.StatusBadRequest, "invalid", err)
 	case errors.Is(err, es.ErrConflict), errors.Is(err, es.ErrRetry):
 		return NewProblem(http.StatusServiceUnavailable, "busy", "too many requests change the same thing: send the request again").Later()
-	case errors.As(err, &unreachable), errors.Is(err, context.DeadlineExceeded):
+	case unavailable(err):
 		return NewProblem(http.StatusServiceUnavailable, "unavailable", "the database does not answer: send the request again").Later()
 	}
-	return NewProblem(http.StatusInternalServerError, "internal", "the request failed and the log says why: send it again, it is safe to repeat")
+	return NewProblem(http.StatusInternalServerError, "internal", "the request failed and the log says why; it may have been carried out: look, or send it again as it was")
+}
+
+// unavailable reports that the database was not reached, broke off or shuts down.
+func unavailable(err error) bool {
+	if server, ok := errors.AsType[*pgconn.PgError](err); ok { // classes of PostgreSQL's appendix A
+		return slices.Contains([]string{"08", "53", "57"}, server.Code[:2])
+	}
+	_, unreachable := errors.AsType[*pgconn.ConnectError](err)
+	_, broken := errors.AsType[net.Error](err)
+	return unreachable || broken || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)
 }

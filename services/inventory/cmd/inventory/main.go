@@ -34,7 +34,7 @@ func root() *cobra.Command {
 		if err := s.Out.Line(web.Listening{URL: "http://" + listener.Addr().String()}); err != nil {
 			return err
 		}
-		return inventory.New(inventory.Config{Store: s.Store, Kafka: client, Log: s.Log}).Serve(ctx, listener)
+		return inventory.New(inventory.Config{Store: s.Store, Kafka: client, TopicPrefix: service.TopicPrefix, Log: s.Log}).Serve(ctx, listener)
 	})
 	cmd.AddCommand(serve)
 	return cmd
