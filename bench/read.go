@@ -11,8 +11,8 @@ import (
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
-// readPage is how many events a Read asks for, as the relay and projectors do.
-const readPage = 1000
+// readPage is how many events a Read asks for, as the relay and rebuilds do.
+const readPage = 5000
 
 const bareScan = `
 select position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at
