@@ -33,7 +33,7 @@ func (e *PublishError) Unwrap() []error {
 
 // call is a Publish that waits.
 type call struct {
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // a call lives as long as its Publish
 	messages []Message
 	done     chan struct{} // closed when every message has its result
 

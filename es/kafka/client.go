@@ -104,11 +104,10 @@ func (c *Client) open() error {
 }
 
 // conns makes connections of kafka-go's older kind, which groups and fetches use. A
-// connection that is silent for longer than first, and after its first answer than
-// later, is given up.
-func (c *Client) conns(first, later time.Duration) *kafkago.Dialer {
+// connection that is silent for so long is given up, before its first answer sooner.
+func (c *Client) conns(silent time.Duration) *kafkago.Dialer {
 	return &kafkago.Dialer{
-		ClientID: c.config.ClientID, Timeout: dialTimeout, DialFunc: c.dialer.patient(first, later),
+		ClientID: c.config.ClientID, Timeout: dialTimeout, DialFunc: c.dialer.patient(dialTimeout, silent),
 		TLS: c.config.TLS, SASLMechanism: c.config.SASL,
 	}
 }

@@ -27,6 +27,7 @@ const (
 // Start says where a group begins in a partition for which it has no commit.
 type Start int
 
+// Where a group begins.
 const (
 	First Start = iota // the oldest message that is kept
 	Last               // what is published from now on
@@ -126,7 +127,7 @@ func (c *Client) groupConfig(g Group) kafkago.ConsumerGroupConfig {
 	brokers := slices.Clone(c.config.Brokers)
 	rand.Shuffle(len(brokers), func(i, j int) { brokers[i], brokers[j] = brokers[j], brokers[i] })
 	return kafkago.ConsumerGroupConfig{
-		ID: g.Name, Topics: g.Topics, Brokers: brokers, Dialer: c.conns(dialTimeout, coordinatorSilence),
+		ID: g.Name, Topics: g.Topics, Brokers: brokers, Dialer: c.conns(coordinatorSilence),
 		// Range gives partitions of one number to one member, so that topics can be joined.
 		GroupBalancers:        []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
 		HeartbeatInterval:     heartbeatEvery,

@@ -54,7 +54,7 @@ func (c *Client) unreachable(what string, err error, advice string) error {
 // the connection.
 func (c *Client) explainLogin(ctx context.Context, what string, err error) error {
 	probe := &loginProbe{Mechanism: c.config.SASL}
-	conns := c.conns(dialTimeout, dialTimeout)
+	conns := c.conns(dialTimeout)
 	conns.SASLMechanism = probe
 	for _, broker := range c.config.Brokers {
 		conn, dialErr := conns.DialContext(ctx, "tcp", broker)

@@ -70,7 +70,7 @@ func publish(t *testing.T, p *kafka.Producer, messages ...kafka.Message) {
 func numbered(topic string, n, keys int) []kafka.Message {
 	list := make([]kafka.Message, n)
 	for i := range list {
-		list[i] = kafka.Message{Topic: topic, Key: []byte(fmt.Sprint("k", i%keys)), Value: []byte(fmt.Sprint(i))}
+		list[i] = kafka.Message{Topic: topic, Key: fmt.Appendf(nil, "k%d", i%keys), Value: fmt.Appendf(nil, "%d", i)}
 	}
 	return list
 }

@@ -14,7 +14,7 @@ type member struct {
 	generation *kafkago.Generation
 	handle     func(ctx context.Context, part *Partition) error
 	commits    *commits
-	ctx        context.Context // of the handlers
+	ctx        context.Context //nolint:containedctx // of the handlers; a member lives as long as they
 	revoke     context.CancelCauseFunc
 	parts      []*Partition
 

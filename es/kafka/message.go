@@ -1,6 +1,9 @@
 package kafka
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Message is what a topic keeps.
 type Message struct {
@@ -26,9 +29,9 @@ type Header struct {
 
 // Header returns the value of the last header of that name.
 func (m *Message) Header(name string) (string, bool) {
-	for i := len(m.Headers) - 1; i >= 0; i-- {
-		if m.Headers[i].Key == name {
-			return string(m.Headers[i].Value), true
+	for _, h := range slices.Backward(m.Headers) {
+		if h.Key == name {
+			return string(h.Value), true
 		}
 	}
 	return "", false

@@ -166,7 +166,7 @@ func (p *Partition) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.conn, err = p.client.conns(dialTimeout, fetchSilence).DialPartition(ctx, "tcp", "", kafkago.Partition{Topic: p.topic, ID: p.number, Leader: leader})
+	p.conn, err = p.client.conns(fetchSilence).DialPartition(ctx, "tcp", "", kafkago.Partition{Topic: p.topic, ID: p.number, Leader: leader})
 	return err
 }
 

@@ -24,7 +24,7 @@ const (
 // use.
 type Producer struct {
 	client *Client
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // ends with Close
 	stop   context.CancelFunc
 	turn   atomic.Uint32 // partition of the next messages without a key
 	lines  sync.WaitGroup
@@ -61,6 +61,9 @@ func (c *Client) NewProducer(options ...ProducerOption) *Producer {
 // failure the same messages are sent again before any that follow. What is not
 // acknowledged may still have been written, so that a message published again may
 // stand there twice. The error is a [*PublishError] when some messages were sent.
+//
+// A key's partition follows from the number of partitions that the topic has, unless
+// Fix has said it.
 //
 // The messages must not be changed before Publish returns and, after an error, not
 // as long as the producer lives.

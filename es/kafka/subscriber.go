@@ -43,7 +43,7 @@ type SubscriberConfig struct {
 type Subscriber struct {
 	client *Client
 	config SubscriberConfig
-	ctx    context.Context // of all subscriptions
+	ctx    context.Context //nolint:containedctx // of all subscriptions; ends with Close
 	stop   context.CancelFunc
 
 	mu            sync.Mutex

@@ -141,7 +141,7 @@ func uncreated(asked []kafkago.TopicConfig, answers map[string]error) (rest []ka
 // awaitLeaders asks each leader of the topics until it knows them all: right after
 // a creation it may refuse what it is sent.
 func (c *Client) awaitLeaders(ctx context.Context, names []string) error {
-	conns := c.conns(dialTimeout, dialTimeout)
+	conns := c.conns(dialTimeout)
 	for {
 		err := c.leadersKnow(ctx, conns, names)
 		if err == nil {

@@ -1,0 +1,81 @@
+package kafka_test
+
+import (
+	"context"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// Not parallel, so that what other tests run is not taken for a leak.
+func TestClose_leaves_nothing_running(t *testing.T) {
+	newClient(t) // starts the brokers
+	topic := newTopic(t, newClient(t), 4)
+	before := goleak.IgnoreCurrent()
+	c := newClient(t)
+	p := c.NewProducer()
+	if err := p.Publish(testContext(t), numbered(topic, 100, 10)...); err != nil {
+		t.Fatal(err)
+	}
+	var got collector
+	member := consumeBy(t, c, kafka.Group{Name: unique("group"), Topics: []string{topic}}, got.collect)
+	got.wait(t, 100)
+	sub, err := kafka.NewSubscriber(c, kafka.SubscriberConfig{Group: unique("group")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := sub.Subscribe(context.Background(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	receive(t, messages)
+	member.stop()
+	if err := sub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var left error
+	defer func() {
+		if t.Failed() {
+			t.Log(left)
+		}
+	}()
+	eventually(t, "all has ended, also the brokers' side of connections", func() bool {
+		left = goleak.Find(before)
+		return left == nil
+	})
+}
+
+// Everything ends in bounded time when no broker can be reached.
+func TestClose_ends_without_brokers(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	c := f.client(t)
+	topic := newTopic(t, newClient(t), 2)
+	publish(t, newProducer(t, newClient(t)), numbered(topic, 10, 3)...)
+	p := newProducer(t, c)
+	var got collector
+	member := consumeBy(t, c, kafka.Group{Name: unique("group"), Topics: []string{topic}}, got.collect)
+	got.wait(t, 10)
+	f.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	published := make(chan error, 1)
+	go func() { published <- p.Publish(ctx, kafka.Message{Topic: topic, Key: []byte("k")}) }()
+	member.stop()
+	cancel()
+	if err := <-published; err == nil {
+		t.Error("a message was published to nowhere")
+	}
+	for range 2 {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
