@@ -105,7 +105,7 @@ func TestKafka_down_for_a_while_loses_nothing(t *testing.T) {
 	t.Parallel()
 	network, brokers := cluster(t)
 	w := newWorldAt(t, embeddedtest.Database(t), brokers)
-	start(t, w.relay(outbox.WithBatch(100)))
+	start(t, w.relay(outbox.WithBatch(100), short())) // a failure is shown when the lease is renewed
 	stop := w.load("order", 2)
 	for range 2 {
 		from := w.status().Position
@@ -159,7 +159,7 @@ func TestStop_while_Kafka_is_down_loses_nothing(t *testing.T) {
 	t.Parallel()
 	network, brokers := cluster(t)
 	w := newWorldAt(t, embeddedtest.Database(t), brokers)
-	stop := start(t, w.relay())
+	stop := start(t, w.relay(short()))
 	w.append("order", "1", 10)
 	w.wait()
 	network.stop()

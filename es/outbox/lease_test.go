@@ -71,6 +71,9 @@ func (f *freezer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 
 func (f *freezer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
+// short is a lease that runs out soon.
+func short() outbox.Option { return outbox.WithLease(time.Second) }
+
 // checkpointing is in the statement that moves the checkpoint and in no other.
 const checkpointing = "relay set position ="
 
@@ -80,7 +83,7 @@ func TestRelay_that_stands_still_is_replaced_and_moves_nothing(t *testing.T) {
 	f := newFreezer(checkpointing)
 	w.fill("order", 5, 20)
 	gaveWay := newWatch("gives way")
-	sleepy := w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10), outbox.WithLogger(slog.New(gaveWay)))
+	sleepy := w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10), short(), outbox.WithLogger(slog.New(gaveWay)))
 	start(t, sleepy)
 	<-f.frozen // it has published a page and is about to say so
 
@@ -107,7 +110,7 @@ func TestKilled_relay_is_replaced(t *testing.T) {
 	w := newWorld(t)
 	w.fill("order", 5, 20)
 	f := newFreezer(checkpointing)
-	start(t, w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10)))
+	start(t, w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10), short()))
 	<-f.frozen
 	t.Cleanup(func() { close(f.thaw) }) // only to end the test
 	start(t, w.relay())

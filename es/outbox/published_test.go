@@ -23,7 +23,7 @@ func (w *world) published(topic string) [][]kafkago.Message {
 	}
 	out := make([][]kafkago.Message, len(heads))
 	for partition, head := range heads {
-		reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: w.brokers, Topic: topic, Partition: partition, MinBytes: 1, MaxBytes: 8 << 20, MaxWait: 100 * time.Millisecond})
+		reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: w.brokers, Topic: topic, Partition: partition, MinBytes: 1, MaxBytes: 2 << 20, MaxWait: 500 * time.Millisecond})
 		for offset := int64(0); offset < head; {
 			m, err := reader.FetchMessage(ctx)
 			if err != nil {

@@ -67,7 +67,7 @@ func TestPromotion_is_noticed(t *testing.T) {
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { done <- w.relay().Run(ctx) }()
+	go func() { done <- w.relay(short()).Run(ctx) }()
 	w.wait()
 
 	var dir string

@@ -74,11 +74,12 @@ func newPool(t testing.TB, database string, tracer pgx.QueryTracer) *pgxpool.Poo
 	return pool
 }
 
-// relay returns a relay of few partitions and a short lease.
+// relay returns a relay of few partitions, and with a lease that does not run out on a
+// busy machine.
 func (w *world) relay(options ...outbox.Option) *outbox.Relay { return w.relayOf(w.store, options...) }
 
 func (w *world) relayOf(store *pgstore.Store, options ...outbox.Option) *outbox.Relay {
-	all := []outbox.Option{outbox.WithTopicPrefix(w.prefix), outbox.WithPartitions(3), outbox.WithLease(time.Second),
+	all := []outbox.Option{outbox.WithTopicPrefix(w.prefix), outbox.WithPartitions(3), outbox.WithLease(time.Minute),
 		outbox.WithLogger(slog.New(slog.NewTextHandler(w.Output(), nil)))}
 	return outbox.New(store, w.client, source, append(all, options...)...)
 }
