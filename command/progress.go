@@ -52,15 +52,21 @@ func (l *lines) end(bool) {}
 type bar struct {
 	container *mpb.Progress
 	bar       *mpb.Bar
-	phase     atomic.Value // string; the bar is drawn from another goroutine
+	last      atomic.Pointer[projections.Progress] // the bar is drawn from another goroutine
 }
 
 func (b *bar) show(p projections.Progress) {
-	b.phase.Store(p.Phase)
+	b.last.Store(&p)
 	if b.bar == nil {
-		b.bar = b.container.AddBar(max(p.Total, 1),
-			mpb.PrependDecorators(decor.Name(p.Name+" "), decor.Any(func(decor.Statistics) string { return fmt.Sprint(b.phase.Load(), " ") }, decor.WCSyncSpaceR)),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d "), decor.Percentage(), decor.Name("  "), decor.AverageSpeed(0, "%.0f/s"), decor.Name("  "), decor.AverageETA(decor.ET_STYLE_GO)),
+		b.bar = b.container.AddBar(0, // with a total it would count as complete before the switch
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string {
+				p := b.last.Load()
+				return fmt.Sprintf("%s version %d: %-9s ", p.Name, p.Version, p.Phase)
+			})),
+			mpb.AppendDecorators(decor.Percentage(), decor.Any(func(decor.Statistics) string {
+				p := b.last.Load()
+				return fmt.Sprintf("  %s of %s events, %s/s, ", count(p.Done), count(p.Total), count(int64(p.Rate)))
+			}), decor.Elapsed(decor.ET_STYLE_GO)),
 		)
 	}
 	b.bar.SetTotal(max(p.Total, p.Done, 1), false)

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -32,9 +33,7 @@ func start(t testing.TB, env map[string]string, args ...string) *running {
 	for _, name := range []string{"ASOF_PG_BIN", "ASOF_CACHE", "ASOF_PG_REPOSITORY"} {
 		all[name] = os.Getenv(name)
 	}
-	for name, value := range env {
-		all[name] = value
-	}
+	maps.Copy(all, env)
 	go func() {
 		r.done <- command.Run(ctx, cli.New(cli.Shipped()...), command.Invocation{
 			Args: args, Env: all, Stdin: strings.NewReader(""), Stdout: r.stdout, Stderr: r.log,
