@@ -19,14 +19,15 @@ select order_id, customer, status, pieces, total_cents, paid_cents, version, pla
 from summary.summary where order_id > $1 FILTER order by order_id limit $2`
 
 func summaryQuery(page web.Page, customer, status string) (sql string, arguments []any) {
-	filter, arguments := "", []any{page.After, page.Limit}
+	var filter strings.Builder
+	arguments = []any{page.After, page.Limit}
 	for _, equal := range []struct{ column, value string }{{"customer", customer}, {"status", status}} {
 		if equal.value != "" {
 			arguments = append(arguments, equal.value)
-			filter += fmt.Sprintf(" and %s = $%d", equal.column, len(arguments))
+			fmt.Fprintf(&filter, " and %s = $%d", equal.column, len(arguments))
 		}
 	}
-	return strings.Replace(summarySQL, "FILTER", filter, 1), arguments
+	return strings.Replace(summarySQL, "FILTER", filter.String(), 1), arguments
 }
 
 func (a *App) listSummary(w http.ResponseWriter, r *http.Request) error {
