@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,16 +30,16 @@ from unnest($3::uuid[], $4::text[], $5::int[], $6::text[], $7::bytea[], $8::byte
 
 // benchAppend compares appends of one event, each in a transaction of its own, with
 // inserts that check no version, take no lock and return nothing.
-func benchAppend(ctx context.Context, w *world, s settings, out io.Writer) error {
+func benchAppend(ctx context.Context, w *world, s settings, r *report) error {
 	store, err := storeWithBareTable(ctx, w)
 	if err != nil {
 		return err
 	}
 	defer store.Pool().Close()
 	for _, writers := range []int{1, 8, 32} {
-		err := compare(ctx, out, s.rounds, fmt.Sprintf("one event, %d writers", writers),
-			side{"asof", func(ctx context.Context) (float64, error) { return oneByOne(ctx, writers, s.round, appendOne(store)) }},
-			side{"bare insert", func(ctx context.Context) (float64, error) { return oneByOne(ctx, writers, s.round, insertOne(store)) }})
+		err := r.compare(ctx, fmt.Sprintf("one event, %d writers", writers),
+			side{"asof", func(ctx context.Context) (done, error) { return oneByOne(ctx, writers, s.round, appendOne(store)) }},
+			side{"bare insert", func(ctx context.Context) (done, error) { return oneByOne(ctx, writers, s.round, insertOne(store)) }})
 		if err != nil {
 			return err
 		}
@@ -49,16 +48,16 @@ func benchAppend(ctx context.Context, w *world, s settings, out io.Writer) error
 }
 
 // benchBatch compares appends of ten events with an insert of ten rows.
-func benchBatch(ctx context.Context, w *world, s settings, out io.Writer) error {
+func benchBatch(ctx context.Context, w *world, s settings, r *report) error {
 	store, err := storeWithBareTable(ctx, w)
 	if err != nil {
 		return err
 	}
 	defer store.Pool().Close()
 	for _, writers := range []int{1, 8} {
-		err := compare(ctx, out, s.rounds, fmt.Sprintf("%d events at once, %d writers", streamLength, writers),
-			side{"asof", func(ctx context.Context) (float64, error) { return batches(ctx, writers, s.round, appendMany(store)) }},
-			side{"bare insert by unnest", func(ctx context.Context) (float64, error) { return batches(ctx, writers, s.round, insertMany(store)) }})
+		err := r.compare(ctx, fmt.Sprintf("%d events at once, %d writers", streamLength, writers),
+			side{"asof", func(ctx context.Context) (done, error) { return batches(ctx, writers, s.round, appendMany(store)) }},
+			side{"bare insert by unnest", func(ctx context.Context) (done, error) { return batches(ctx, writers, s.round, insertMany(store)) }})
 		if err != nil {
 			return err
 		}
@@ -118,9 +117,8 @@ func insertMany(store *pgstore.Store) writeMany {
 	}
 }
 
-// oneByOne grows streams event by event, each writer its own, and returns events
-// per second.
-func oneByOne(ctx context.Context, writers int, d time.Duration, write writeOne) (float64, error) {
+// oneByOne grows streams event by event, each writer its own.
+func oneByOne(ctx context.Context, writers int, d time.Duration, write writeOne) (done, error) {
 	return together(ctx, writers, d, func(ctx context.Context) (int, error) {
 		stream := newStream()
 		for v := range streamLength {
@@ -132,38 +130,37 @@ func oneByOne(ctx context.Context, writers int, d time.Duration, write writeOne)
 	})
 }
 
-// batches writes whole streams and returns events per second.
-func batches(ctx context.Context, writers int, d time.Duration, write writeMany) (float64, error) {
+// batches writes whole streams.
+func batches(ctx context.Context, writers int, d time.Duration, write writeMany) (done, error) {
 	return together(ctx, writers, d, func(ctx context.Context) (int, error) {
 		events := newEvents(streamLength, es.Metadata{})
 		return len(events), write(ctx, newStream(), events)
 	})
 }
 
-// together lets workers repeat f for a while, and returns how much they did per
-// second.
-func together(ctx context.Context, workers int, d time.Duration, f func(ctx context.Context) (int, error)) (float64, error) {
+// together lets workers repeat f, which returns how much it did, for a while.
+func together(ctx context.Context, workers int, d time.Duration, f func(ctx context.Context) (int, error)) (done, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	done := make([]int, workers)
+	counts := make([]int, workers)
 	began := time.Now()
-	for i := range done {
+	for i := range counts {
 		group.Go(func() error {
 			for time.Since(began) < d {
 				n, err := f(ctx)
 				if err != nil {
 					return err
 				}
-				done[i] += n
+				counts[i] += n
 			}
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return 0, err
+		return done{}, err
 	}
-	total := 0
-	for _, n := range done {
-		total += n
+	all := done{took: time.Since(began)}
+	for _, n := range counts {
+		all.events += n
 	}
-	return float64(total) / time.Since(began).Seconds(), nil
+	return all, nil
 }

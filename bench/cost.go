@@ -11,7 +11,7 @@ import (
 
 // benchCost counts what one append and one event read cost: round trips on the
 // wire and allocations of this process.
-func benchCost(ctx context.Context, w *world, s settings, out io.Writer) error {
+func benchCost(ctx context.Context, w *world, s settings, r *report) error {
 	store, err := storeWithBareTable(ctx, w)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func benchCost(ctx context.Context, w *world, s settings, out io.Writer) error {
 		{"log read, pages of 1000", func() (int, error) { n, _, err := readAll(ctx, store); return n, err }},
 		{"bare scan", func() (int, error) { n, _, err := scanAll(ctx, store); return n, err }},
 	} {
-		if err := cost(w, out, c.name, c.run); err != nil {
+		if err := cost(w, r.out, c.name, 10*s.rounds, c.run); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
@@ -57,12 +57,11 @@ func benchCost(ctx context.Context, w *world, s settings, out io.Writer) error {
 // cost repeats run, which returns of how many events it took care, and prints the
 // mean per event. What run did once before, such as to prepare a statement on one
 // of the connections, still counts for the others: repeat it often.
-func cost(w *world, out io.Writer, name string, run func() (int, error)) error {
+func cost(w *world, out io.Writer, name string, times int, run func() (int, error)) error {
 	var before, after runtime.MemStats
-	const warm, times = 100, 100
 	events, trips := 0, int64(0)
-	for i := range warm + times {
-		if i == warm {
+	for i := range 2 * times { // the first half warms up
+		if i == times {
 			events, trips = 0, w.trips.Load()
 			runtime.ReadMemStats(&before)
 		}

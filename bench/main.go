@@ -70,7 +70,7 @@ func parse(args []string) (settings, error) {
 // section is one table of the report.
 type section struct {
 	name string
-	run  func(ctx context.Context, w *world, s settings, out io.Writer) error
+	run  func(ctx context.Context, w *world, s settings, r *report) error
 }
 
 func sections() []section {
@@ -106,13 +106,14 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintf(out, "PostgreSQL %s, %s, %d CPUs; events of %d bytes\n", version, runtime.Version(), runtime.NumCPU(), len(payload()))
-	fmt.Fprintf(out, "medians of %d rounds; ratio: of each round's two rates, median (middle half)\n", s.rounds)
+	fmt.Fprintf(out, "medians of %d rounds; ratio: of each round's two rates, median (middle half);\nby CPU: of what an event costs the processors of database and client\n", s.rounds)
+	r := &report{out: out, rounds: s.rounds, cpu: func() time.Duration { return cpuTime(w.stack.PostgresPID()) }}
 	for _, section := range sections() {
 		if !s.only.MatchString(section.name) {
 			continue
 		}
 		fmt.Fprintf(out, "\n%s\n", section.name)
-		if err := section.run(ctx, w, s, out); err != nil {
+		if err := section.run(ctx, w, s, r); err != nil {
 			return fmt.Errorf("%s: %w", section.name, err)
 		}
 	}

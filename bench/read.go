@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/asof-dev/asof/es"
@@ -20,19 +19,19 @@ from asof.events order by position`
 
 // benchRead compares reading the whole log, settled and in pages, with one scan of
 // the table into the same structs by pgx's Scan. With metadata, both decode it.
-func benchRead(ctx context.Context, w *world, s settings, out io.Writer) error {
+func benchRead(ctx context.Context, w *world, s settings, r *report) error {
 	for _, kind := range []struct {
 		name     string
 		metadata es.Metadata
 	}{{"log, no metadata", es.Metadata{}}, {"log, traced", someMetadata()}} {
-		if err := readOf(ctx, w, s, out, kind.name, kind.metadata); err != nil {
+		if err := readOf(ctx, w, s, r, kind.name, kind.metadata); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func readOf(ctx context.Context, w *world, s settings, out io.Writer, name string, m es.Metadata) error {
+func readOf(ctx context.Context, w *world, s settings, r *report, name string, m es.Metadata) error {
 	store, err := w.store(ctx)
 	if err != nil {
 		return err
@@ -41,14 +40,14 @@ func readOf(ctx context.Context, w *world, s settings, out io.Writer, name strin
 	if err := fill(ctx, store, s.events, m); err != nil {
 		return err
 	}
-	return compare(ctx, out, s.rounds, name,
-		side{"asof", func(ctx context.Context) (float64, error) { return rate(readAll(ctx, pgstore.New(store.Pool()))) }},
-		side{"bare scan", func(ctx context.Context) (float64, error) { return rate(scanAll(ctx, store)) }})
+	return r.compare(ctx, name,
+		side{"asof", func(ctx context.Context) (done, error) { return since(readAll(ctx, pgstore.New(store.Pool()))) }},
+		side{"bare scan", func(ctx context.Context) (done, error) { return since(scanAll(ctx, store)) }})
 }
 
-// rate turns what was done since began into a rate.
-func rate(n int, began time.Time, err error) (float64, error) {
-	return float64(n) / time.Since(began).Seconds(), err
+// since is what was done since began.
+func since(n int, began time.Time, err error) (done, error) {
+	return done{events: n, took: time.Since(began)}, err
 }
 
 // readAll reads the log to its end. The store is new, so it knows of no settled
@@ -107,8 +106,8 @@ func scan(ctx context.Context, store *pgstore.Store, each func(es.RecordedEvent)
 
 // benchGrowth compares a long log with a short one. The cost of an append and of a
 // page must not grow with the log.
-func benchGrowth(ctx context.Context, w *world, s settings, out io.Writer) error {
-	const short = 10_000
+func benchGrowth(ctx context.Context, w *world, s settings, r *report) error {
+	short := min(10_000, s.grown)
 	small, err := w.store(ctx)
 	if err != nil {
 		return err
@@ -125,20 +124,20 @@ func benchGrowth(ctx context.Context, w *world, s settings, out io.Writer) error
 		}
 	}
 	grown, begun := fmt.Sprintf("%d", s.grown), fmt.Sprintf("%d events", short)
-	err = compare(ctx, out, s.rounds, "read the last pages",
-		side{grown, func(ctx context.Context) (float64, error) { return rate(readTail(ctx, large, s.grown)) }},
-		side{begun, func(ctx context.Context) (float64, error) { return rate(readTail(ctx, small, short)) }})
+	err = r.compare(ctx, "read the last pages",
+		side{grown, func(ctx context.Context) (done, error) { return since(readTail(ctx, large, s.grown)) }},
+		side{begun, func(ctx context.Context) (done, error) { return since(readTail(ctx, small, short)) }})
 	if err != nil {
 		return err
 	}
-	return compare(ctx, out, s.rounds, "append one event, 8 writers",
-		side{grown, func(ctx context.Context) (float64, error) { return oneByOne(ctx, 8, s.round, appendOne(large)) }},
-		side{begun, func(ctx context.Context) (float64, error) { return oneByOne(ctx, 8, s.round, appendOne(small)) }})
+	return r.compare(ctx, "append one event, 8 writers",
+		side{grown, func(ctx context.Context) (done, error) { return oneByOne(ctx, 8, s.round, appendOne(large)) }},
+		side{begun, func(ctx context.Context) (done, error) { return oneByOne(ctx, 8, s.round, appendOne(small)) }})
 }
 
 // readTail reads the last thousands of the first n events, several times.
 func readTail(ctx context.Context, store *pgstore.Store, n int) (read int, began time.Time, err error) {
-	const pages, times = 5, 4
+	const pages, times = 2, 8
 	began = time.Now()
 	for range times {
 		after := es.Position(max(n-pages*readPage, 0))

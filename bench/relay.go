@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -38,7 +37,7 @@ type relayBench struct {
 // last event of the log, with kafka-go's Writer: once with the same messages ready
 // in memory, and once scanning the table for them, which is what moving them takes.
 // Neither keeps an order through a failure, a checkpoint or a lease.
-func benchRelay(ctx context.Context, w *world, s settings, out io.Writer) error {
+func benchRelay(ctx context.Context, w *world, s settings, r *report) error {
 	store, err := w.store(ctx)
 	if err != nil {
 		return err
@@ -55,12 +54,12 @@ func benchRelay(ctx context.Context, w *world, s settings, out io.Writer) error 
 	b := &relayBench{store: store, client: client, brokers: brokers, source: "/bench", events: s.events / streamLength * streamLength}
 	ready, err := b.messages(ctx)
 	if err == nil {
-		err = compare(ctx, out, s.rounds, "log to Kafka",
+		err = r.compare(ctx, "log to Kafka",
 			side{"asof", b.relay},
-			side{"bare producer", func(ctx context.Context) (float64, error) { return b.produce(ctx, ready) }})
+			side{"bare producer", func(ctx context.Context) (done, error) { return b.produce(ctx, ready) }})
 	}
 	if err == nil {
-		err = compare(ctx, out, s.rounds, "log to Kafka",
+		err = r.compare(ctx, "log to Kafka",
 			side{"asof", b.relay},
 			side{"bare scan and producer", b.scanAndProduce})
 	}
@@ -91,26 +90,26 @@ func (b *relayBench) topic(ctx context.Context) (prefix, topic string, err error
 	return prefix, topic, b.client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: partitions})
 }
 
-func (b *relayBench) relay(ctx context.Context) (float64, error) {
+func (b *relayBench) relay(ctx context.Context) (done, error) {
 	prefix, topic, err := b.topic(ctx)
 	if err != nil {
-		return 0, err
+		return done{}, err
 	}
 	if err := outbox.Repair(ctx, b.store, 0); err != nil { // publish all again
-		return 0, err
+		return done{}, err
 	}
 	relay := outbox.New(b.store, b.client, b.source, outbox.WithTopicPrefix(prefix), outbox.WithLogger(slog.New(slog.DiscardHandler)))
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan error, 1)
+	ended := make(chan error, 1)
 	began := time.Now()
-	go func() { done <- relay.Run(running) }()
+	go func() { ended <- relay.Run(running) }()
 	if err := b.arrived(ctx, topic); err != nil {
-		return 0, err
+		return done{}, err
 	}
 	took := time.Since(began)
 	stop()
-	return float64(b.events) / took.Seconds(), <-done
+	return done{events: b.events, took: took}, <-ended
 }
 
 // arrived waits until the topic has every event.
@@ -146,19 +145,20 @@ func (b *relayBench) writer(topic string) *kafkago.Writer {
 	}
 }
 
-func (b *relayBench) produce(ctx context.Context, ready []kafka.Message) (float64, error) {
+func (b *relayBench) produce(ctx context.Context, ready []kafka.Message) (done, error) {
 	_, topic, err := b.topic(ctx)
 	if err != nil {
-		return 0, err
+		return done{}, err
 	}
 	writer := b.writer(topic)
 	began := time.Now()
 	for first := 0; first < len(ready); first += publishPage {
 		if err := writer.WriteMessages(ctx, bare(ready[first:min(first+publishPage, len(ready))])...); err != nil {
-			return 0, errors.Join(err, writer.Close())
+			return done{}, errors.Join(err, writer.Close())
 		}
 	}
-	return float64(len(ready)) / time.Since(began).Seconds(), writer.Close()
+	d, _ := since(len(ready), began, nil)
+	return d, writer.Close()
 }
 
 func bare(messages []kafka.Message) []kafkago.Message {
@@ -174,10 +174,10 @@ func bare(messages []kafka.Message) []kafkago.Message {
 }
 
 // scanAndProduce is the shortest program that moves the log.
-func (b *relayBench) scanAndProduce(ctx context.Context) (float64, error) {
+func (b *relayBench) scanAndProduce(ctx context.Context) (done, error) {
 	_, topic, err := b.topic(ctx)
 	if err != nil {
-		return 0, err
+		return done{}, err
 	}
 	writer := b.writer(topic)
 	began := time.Now()
@@ -196,5 +196,6 @@ func (b *relayBench) scanAndProduce(ctx context.Context) (float64, error) {
 	if err == nil {
 		err = flush()
 	}
-	return float64(n) / time.Since(began).Seconds(), errors.Join(err, writer.Close())
+	d, err := since(n, began, err)
+	return d, errors.Join(err, writer.Close())
 }
