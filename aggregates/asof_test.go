@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,7 +31,7 @@ func TestLoadAsOf(t *testing.T) {
 		for _, event := range []Event{Opened{"ann"}, Deposited{10}, Withdrawn{3}} {
 			given(t, store, "other", Deposited{1})
 			hours = append(hours, given(t, store, "a-1", event)[0].RecordedAt)
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 		}
 		for _, c := range []struct {
 			at      es.AsOf
@@ -93,7 +94,7 @@ func TestLoadAsOfIsTheFoldOfAPrefix(t *testing.T) {
 			if err != nil {
 				r.Fatal(err)
 			}
-			recorded, err := store.Append(ctx, stream(fmt.Sprint(i%3)), es.Any, data)
+			recorded, err := store.Append(ctx, stream(strconv.Itoa(i%3)), es.Any, data)
 			if err != nil {
 				r.Fatal(err)
 			}

@@ -66,7 +66,7 @@ func (c jsonCodec[E]) Decode(recorded RecordedEvent) (E, error) {
 	if err := json.Unmarshal(recorded.Data, value.Interface()); err != nil {
 		return none, fmt.Errorf("%w: %s of %s version %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, err)
 	}
-	event, ok := value.Elem().Interface().(E)
+	event, ok := reflect.TypeAssert[E](value.Elem())
 	if !ok || goType.Kind() == reflect.Pointer && value.Elem().IsNil() { // the payload was null
 		return none, fmt.Errorf("%w: %s of %s version %d: the payload is null", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version)
 	}

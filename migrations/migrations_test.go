@@ -84,7 +84,7 @@ func TestUpDownUp(t *testing.T) {
 		values (1, 'a', '1', 1, gen_random_uuid(), 't', 1, '{}', '', now())`)
 	must(t, err)
 	// One by one, as far as a file's number says, and with its data.
-	for v := len(all) - 1; v >= 0; v-- {
+	for v := range slices.Backward(all) {
 		must(t, migrations.Down(ctx, pool, set, int64(v)))
 		if done, _ := applied(t, pool, set); !cmp.Equal(append([]string(nil), all[:v]...), done) {
 			t.Errorf("after Down to %d %v are applied", v, done)

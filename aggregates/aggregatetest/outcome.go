@@ -2,6 +2,7 @@ package aggregatetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/asof-dev/asof/aggregates"
@@ -39,7 +40,7 @@ func (o *Outcome[S, E]) ThenState(want S) *Outcome[S, E] {
 		return o
 	}
 	events := survive(o.t, o.decider, o.events)
-	got := fold(o.decider, append(o.given[:len(o.given):len(o.given)], events...))
+	got := fold(o.decider, append(slices.Clip(o.given), events...))
 	if difference := diff(want, got); difference != "" {
 		o.t.Errorf("aggregatetest: the decided events lead to another state (-want +got):\n%s", difference)
 	}

@@ -1,6 +1,7 @@
 package aggregatetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/asof-dev/asof/aggregates"
@@ -23,7 +24,7 @@ func For[S any, E es.Event](t testing.TB, d aggregates.Decider[S, E]) Scenario[S
 
 // Given returns the scenario with more events behind it.
 func (s Scenario[S, E]) Given(events ...E) Scenario[S, E] {
-	s.given = append(s.given[:len(s.given):len(s.given)], events...)
+	s.given = append(slices.Clip(s.given), events...)
 	return s
 }
 

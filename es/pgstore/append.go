@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,7 +112,7 @@ func (a *appender) runAlone(ctx context.Context) ([]es.RecordedEvent, error) {
 		return nil, explain("append to "+a.stream.String(), err)
 	}
 	for {
-		if recorded, err := a.run(ctx); err != errLostRace {
+		if recorded, err := a.run(ctx); !errors.Is(err, errLostRace) {
 			return recorded, err
 		}
 	}

@@ -37,8 +37,7 @@ func explain(what string, err error) error {
 	}
 	var server *pgconn.PgError
 	if !errors.As(err, &server) {
-		var unreachable *pgconn.ConnectError
-		if errors.As(err, &unreachable) {
+		if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable {
 			return fmt.Errorf("pgstore: %s: the database cannot be reached: check that it runs and that its URL is right: %w", what, err)
 		}
 		return fmt.Errorf("pgstore: %s: %w", what, err)

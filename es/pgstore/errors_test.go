@@ -63,8 +63,7 @@ func TestUnreachableDatabase(t *testing.T) {
 		if strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %q shows the password", call, err)
 		}
-		var unreachable *pgconn.ConnectError
-		if !errors.As(err, &unreachable) {
+		if _, known := errors.AsType[*pgconn.ConnectError](err); !known {
 			t.Errorf("%s: the cause of %q is lost", call, err)
 		}
 	}

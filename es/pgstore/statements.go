@@ -34,7 +34,7 @@ func newStatements(schema string) statements {
 		loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL), check: with(checkSQL),
 		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL),
 	}
-	for kind, probe := range probes {
+	for kind, probe := range probes() {
 		last, condition := probe[0], probe[1]
 		st.one[kind] = with(appendOneSQL, "LAST", last, "CONDITION", condition)
 		st.many[kind] = with(appendManySQL, "LAST", last, "CONDITION", condition)
@@ -56,10 +56,12 @@ const (
 	kindExists
 )
 
-var probes = [3][2]string{
-	kindExact:  {`and version = $3`, `$3::bigint = 0 or last.version is not null`},
-	kindAny:    {`and $3::bigint is null order by version desc limit 1`, `true`},
-	kindExists: {`and $3::bigint is null order by version desc limit 1`, `last.version is not null`},
+func probes() [3][2]string {
+	return [3][2]string{
+		kindExact:  {`and version = $3`, `$3::bigint = 0 or last.version is not null`},
+		kindAny:    {`and $3::bigint is null order by version desc limit 1`, `true`},
+		kindExists: {`and $3::bigint is null order by version desc limit 1`, `last.version is not null`},
+	}
 }
 
 // kindOf returns the kind of statement and its $3.

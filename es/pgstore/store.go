@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,7 @@ func (s *Store) Append(ctx context.Context, stream es.StreamID, want es.Expected
 	}
 	a := appender{sql: &s.sql, db: s.pool, stream: stream, want: want, events: events}
 	recorded, err := a.run(ctx)
-	if err != errLostRace {
+	if !errors.Is(err, errLostRace) {
 		return recorded, err
 	}
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
@@ -110,7 +111,7 @@ func (t *Tx) Append(ctx context.Context, stream es.StreamID, want es.Expected, e
 	}
 	a := appender{sql: &t.store.sql, db: t.tx, stream: stream, want: want, events: events}
 	recorded, err := a.run(ctx)
-	if err == errLostRace {
+	if errors.Is(err, errLostRace) {
 		return a.runAlone(ctx)
 	}
 	return recorded, err

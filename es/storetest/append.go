@@ -109,7 +109,7 @@ func batchIsAtomic(w *world) {
 	events := data(5)
 	bad := slices.Clone(events)
 	bad[4].Data = []byte(`{`)
-	err := w.refused("a batch whose last event is invalid", "1", es.NoStream, es.ErrInvalid, bad...)
+	err := w.refusal("a batch whose last event is invalid", stream("1"), es.NoStream, es.ErrInvalid, bad...)
 	if err != nil && !strings.Contains(err.Error(), "event 5 of 5") {
 		w.Errorf("%q does not say which event is invalid", err)
 	}

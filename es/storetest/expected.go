@@ -10,7 +10,8 @@ import (
 )
 
 func expectedVersions(w *world) {
-	w.append("two", es.NoStream, data(2)...)
+	const two = "two"
+	w.append(two, es.NoStream, data(2)...)
 	for _, c := range []struct {
 		id   string
 		want es.Expected
@@ -19,19 +20,19 @@ func expectedVersions(w *world) {
 		{"none", es.StreamExists, 0},
 		{"none", es.Exactly(1), 0},
 		{"none", es.Exactly(5), 0},
-		{"two", es.NoStream, 2},
-		{"two", es.Exactly(0), 2},
-		{"two", es.Exactly(1), 2},
-		{"two", es.Exactly(3), 2},
+		{two, es.NoStream, 2},
+		{two, es.Exactly(0), 2},
+		{two, es.Exactly(1), 2},
+		{two, es.Exactly(3), 2},
 		{"none a", es.NoStream, -1},
 		{"none b", es.Exactly(0), -1},
 		{"none c", es.Any, -1},
-		{"two", es.Exactly(2), -1}, // and from here on it has three
-		{"two", es.Exactly(2), 3},
-		{"two", es.StreamExists, -1},
-		{"two", es.Any, -1},
-		{"two", es.Exactly(4), 5},
-		{"two", es.Exactly(5), -1},
+		{two, es.Exactly(2), -1}, // and from here on it has three
+		{two, es.Exactly(2), 3},
+		{two, es.StreamExists, -1},
+		{two, es.Any, -1},
+		{two, es.Exactly(4), 5},
+		{two, es.Exactly(5), -1},
 	} {
 		for _, n := range []int{1, 2} { // one event and several are two statements
 			if c.got < 0 {
@@ -40,9 +41,8 @@ func expectedVersions(w *world) {
 				}
 				continue
 			}
-			err := w.refused(c.id+" expecting "+c.want.String(), c.id, c.want, es.ErrConflict, data(n)...)
-			var conflict *es.ConflictError
-			if !errors.As(err, &conflict) {
+			err := w.refusal(c.id+" expecting "+c.want.String(), stream(c.id), c.want, es.ErrConflict, data(n)...)
+			if conflict, ok := errors.AsType[*es.ConflictError](err); !ok {
 				w.Errorf("%s expecting %s: %v is no *es.ConflictError", c.id, c.want, err)
 			} else if conflict.Got != c.got || conflict.Want != c.want || conflict.Stream != stream(c.id) {
 				w.Errorf("%s expecting %s: the conflict says %+v, want version %d", c.id, c.want, *conflict, c.got)
@@ -50,8 +50,8 @@ func expectedVersions(w *world) {
 		}
 	}
 	w.none("after conflicts", stream("none"))
-	w.refused("a number that means nothing", "two", es.Expected(-3), es.ErrInvalid, data(1)...)
-	w.ordered(w.read("two", 1))
+	w.refused("a number that means nothing", two, es.Expected(-3), es.ErrInvalid, data(1)...)
+	w.ordered(w.read(two, 1))
 }
 
 const writers = 32

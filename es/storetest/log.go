@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ func logOrder(w *world) {
 	}
 	var all []es.RecordedEvent
 	for n := range 10 {
-		all = append(all, w.append(fmt.Sprint(n%3), es.Any, data(1+n%4)...)...)
+		all = append(all, w.append(strconv.Itoa(n%3), es.Any, data(1+n%4)...)...)
 	}
 	w.same("the log is what append returned, in that order", all, w.logAll(1000))
 }
@@ -99,8 +100,8 @@ func logEqualsStreams(w *world) {
 	for n := range 8 {
 		events := data(2)
 		events[0].ContentType = "application/octet-stream"
-		events[1].Metadata = es.Metadata{CorrelationID: fmt.Sprint(n), Extra: map[string]string{"n": "1"}}
-		w.append(fmt.Sprint(n%3), es.Any, events...)
+		events[1].Metadata = es.Metadata{CorrelationID: strconv.Itoa(n), Extra: map[string]string{"n": "1"}}
+		w.append(strconv.Itoa(n%3), es.Any, events...)
 	}
 	byStream := map[es.StreamID][]es.RecordedEvent{}
 	for _, e := range w.logAll(5) {

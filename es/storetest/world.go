@@ -50,12 +50,13 @@ func (w *world) append(id string, want es.Expected, events ...es.EventData) []es
 }
 
 // refused appends and wants an error that matches.
-func (w *world) refused(what string, id string, want es.Expected, matches error, events ...es.EventData) error {
+func (w *world) refused(what, id string, want es.Expected, matches error, events ...es.EventData) {
 	w.Helper()
-	return w.refusedAt(what, stream(id), want, matches, events...)
+	_ = w.refusal(what, stream(id), want, matches, events...)
 }
 
-func (w *world) refusedAt(what string, s es.StreamID, want es.Expected, matches error, events ...es.EventData) error {
+// refusal is refused, and returns the error.
+func (w *world) refusal(what string, s es.StreamID, want es.Expected, matches error, events ...es.EventData) error {
 	w.Helper()
 	recorded, err := w.store.Append(w.Context(), s, want, events...)
 	if !errors.Is(err, matches) {
