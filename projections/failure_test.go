@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,7 +134,25 @@ func (w *world) wantDedup(name string) {
 type stall struct {
 	at      string
 	reached chan struct{}
-	goOn    chan struct{}
+	awake   chan struct{}
+	goOn    func() // ends it
+}
+
+func stallAt(t testing.TB, sql string) *stall {
+	t.Helper()
+	s := &stall{at: sql, reached: make(chan struct{}), awake: make(chan struct{})}
+	s.goOn = sync.OnceFunc(func() { close(s.awake) })
+	return s
+}
+
+// wait returns when a connection stands still.
+func (s *stall) wait(t testing.TB) {
+	t.Helper()
+	select {
+	case <-s.reached:
+	case <-within(t, 20*time.Second).Done():
+		t.Fatalf("no connection came to %q", s.at)
+	}
 }
 
 func (s *stall) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
@@ -141,7 +160,7 @@ func (s *stall) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 		if strings.Contains(q.SQL, s.at) {
 			select {
 			case s.reached <- struct{}{}:
-				<-s.goOn
+				<-s.awake
 			default:
 			}
 		}
@@ -165,18 +184,19 @@ func TestZombie_writes_nothing(t *testing.T) {
 	}
 	last := w.append("a-1", Deposited{Cents: 3})
 
-	s := &stall{at: "set position = greatest", reached: make(chan struct{}), goOn: make(chan struct{})}
+	s := stallAt(t, "set position = greatest")
 	sleepy := w.otherPool(s)
+	t.Cleanup(s.goOn)
 	zombie := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { zombie <- projections.New(sleepy, totals()).Run(ctx) }()
-	<-s.reached // it holds the build's lock, with its writes still to be sent
+	s.wait(t) // it holds the build's lock, with its writes still to be sent
 
 	// The database ends its session, as it does after a minute; another goes on.
 	w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sleepy'`)
 	start(t, p)
 	w.wait(p, last)
-	close(s.goOn)
+	s.goOn()
 	w.wait(p, w.append("a-2", Deposited{Cents: 4}))
 	cancel()
 	if err := <-zombie; err != nil {

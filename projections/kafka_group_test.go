@@ -175,15 +175,17 @@ func TestKafka_zombie_writes_nothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	c.append("a-1", Opened{Owner: "ann"})
-	s := &stall{at: "set next_offset = $5", reached: make(chan struct{}), goOn: make(chan struct{})}
+	s := stallAt(t, "set next_offset = $5")
+	sleepy := c.otherPool(s)
+	t.Cleanup(s.goOn)
 	zombie := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	asleep := projections.New(c.otherPool(s), c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+	asleep := projections.New(sleepy, c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(never)))
 	go func() { zombie <- asleep.Run(ctx) }()
 	c.untilReading(asleep)
 	last := c.append("a-1", Deposited{Cents: 3})
 	c.publish(c.history()...)
-	<-s.reached // it holds the build's lock, with its writes still to be sent
+	s.wait(t) // it holds the build's lock, with its writes still to be sent
 	c.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sleepy'`)
 	if n := c.offsets(asleep); n != 0 {
 		t.Fatalf("the offset moved to %d without the rows", n)
@@ -191,7 +193,7 @@ func TestKafka_zombie_writes_nothing(t *testing.T) {
 	p := projections.New(c.store, c.totals(), projections.FromKafka(newClient(t, c.brokers...), projections.WithLogCheck(never)))
 	start(t, p)
 	c.wait(p, last)
-	close(s.goOn)
+	s.goOn()
 	last = c.append("a-2", Deposited{Cents: 4})
 	c.publish(c.history()[2:]...)
 	c.wait(p, last)
