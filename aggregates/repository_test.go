@@ -126,7 +126,8 @@ func TestHistory(t *testing.T) {
 		}
 		n++
 	}
-	for range accounts.History(t.Context(), "a-1") {
+	for _, err := range accounts.History(t.Context(), "a-1") {
+		must(t, err)
 		n++
 		break
 	}

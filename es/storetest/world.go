@@ -155,6 +155,9 @@ func (w *world) logAll(limit int) (all []es.RecordedEvent) {
 		if len(events) == 0 {
 			return all
 		}
+		if events[0].Position <= after {
+			w.Fatalf("a read after position %d returned the event at %d", after, events[0].Position)
+		}
 		all = append(all, events...)
 		after = events[len(events)-1].Position
 	}
