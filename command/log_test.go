@@ -169,3 +169,30 @@ func TestLogFollows(t *testing.T) {
 		t.Errorf("with a limit: %s", got)
 	}
 }
+
+// While an append stays open the log does not go on, but a stream is read to its end:
+// what was printed then must not come again from the log.
+func TestLogFollowsAStreamPastAnOpenAppend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"})
+	tx, err := w.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := es.EventData{ID: es.NewID(), Type: "account.opened", Data: []byte(`{}`)}
+	if _, err := w.store.InTx(tx).Append(t.Context(), es.StreamID{Category: "account", ID: "b-1"}, es.NoStream, open); err != nil {
+		t.Fatal(err)
+	}
+	w.append("a-1", Deposited{1})
+	r := w.start("log", "account", "a-1", "--follow", "-o", "json")
+	until(t, "both events", func() bool { return strings.Count(r.stdout.String(), "\n") == 2 })
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.append("a-1", Deposited{2})
+	until(t, "the third", func() bool { return strings.Contains(r.stdout.String(), `"Cents":2`) })
+	if got := places(r.interrupt().exits(command.ExitOK).events()); got != "account/a-1@1 account/a-1@2 account/a-1@3" {
+		t.Errorf("followed %s", got)
+	}
+}
