@@ -20,7 +20,7 @@
 //	GET  /customers/{customer}   ?wait=POSITION
 //	GET  /healthz                204 when the database answers
 //
-// Every request may be sent again. With an Idempotency-Key header, a POST to /orders
+// Requests may be sent again, as follows. With an Idempotency-Key header, a POST to /orders
 // makes one order however often it is sent: 201 for the first, 200 with the same
 // order for the others. A payment is told from a second one by its reference; an
 // order that is shipped with the same tracking number, or cancelled, is not so twice.
