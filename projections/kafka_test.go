@@ -254,3 +254,26 @@ func TestKafka_needs_categories_and_a_client(t *testing.T) {
 		}
 	}
 }
+
+func TestKafka_what_was_published_before_it_reads_comes_from_the_log(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	if err := projections.New(c.store, c.totals()).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	events := make([]Event, 50)
+	for i := range events {
+		events[i] = Deposited{Cents: int64(i)}
+	}
+	for i := range 40 {
+		c.append(name(i), events...)
+	}
+	c.publish(c.history()...)
+	p := projections.New(c.store, c.totals(), projections.WithBatch(5), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+	start(t, p)
+	c.untilReading(p)
+	c.wantTotals("totals.totals")
+	if n := c.offsets(p); n != c.sent {
+		t.Fatalf("it begins at %d of %d messages", n, c.sent)
+	}
+}
