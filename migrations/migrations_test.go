@@ -249,8 +249,10 @@ func TestUpCancelledWhileItWaits(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	answer := make(chan error, 1)
 	go func() { answer <- migrations.Up(ctx, pool) }()
+	patience, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
 	for waiting := false; !waiting; {
-		must(t, pool.QueryRow(t.Context(), `select exists (select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))`).Scan(&waiting))
+		must(t, pool.QueryRow(patience, `select exists (select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))`).Scan(&waiting))
 	}
 	cancel()
 	if err := <-answer; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "wait for other migrations") {
