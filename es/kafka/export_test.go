@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // NewThrough is New with connections that the test makes.
@@ -24,4 +25,9 @@ func (p *Partition) CommitNow(next int64) error {
 		return err
 	}
 	return commitError(response)
+}
+
+// PatientDial dials connections that are given up when they are silent for so long.
+func PatientDial(known []string, silent time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return newDialer((&net.Dialer{}).DialContext, known).patient(silent, silent)
 }

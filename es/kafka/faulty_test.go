@@ -56,6 +56,30 @@ func TestPublish_keeps_the_order_of_keys_while_connections_break(t *testing.T) {
 	wantInOrder(t, published, got)
 }
 
+// A call that takes several requests in each partition.
+func TestPublish_keeps_the_order_of_a_large_call_while_connections_break(t *testing.T) {
+	t.Parallel()
+	f := newFaults(t)
+	topic := newTopic(t, newClient(t), 2)
+	p := newProducer(t, f.client(t))
+	publish(t, p, kafka.Message{Topic: topic, Key: []byte("first")})
+	f.odds.Store(150)
+	padding := strings.Repeat(".", 40_000)
+	published := []kafka.Message{{Topic: topic, Key: []byte("first")}}
+	for f.cuts.Load() < 10 {
+		list := numbered(topic, 100, 4)
+		for i := range list {
+			list[i].Value = fmt.Appendf(nil, "%d%s", len(published)+i, padding)
+		}
+		publish(t, p, list...)
+		published = append(published, list...)
+	}
+	f.odds.Store(0)
+	got := readAll(t, topic)
+	t.Logf("%d cuts, %d messages published, %d written", f.cuts.Load(), len(published), len(got))
+	wantInOrder(t, published, got)
+}
+
 func TestConsume_loses_nothing_while_connections_break(t *testing.T) {
 	t.Parallel()
 	f := newFaults(t)
