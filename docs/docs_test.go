@@ -17,10 +17,7 @@ const root = ".."
 // documents are all Markdown files of the repository, by path from its root.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	found := make(map[string]string)
-	for path, text := range files(t, ".md") {
-		found[path] = text
-	}
+	found := files(t, ".md")
 	if found["README.md"] == "" || found["CHANGELOG.md"] == "" {
 		t.Fatal("README.md or CHANGELOG.md is missing")
 	}
