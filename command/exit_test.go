@@ -203,16 +203,30 @@ func TestInterruptedWhileConnecting(t *testing.T) {
 	r.interrupt().exits(command.ExitInterrupted).has("interrupted", "!secret")
 }
 
-// A server that goes away under a command is unreachable, not a failure of ours.
+// A server that goes away under a command is unreachable, not a failure of ours:
+// between two statements, and in the middle of one.
 func TestServerGoesAway(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.Server(t)
 	w := &world{TB: t, service: service("account"), env: map[string]string{"DATABASE_URL": server.URL()}, pool: server.Pool()}
 	w.must("migrate")
-	r := w.start("log", "--follow")
+	follow := w.start("log", "--follow")
 	until(t, "the log is followed", func() bool {
 		return w.number("select count(*) from pg_stat_activity where application_name = 'ledger log'") > 0
 	})
+	tx, err := w.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "lock table asof.relay"); err != nil {
+		t.Fatal(err)
+	}
+	blocked := w.start("repair", "--from", "0")
+	until(t, "the repair waits", func() bool {
+		return w.number("select count(*) from pg_stat_activity where application_name = 'ledger repair' and wait_event_type = 'Lock'") > 0
+	})
 	server.Kill()
-	r.wait().exits(command.ExitUnreachable)
+	follow.wait().exits(command.ExitUnreachable)
+	blocked.wait().exits(command.ExitUnreachable)
+	_ = tx.Rollback(t.Context()) // its server is gone
 }

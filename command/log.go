@@ -88,7 +88,7 @@ func (r *reading) run(ctx context.Context) error {
 		if err := r.stream(ctx); err != nil || !r.follow {
 			return err
 		}
-		r.after = max(r.after, status.Settled) // what is settled was just read
+		r.after = max(from, status.Settled) // of what is not settled, wants knows what was printed
 	}
 	if err := r.log(ctx); err != nil {
 		return err
