@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -100,10 +101,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 // applyLocked does the work inside the transaction that holds the build's lock, and
 // changes b as the row is changed.
 func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *work, seen versions) error {
-	before := make(versions, len(seen))
-	for s, v := range seen {
-		before[s] = v
-	}
+	before := maps.Clone(seen)
 	if w.position > 0 && w.position <= b.Position || w.over != nil && w.over.after != b.Position {
 		return nil // another process did it
 	}

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -148,7 +149,7 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 	for wait := time.Millisecond; ; wait = min(2*wait, p.poll) {
 		var done bool
 		err := p.store.Pool().QueryRow(ctx, p.q(waitSQL), p.def.name, int64(position), p.def.categories).Scan(&done)
-		if err != nil && err != pgx.ErrNoRows {
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return explain(fmt.Sprintf("wait for position %d of %s", position, p.def.name), err)
 		}
 		if done {

@@ -62,8 +62,7 @@ func wrapSwitch(name string, err error) error {
 }
 
 func retryable(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) { // lock timeout, deadlock, serialization
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok { // lock timeout, deadlock, serialization
 		return pg.Code == "55P03" || pg.Code == "40P01" || pg.Code == "40001"
 	}
 	return errors.Is(err, errBehind) || errors.Is(err, context.DeadlineExceeded)
@@ -126,7 +125,7 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
-		n := 0
+		var n int
 		if old, n, err = r.p.pull(ctx, old, pageEvents); n == 0 && err == nil {
 			err = pause(ctx, r.p.poll)
 		}
