@@ -29,6 +29,7 @@ type dialer struct {
 	dial   dialFunc
 	mu     sync.Mutex
 	silent map[string]time.Time // until when a known broker is left out
+	latest atomic.Int64         // the latest of these, in Unix nanoseconds
 }
 
 func newDialer(dial dialFunc, known []string) *dialer {
@@ -74,6 +75,16 @@ func (d *dialer) note(address string, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.silent[address] = until
+	if !until.IsZero() {
+		d.latest.Store(max(d.latest.Load(), until.UnixNano()))
+	}
+}
+
+// heard takes an answer, on whatever connection, for a broker that is back.
+func (d *dialer) heard(address string) {
+	if time.Now().UnixNano() < d.latest.Load() {
+		d.note(address, time.Time{})
+	}
 }
 
 // patientConn bounds how long a read waits. Its clients read only what they asked
@@ -122,8 +133,9 @@ func (c *patientConn) Read(b []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(b)
 	switch {
-	case n > 0 && !c.answered.Swap(true):
-		c.dialer.note(c.address, time.Time{})
+	case n > 0:
+		c.answered.Store(true)
+		c.dialer.heard(c.address)
 	case n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && time.Since(begin) >= silence:
 		c.dialer.note(c.address, time.Now().Add(leftOut))
 	}

@@ -25,6 +25,8 @@ type line struct {
 	mu      sync.Mutex
 	queue   []waiting
 	running bool
+
+	seen failures // of the goroutine that runs
 }
 
 // waiting is a message in a line.
@@ -119,7 +121,7 @@ func (l *line) deliver(batch []waiting) {
 			return
 		}
 		if last == nil || last.Error() != err.Error() {
-			c.log.Warn("kafka: not acknowledged, sending again", "topic", l.topic, "partition", l.partition, "messages", len(batch), "error", bare(err))
+			l.seen.warn(c.log, err, "kafka: not acknowledged, sending again", "topic", l.topic, "partition", l.partition, "messages", len(batch))
 			explained := c.explain(l.producer.ctx, l.what(), err)
 			for _, w := range batch {
 				w.call.note(explained)
