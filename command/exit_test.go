@@ -218,6 +218,7 @@ func TestServerGoesAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = tx.Rollback(context.Background()) }() // its server is gone; the pool waits for it
 	if _, err := tx.Exec(t.Context(), "lock table asof.relay"); err != nil {
 		t.Fatal(err)
 	}
@@ -228,5 +229,4 @@ func TestServerGoesAway(t *testing.T) {
 	server.Kill()
 	follow.wait().exits(command.ExitUnreachable)
 	blocked.wait().exits(command.ExitUnreachable)
-	_ = tx.Rollback(t.Context()) // its server is gone
 }

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -180,6 +181,7 @@ func TestLogFollowsAStreamPastAnOpenAppend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = tx.Rollback(context.Background()) }() // the pool waits for it when the test fails
 	open := es.EventData{ID: es.NewID(), Type: "account.opened", Data: []byte(`{}`)}
 	if _, err := w.store.InTx(tx).Append(t.Context(), es.StreamID{Category: "account", ID: "b-1"}, es.NoStream, open); err != nil {
 		t.Fatal(err)
