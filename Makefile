@@ -27,6 +27,7 @@ test/race: ## Run all tests with the race detector (needs a C compiler)
 .PHONY: test/kafka
 test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brokers (needs Java 17 and Maven)
 	bin/withkafka go test -count=1 -p 1 -timeout 30m $(kafka_packages)
+	go test -count=1 -timeout 15m -tags realkafka ./es/kafka/failover
 
 .PHONY: bin/withkafka
 bin/withkafka:

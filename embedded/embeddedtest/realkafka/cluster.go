@@ -44,6 +44,7 @@ type Config struct {
 // Cluster is three running brokers.
 type Cluster struct {
 	dir      *scratch
+	program  program
 	nodes    []*node
 	closing  sync.Once
 	closeErr error
@@ -92,7 +93,7 @@ func launch(ctx context.Context, cache string, p program) (_ *Cluster, err error
 	if err != nil {
 		return nil, err
 	}
-	cluster := &Cluster{dir: dir}
+	cluster := &Cluster{dir: dir, program: p}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, cluster.close())
@@ -180,6 +181,29 @@ func (c *Cluster) Brokers() []string {
 		addresses = append(addresses, n.address())
 	}
 	return addresses
+}
+
+// Kill ends a broker (by its index in Brokers) as kill -9 does. Its data stays.
+func (c *Cluster) Kill(broker int) error {
+	if err := c.nodes[broker].kill(); err != nil {
+		return fmt.Errorf("realkafka: kill broker %d: %w", broker, err)
+	}
+	return nil
+}
+
+// Restart starts a killed broker again on its data and port, and returns when it
+// knows the other two.
+func (c *Cluster) Restart(ctx context.Context, broker int) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	n := c.nodes[broker]
+	if err := n.start(c.program); err != nil {
+		return fmt.Errorf("realkafka: restart broker %d: %w", broker, err)
+	}
+	if err := n.awaitReady(ctx); err != nil {
+		return fmt.Errorf("realkafka: restart broker %d: %w", broker, err)
+	}
+	return nil
 }
 
 // Close stops the brokers and removes their data. A second call returns what

@@ -9,7 +9,8 @@
 //
 // They form one KRaft cluster with replication 3 and min.insync.replicas 2,
 // create topics only when asked to, and keep nothing: their directory goes with
-// them. It needs Java 17 or later, and Maven once, to fetch the jars.
+// them. A broker can be killed and started again. It needs Java 17 or later, and
+// Maven once, to fetch the jars.
 //
 // The command withkafka runs any other command against such a cluster, and
 // make test/kafka the tests that speak to brokers.
