@@ -1,0 +1,44 @@
+package pgstoretest
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/migrations"
+)
+
+// New returns a store in a fresh database of this test's own, with the framework's
+// tables. At the end of the test its pool is closed and the database dropped.
+func New(t testing.TB, options ...Option) *pgstore.Store {
+	t.Helper()
+	return Open(t, embeddedtest.Database(t), options...)
+}
+
+// Open returns a store in the database at an address, such as that of a server which
+// the test may kill, and makes the tables that are missing. The pool is closed at the
+// end of the test; what is in the database stays.
+func Open(t testing.TB, url string, options ...Option) *pgstore.Store {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatalf("pgstoretest: no store: %v", err)
+	}
+	config.MaxConns = 12
+	s := setup{pool: config, schema: "asof"}
+	for _, option := range options {
+		option(&s)
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), s.pool)
+	if err != nil {
+		t.Fatalf("pgstoretest: no store: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	sets := append([]migrations.Set{migrations.Framework(s.schema)}, s.sets...)
+	if err := migrations.Up(t.Context(), pool, sets...); err != nil {
+		t.Fatalf("pgstoretest: no store: %v", err)
+	}
+	return pgstore.New(pool, pgstore.WithSchema(s.schema))
+}
