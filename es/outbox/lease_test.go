@@ -12,7 +12,6 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/outbox"
-	"github.com/asof-dev/asof/es/pgstore"
 )
 
 func TestOne_relay_is_active_at_a_time(t *testing.T) {
@@ -83,7 +82,7 @@ func TestRelay_that_stands_still_is_replaced_and_moves_nothing(t *testing.T) {
 	f := newFreezer(checkpointing)
 	w.fill("order", 5, 20)
 	gaveWay := newWatch("gives way")
-	sleepy := w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10), short(), outbox.WithLogger(slog.New(gaveWay)))
+	sleepy := w.relayOf(w.otherPool(f), outbox.WithBatch(10), short(), outbox.WithLogger(slog.New(gaveWay)))
 	start(t, sleepy)
 	<-f.frozen // it has published a page and is about to say so
 
@@ -110,7 +109,7 @@ func TestKilled_relay_is_replaced(t *testing.T) {
 	w := newWorld(t)
 	w.fill("order", 5, 20)
 	f := newFreezer(checkpointing)
-	start(t, w.relayOf(pgstore.New(newPool(t, w.pool.Config().ConnString(), f)), outbox.WithBatch(10), short()))
+	start(t, w.relayOf(w.otherPool(f), outbox.WithBatch(10), short()))
 	<-f.frozen
 	t.Cleanup(func() { close(f.thaw) }) // only to end the test
 	start(t, w.relay())

@@ -3,6 +3,7 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,7 @@ func (p *publisher) publish(ctx context.Context, pages <-chan page, marks chan m
 				return err
 			}
 		}
-		if err := p.producer.Publish(ctx, page.messages...); err != nil {
+		if err := p.send(ctx, page); err != nil {
 			return fmt.Errorf("outbox: publish the events after position %d: %w", from, err)
 		}
 		p.busy.Store(nil)
@@ -52,6 +53,27 @@ func (p *publisher) publish(ctx context.Context, pages <-chan page, marks chan m
 		marks <- page.end
 	}
 	return nil
+}
+
+// send publishes a page. While Kafka does not acknowledge it the topics are looked at
+// again: the producer would wait for ever for one that was deleted.
+func (p *publisher) send(ctx context.Context, page page) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for pause(ctx, slow) == nil {
+			if err := p.remake(ctx, page.categories); final(err) {
+				stop(err)
+			}
+		}
+	})
+	err := p.producer.Publish(ctx, page.messages...)
+	stop(nil)
+	watch.Wait()
+	if cause := context.Cause(ctx); err != nil && final(cause) {
+		return cause
+	}
+	return err
 }
 
 // failure says what to show while Kafka does not answer; nil when it does.

@@ -53,6 +53,23 @@ func (p *publisher) ensureTopic(ctx context.Context, category string) error {
 	return nil
 }
 
+// remake makes topics again that were deleted. What was in them stays lost: see
+// Repair to publish it again.
+func (p *publisher) remake(ctx context.Context, categories []string) error {
+	for _, category := range categories {
+		n, err := p.client.Partitions(ctx, p.topic(category))
+		if err != nil && !errors.Is(err, kafka.ErrNoTopic) || n >= p.partitionsOf(category) {
+			continue
+		}
+		p.log.WarnContext(ctx, "topic was deleted and is made again", "topic", p.topic(category))
+		delete(p.known, category)
+		if err := p.ensureTopic(ctx, category); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *Relay) partitionsOf(category string) int {
 	if n, ok := r.byCategory[category]; ok {
 		return n

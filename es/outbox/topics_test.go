@@ -1,9 +1,12 @@
 package outbox_test
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
 
@@ -124,4 +127,73 @@ func TestEvent_that_the_broker_refuses_stops_the_relay(t *testing.T) {
 	if s := w.status(); s.Position != last || s.Failure == "" || s.Lag != 1 {
 		t.Fatal(s)
 	}
+}
+
+// Somebody deletes a topic while the relay runs: it is made again, as it was, and the
+// topics of other categories are not held up for ever.
+func TestDeleted_topic_is_made_again(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill("order", 5, 10)
+	w.append("product", "1", 1)
+	start(t, w.relay())
+	w.wait()
+	w.deleteTopic("order")
+	w.append("order", "new", 3)
+	w.append("product", "1", 1)
+	w.wait()
+	topic := w.prefix + "order"
+	if n, err := w.client.Partitions(t.Context(), topic); err != nil || n != 3 {
+		t.Fatalf("%d partitions, %v", n, err)
+	}
+	w.verify("product")
+	var got []int
+	for _, messages := range w.published(topic) {
+		for _, m := range messages {
+			got = append(got, int(w.eventOf(m).Version))
+		}
+	}
+	if !slices.Equal(got, []int{1, 2, 3}) {
+		t.Fatalf("versions %d are published", got)
+	}
+}
+
+func TestDeleted_topic_that_another_made_otherwise_is_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fill("order", 5, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.relay().Run(ctx) }()
+	w.wait()
+	w.deleteTopic("order")
+	if err := w.client.EnsureTopics(t.Context(), kafka.Topic{Name: w.prefix + "order", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	w.fill("order", 20, 1) // to all partitions
+	select {
+	case err := <-done:
+		if !errors.Is(err, outbox.ErrPartitions) {
+			t.Fatal(err)
+		}
+	case <-time.After(60 * time.Second):
+		t.Fatalf("the relay does not see it: %s", w.status())
+	}
+}
+
+func (w *world) deleteTopic(category string) {
+	w.Helper()
+	transport := &kafkago.Transport{}
+	defer transport.CloseIdleConnections()
+	admin := &kafkago.Client{Addr: kafkago.TCP(w.brokers...), Transport: transport}
+	topic := w.prefix + category
+	answer, err := admin.DeleteTopics(w.Context(), &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
+	if err != nil || answer.Errors[topic] != nil {
+		w.Fatal(err, answer)
+	}
+	w.until("the topic to be gone", func() bool {
+		_, err := w.client.Partitions(w.Context(), topic)
+		return errors.Is(err, kafka.ErrNoTopic)
+	})
 }

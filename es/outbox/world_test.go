@@ -18,7 +18,7 @@ import (
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 const source = "/test"
@@ -41,11 +41,8 @@ func newWorld(t testing.TB) *world {
 func newWorldAt(t testing.TB, database string, brokers []string) *world {
 	t.Helper()
 	w := &world{TB: t, brokers: brokers, prefix: "relay-" + strings.ToLower(rand.Text()[:10]) + "."}
-	w.pool = newPool(t, database, nil)
-	if err := migrations.Up(t.Context(), w.pool); err != nil {
-		t.Fatal(err)
-	}
-	w.store = pgstore.New(w.pool)
+	w.store = pgstoretest.Open(t, database)
+	w.pool = w.store.Pool()
 	var err error
 	if w.client, err = kafka.New(kafka.Config{Brokers: brokers}); err != nil {
 		t.Fatal(err)
@@ -58,20 +55,17 @@ func newWorldAt(t testing.TB, database string, brokers []string) *world {
 	return w
 }
 
-func newPool(t testing.TB, database string, tracer pgx.QueryTracer) *pgxpool.Pool {
-	t.Helper()
-	config, err := pgxpool.ParseConfig(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 12
+// otherPool is the store on a pool of its own, as another process has it.
+func (w *world) otherPool(tracer pgx.QueryTracer) *pgstore.Store {
+	w.Helper()
+	config := w.pool.Config()
 	config.ConnConfig.Tracer = tracer
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	pool, err := pgxpool.NewWithConfig(w.Context(), config)
 	if err != nil {
-		t.Fatal(err)
+		w.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
-	return pool
+	w.Cleanup(pool.Close)
+	return pgstore.New(pool)
 }
 
 // relay returns a relay of few partitions, and with a lease that does not run out on a
