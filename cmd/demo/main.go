@@ -77,9 +77,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	if !o.keep {
 		fmt.Printf("\nAll of it held. %s in all.\n", time.Since(began).Round(100*time.Millisecond))
-		return s.discard()
 	}
-	return nil
+	return s.discard()
 }
 
 // keep waits for Ctrl-C, or for a process to end by itself.
@@ -87,8 +86,8 @@ func keep(ctx context.Context, s *stack) error {
 	fmt.Printf(`
 Everything is up. Try:
 
-  curl -X POST %[2]s/products/apple/receipts -d '{"reference":"d-1","quantity":100}'
-  curl -X POST %[1]s/orders -d '{"customer":"ann","items":[{"product":"apple","quantity":2,"price_cents":150}]}'
+  curl --json '{"reference":"d-1","quantity":100}' %[2]s/products/apple/receipts
+  curl --json '{"customer":"ann","items":[{"product":"apple","quantity":2,"price_cents":150}]}' %[1]s/orders
   curl %[1]s/customers
   DATABASE_URL='%[3]s' %[4]s/orders status
 

@@ -62,7 +62,7 @@ func newStack(ctx context.Context, o options) (*stack, error) {
 	}{
 		{"building asof, orders and inventory", func() error { return s.build(ctx) }},
 		{"starting Postgres and Kafka (the first time, PostgreSQL is fetched: 15 MB)", func() error { return s.startServers(ctx, dir) }},
-		{"starting both services: HTTP API and reactions, relay, projector", s.startServices},
+		{"starting both services: HTTP API and reactions, relay, projector", func() error { return s.startServices(o.keep) }},
 		{"waiting for the HTTP APIs", func() error { return s.awaitServices(ctx) }},
 	} {
 		fmt.Println("·", step.text)
@@ -107,12 +107,20 @@ func (s *stack) startServers(ctx context.Context, dir string) error {
 	}
 }
 
-func (s *stack) startServices() error {
+// startServices starts them on the addresses that they have by default, if somebody
+// is to type these, else on any.
+func (s *stack) startServices(usual bool) error {
 	for _, at := range []struct {
 		service *service
 		name    string
-	}{{&s.inventory, "inventory"}, {&s.orders, "orders"}} {
-		address, err := freeAddress()
+		usual   string
+	}{{&s.inventory, "inventory", "127.0.0.1:8082"}, {&s.orders, "orders", "127.0.0.1:8081"}} {
+		address, err := freeAddress("127.0.0.1:0")
+		if usual {
+			if found, taken := freeAddress(at.usual); taken == nil {
+				address = found
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -156,9 +164,9 @@ func (s *stack) kill(of service, part string) error {
 	return p.kill()
 }
 
-// freeAddress is one of loopback that nobody listens on.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddress is the wanted one, if nobody listens on it.
+func freeAddress(wanted string) (string, error) {
+	listener, err := net.Listen("tcp", wanted)
 	if err != nil {
 		return "", err
 	}
