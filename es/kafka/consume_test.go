@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -171,10 +172,53 @@ func TestCommit_of_a_former_generation_changes_nothing(t *testing.T) {
 	if err := stale.CommitNow(3); err == nil {
 		t.Error("the commit of a member that has left was accepted")
 	}
+	second.stop() // brokers take a commit that names no generation when the group has no member
+	if err := stale.CommitNow(3); err == nil {
+		t.Error("the commit of a member that has left was accepted by a group without members")
+	}
 	if lag, err := c.Lag(testContext(t), group.Name, topic); lag != 0 || err != nil {
 		t.Fatalf("lag %d, %v", lag, err)
 	}
+}
+
+// A handler that does not let go of a revoked partition commits while another member
+// has it, and again after its own member has come into a later generation.
+func TestCommit_after_the_revocation_changes_nothing(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	topic := newTopic(t, c, 1)
+	publish(t, newProducer(t, c), numbered(topic, 10, 1)...)
+	group := kafka.Group{Name: unique("group"), Topics: []string{topic}}
+	parts, letGo := make(chan *kafka.Partition, 10), make(chan struct{})
+	var calls atomic.Int32
+	first := consume(t, group, func(ctx context.Context, part *kafka.Partition) error {
+		parts <- part
+		<-ctx.Done()
+		if calls.Add(1) == 1 {
+			<-letGo
+			part.Commit(3)
+		}
+		return nil
+	})
+	release := sync.OnceFunc(func() { close(letGo) })
+	t.Cleanup(release)
+	stale := <-parts
+	var got collector
+	second := consume(t, group, got.collect)
+	got.wait(t, 10)
+	allCommitted := func() bool { lag, err := c.Lag(testContext(t), group.Name, topic); return err == nil && lag == 0 }
+	eventually(t, "the second member's commit is written", allCommitted)
+	release()
 	second.stop()
+	<-parts // the first member has it again, and has written what it wanted to before
+	if !allCommitted() {
+		t.Error("a commit of a former generation was accepted")
+	}
+	stale.Commit(3)
+	first.stop()
+	if !allCommitted() {
+		t.Error("a commit of a former generation was written as one of a later generation")
+	}
 }
 
 func TestFetch_sets_an_offset_that_is_out_of_range_back(t *testing.T) {
