@@ -157,19 +157,24 @@ func (s *stall) wait(t testing.TB) {
 
 func (s *stall) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	for _, q := range data.Batch.QueuedQueries {
-		if strings.Contains(q.SQL, s.at) {
-			select {
-			case s.reached <- struct{}{}:
-				<-s.awake
-			default:
-			}
-		}
+		s.hold(q.SQL)
 	}
 	return ctx
 }
+
+func (s *stall) hold(sql string) {
+	if strings.Contains(sql, s.at) {
+		select {
+		case s.reached <- struct{}{}:
+			<-s.awake
+		default:
+		}
+	}
+}
 func (*stall) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (*stall) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
-func (*stall) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+func (s *stall) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.hold(data.SQL)
 	return ctx
 }
 func (*stall) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

@@ -12,11 +12,14 @@ import (
 // leaseTime is how long a rebuild that shows no sign of life keeps others out.
 const leaseTime = 30 * time.Second
 
+// renewSQL renews the lease. Between the switch and its answer the build is live, and
+// still ours. Bind: $1 build, $2 epoch.
+const renewSQL = `
+update {asof}.projection_builds set lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
+where id = $1 and epoch = $2 and status in ('building', 'live')`
+
 // Bind: $1 build, $2 epoch.
-const (
-	renewSQL   = `update {asof}.projection_builds set lease_until = clock_timestamp() + interval '30 seconds' where id = $1 and epoch = $2 and status = 'building'`
-	releaseSQL = `update {asof}.projection_builds set lease_until = null where id = $1 and epoch = $2 and status = 'building'`
-)
+const releaseSQL = `update {asof}.projection_builds set lease_until = null where id = $1 and epoch = $2 and status = 'building'`
 
 // Bind: $1 name.
 const buildingSQL = `
@@ -147,8 +150,8 @@ func (r *rebuild) release(ctx context.Context) {
 	}
 }
 
-// keepLease renews the lease while a long statement runs, and fails when another
-// process has taken it.
+// keepLease renews the lease until ctx ends, and fails when another process has taken
+// it.
 func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	for pause(ctx, leaseTime/3) == nil {
 		tag, err := p.store.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
@@ -167,16 +170,25 @@ func one(ctx context.Context, db querier, sql string, args ...any) (build, error
 	return pgx.CollectExactlyOneRow(rows, scanBuild)
 }
 
-// dropBuild removes a build that is not live, with its tables and dedup rows.
+// forgetSQL takes a build out of the books, if it is still what the caller thinks. Bind:
+// $1 build, $2 status, $3 epoch.
+const forgetSQL = `delete from {asof}.projection_builds where id = $1 and status = $2 and epoch = $3`
+
+// dropBuild removes a build that is not live, with its tables and dedup rows. One that
+// another process has taken over or made live meanwhile gives errFenced and stays.
 func dropBuild(ctx context.Context, tx pgx.Tx, p *Projector, b build) error {
+	tag, err := tx.Exec(ctx, p.q(forgetSQL), b.ID, b.Status, b.Epoch)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
+	}
 	for _, table := range []string{"projection_streams", "projection_partitions"} {
 		if _, err := tx.Exec(ctx, p.q(`delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, p.q(`delete from {asof}.projection_builds where id = $1 and status <> 'live'`), b.ID); err != nil {
-		return err
-	}
-	_, err := tx.Exec(ctx, `drop schema if exists `+quote(b.Schema)+` cascade`)
+	_, err = tx.Exec(ctx, `drop schema if exists `+quote(b.Schema)+` cascade`)
 	return err
 }

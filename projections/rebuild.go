@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -77,29 +78,39 @@ func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOpt
 		return err
 	}
 	defer r.release(ctx)
-	return r.run(ctx)
+	if err := r.run(ctx); err != nil {
+		return err
+	}
+	p.dropRetired(ctx, r.b.Name)
+	return nil
 }
 
+// run does the work while the lease is kept. When the lease is lost the work ends; but
+// work that is done stays done, as after the switch there is no lease to keep.
 func (r *rebuild) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	group, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	id, epoch := r.b.ID, r.b.Epoch
-	group.Go(func() error { return r.p.keepLease(ctx, id, epoch) })
-	group.Go(func() error {
-		defer cancel() // the lease need not be kept any longer
-		if err := r.prepare(ctx); err != nil {
-			return err
-		}
-		if err := r.verify(ctx); err != nil {
-			return err
-		}
-		if err := r.switchOver(ctx); err != nil {
-			return err
-		}
-		r.p.dropRetired(ctx, r.b.Name)
-		return nil
-	})
-	return group.Wait()
+	var lease sync.WaitGroup
+	lease.Go(func() { cancel(r.p.keepLease(ctx, id, epoch)) })
+	err := r.work(ctx)
+	cause := context.Cause(ctx)
+	cancel(nil)
+	lease.Wait()
+	if err != nil && errors.Is(cause, errFenced) {
+		return cause
+	}
+	return err
+}
+
+func (r *rebuild) work(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	if err := r.verify(ctx); err != nil {
+		return err
+	}
+	return r.switchOver(ctx)
 }
 
 // prepare brings the shadow close to the end of the log.
@@ -252,15 +263,21 @@ func (r *rebuild) verify(ctx context.Context) error {
 		return explain("verify the rebuild", err)
 	}
 	if wrong > 0 {
-		r.discard(ctx)
-		return fmt.Errorf("%w: %d streams of %s differ at position %d; the build was dropped: rebuild again", ErrVerify, wrong, r.b.Name, r.b.Position)
+		return r.discard(ctx, wrong)
 	}
 	return nil
 }
 
-func (r *rebuild) discard(ctx context.Context) {
+// discard drops the build, and returns why.
+func (r *rebuild) discard(ctx context.Context, wrong int64) error {
 	err := pgx.BeginFunc(ctx, r.p.store.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p, r.b) })
-	if err != nil && !errors.Is(err, context.Canceled) {
-		r.p.log.WarnContext(ctx, "build not dropped", "schema", r.b.Schema, "error", err)
+	why := fmt.Errorf("%w: %d streams of %s differ at position %d", ErrVerify, wrong, r.b.Name, r.b.Position)
+	switch {
+	case errors.Is(err, errFenced): // it is another's, and of another position
+		return err
+	case err != nil:
+		return fmt.Errorf("%w; and its build %s was not dropped: %w", why, r.b.Schema, err)
+	default:
+		return fmt.Errorf("%w; the build was dropped: rebuild again", why)
 	}
 }
