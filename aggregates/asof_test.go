@@ -14,11 +14,10 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/asof-dev/asof/aggregates"
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/memstore"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 var epoch = time.Time{}
@@ -125,9 +124,8 @@ func TestLoadAsOfIsTheFoldOfAPrefix(t *testing.T) {
 func TestLoadAsOfIsFinal(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	pool := embeddedtest.Pool(t)
-	must(t, migrations.Up(ctx, pool))
-	store := pgstore.New(pool)
+	store := pgstoretest.New(t)
+	pool := store.Pool()
 	accounts := aggregates.New(store, decider)
 	opened := given(t, store, "a-1", Opened{"ann"})[0]
 

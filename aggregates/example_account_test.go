@@ -10,11 +10,9 @@ import (
 
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/aggregates/aggregatetest"
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/memstore"
-	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -66,9 +64,8 @@ func ExampleRepository_History() {
 func TestAccount(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	pool := embeddedtest.Pool(t)
-	must(t, migrations.Up(ctx, pool))
-	store := pgstore.New(pool)
+	store := pgstoretest.New(t)
+	pool := store.Pool()
 
 	accounts := aggregates.New(store, decider)
 	_, err := accounts.Decide(ctx, "a-1", open("ann"))

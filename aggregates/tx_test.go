@@ -11,10 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/aggregates"
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 func inTx(ctx context.Context, pool *pgxpool.Pool, f func(*pgstore.Tx) error, store *pgstore.Store) error {
@@ -25,9 +24,8 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, f func(*pgstore.Tx) error, st
 func TestInTx(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	pool := embeddedtest.Pool(t)
-	must(t, migrations.Up(ctx, pool))
-	store := pgstore.New(pool)
+	store := pgstoretest.New(t)
+	pool := store.Pool()
 	accounts := aggregates.New(store, decider)
 	given(t, store, "ann", Opened{"ann"}, Deposited{100})
 	given(t, store, "bob", Opened{"bob"}, Deposited{100})

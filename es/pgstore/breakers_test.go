@@ -13,6 +13,7 @@ import (
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 // What would break the settled log, one test each. See docs/adr for the list.
@@ -155,7 +156,7 @@ func TestReadWaitsForJustTheAppendsUnderWay(t *testing.T) {
 func TestPreparedTransactionHoldsReadersThroughACrash(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.Server(t)
-	store := openAt(t, server.URL())
+	store := pgstoretest.Open(t, server.URL(), pgstoretest.MaxConns(30))
 	ctx := within(t, 60*time.Second)
 	tx, err := store.Pool().Begin(ctx)
 	must(t, err)
@@ -195,7 +196,7 @@ func TestPreparedTransactionHoldsReadersThroughACrash(t *testing.T) {
 func TestStandbyIsRefused(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.Server(t)
-	store := openAt(t, server.URL())
+	store := pgstoretest.Open(t, server.URL(), pgstoretest.MaxConns(30))
 	_, err := store.Append(t.Context(), stream("1"), es.NoStream, someEvents(1)...)
 	must(t, err)
 	var dir string

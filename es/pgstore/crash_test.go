@@ -15,8 +15,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 // deaf is a connection that loses what the server says, when told to: the server has
@@ -38,18 +37,13 @@ func (c deaf) Read(p []byte) (int, error) {
 func TestAppendAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	must(t, err)
 	var lose atomic.Bool
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return deaf{conn, &lose}, err
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	must(t, err)
-	t.Cleanup(pool.Close)
-	must(t, migrations.Up(ctx, pool))
-	store := pgstore.New(pool)
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) {
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return deaf{conn, &lose}, err
+		}
+	}))
 	for i, want := range []es.Expected{es.NoStream, es.Exactly(2), es.Any, es.StreamExists} {
 		for _, n := range []int{1, 3} {
 			id := fmt.Sprint(i, " ", n)
@@ -122,7 +116,7 @@ func TestServerIsKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	const crashes, appendsBetween, appenders = 3, 150, 8
 	server := embeddedtest.Server(t)
-	store := openAt(t, server.URL())
+	store := pgstoretest.Open(t, server.URL(), pgstoretest.MaxConns(30))
 	ctx := within(t, 3*time.Minute)
 	var (
 		up       sync.RWMutex // held while the server is down

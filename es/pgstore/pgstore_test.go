@@ -8,29 +8,15 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 // open returns a store in a database of its own.
-func open(t *testing.T, options ...pgstore.Option) *pgstore.Store {
+func open(t *testing.T) *pgstore.Store {
 	t.Helper()
-	return openAt(t, embeddedtest.Database(t), options...)
-}
-
-func openAt(t *testing.T, url string, options ...pgstore.Option) *pgstore.Store {
-	t.Helper()
-	config, err := pgxpool.ParseConfig(url)
-	must(t, err)
-	config.MaxConns = 30
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	must(t, err)
-	t.Cleanup(pool.Close)
-	store := pgstore.New(pool, options...)
-	must(t, migrations.Up(t.Context(), pool, migrations.Framework(store.Schema())))
-	return store
+	return pgstoretest.New(t, pgstoretest.MaxConns(30))
 }
 
 func must(t *testing.T, err error) {

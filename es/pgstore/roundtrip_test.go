@@ -8,10 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 // statements counts what is sent to the server: queries, and statements that are
@@ -56,16 +54,8 @@ func (s *statements) reset() {
 func TestAppendIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	must(t, err)
 	sent := &statements{}
-	config.ConnConfig.Tracer = sent
-	config.MaxConns = 1
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	must(t, err)
-	t.Cleanup(pool.Close)
-	must(t, migrations.Up(ctx, pool))
-	store := pgstore.New(pool)
+	store := pgstoretest.New(t, pgstoretest.MaxConns(1), pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
 
 	appends := []struct {
 		what string
@@ -89,7 +79,7 @@ func TestAppendIsOneRoundTrip(t *testing.T) {
 		}
 	}
 	sent.reset()
-	_, err = store.Append(ctx, stream("1"), es.NoStream, someEvents(1)...)
+	_, err := store.Append(ctx, stream("1"), es.NoStream, someEvents(1)...)
 	if err == nil || len(sent.queries) != 2 {
 		t.Errorf("a conflict took %d statements, %v: want the append and the look for the version", len(sent.queries), err)
 	}
