@@ -10,10 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -105,20 +104,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 12
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	return &world{TB: t, pool: pool, store: pgstore.New(pool), codec: codec(), category: "account"}
+	store := pgstoretest.New(t)
+	return &world{TB: t, pool: store.Pool(), store: store, codec: codec(), category: "account"}
 }
 
 func account(id string) es.StreamID { return es.StreamID{Category: "account", ID: id} }

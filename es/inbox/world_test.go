@@ -7,10 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 // world is a store on a database of the test's own.
@@ -22,20 +21,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 12
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	return &world{TB: t, pool: pool, store: pgstore.New(pool)}
+	store := pgstoretest.New(t)
+	return &world{TB: t, pool: store.Pool(), store: store}
 }
 
 func (w *world) number(sql string, args ...any) (n int64) {

@@ -9,10 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/projections/projectiontest"
 )
@@ -74,11 +73,7 @@ func failures(t *testing.T, store *pgstore.Store, def projections.Definition, op
 
 func history(t *testing.T) *pgstore.Store {
 	t.Helper()
-	pool := embeddedtest.Pool(t)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	store, codec := pgstore.New(pool), es.JSON[Counted](Counted{})
+	store, codec := pgstoretest.New(t), es.JSON[Counted](Counted{})
 	for i := range 30 {
 		data, err := codec.Encode(Counted{N: int64(i)})
 		if err != nil {
@@ -138,11 +133,7 @@ func TestReplay_finds_what_does_not_hold(t *testing.T) {
 
 func TestReplay_needs_a_history(t *testing.T) {
 	t.Parallel()
-	pool := embeddedtest.Pool(t)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	if got := failures(t, pgstore.New(pool), sums(add)); !strings.Contains(got, "leave no row") {
+	if got := failures(t, pgstoretest.New(t), sums(add)); !strings.Contains(got, "leave no row") {
 		t.Error(got)
 	}
 }
