@@ -8,10 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/aggregates"
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
 type Moved struct{ Cents int64 } // into the account; out of it when negative
@@ -50,15 +49,12 @@ func payAndLookBack(ctx context.Context, pool *pgxpool.Pool) (now, then int64, e
 
 func TestReadme_code_runs(t *testing.T) {
 	t.Parallel()
-	pool := embeddedtest.Pool(t)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	now, then, err := payAndLookBack(t.Context(), pool)
+	store := pgstoretest.New(t)
+	now, then, err := payAndLookBack(t.Context(), store.Pool())
 	if err != nil || now != 70_00 || then != 100_00 {
 		t.Errorf("got %d now and %d then, %v", now, then, err)
 	}
-	if _, err := aggregates.New(pgstore.New(pool), Accounts).Decide(t.Context(), "ann", Move(-70_01)); err == nil {
+	if _, err := aggregates.New(store, Accounts).Decide(t.Context(), "ann", Move(-70_01)); err == nil {
 		t.Error("more was spent than there was")
 	}
 }

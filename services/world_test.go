@@ -10,14 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/services/internal/webtest"
 	"github.com/asof-dev/asof/services/inventory"
@@ -66,19 +64,7 @@ func newWorld(t testing.TB) *world {
 
 func newSide(t testing.TB, name, prefix, reads string, topics ...string) *side {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 24
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
+	store := pgstoretest.New(t, pgstoretest.MaxConns(24))
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})).With("service", name)
 	client, err := kafka.New(kafka.Config{Brokers: embeddedtest.Brokers(t), ClientID: name, Logger: log})
 	if err != nil {
@@ -89,7 +75,7 @@ func newSide(t testing.TB, name, prefix, reads string, topics ...string) *side {
 			t.Error(err)
 		}
 	})
-	return &side{t: t, name: name, prefix: prefix, reads: reads, topics: topics, log: log, store: pgstore.New(pool), client: client}
+	return &side{t: t, name: name, prefix: prefix, reads: reads, topics: topics, log: log, store: store, client: client}
 }
 
 // begin starts the API, the relay, the reaction and the projectors, which read from

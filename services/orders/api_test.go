@@ -12,14 +12,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/aggregates"
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/services/internal/webtest"
 	. "github.com/asof-dev/asof/services/orders"
@@ -34,20 +32,7 @@ type world struct {
 
 func newWorld(t testing.TB) world {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.MaxConns = 12
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	store := pgstore.New(pool)
+	store := pgstoretest.New(t)
 	follow(t, store, Summary)
 	follow(t, store, Customers)
 	return world{Client: serve(t, store), store: store, orders: aggregates.New(store, Decider)}

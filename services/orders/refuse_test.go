@@ -8,7 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/services/internal/webtest"
 	. "github.com/asof-dev/asof/services/orders"
 )
@@ -73,11 +73,7 @@ func TestAPI_refuses_bad_requests_and_writes_nothing(t *testing.T) {
 func TestAPI_outlives_its_database(t *testing.T) {
 	t.Parallel()
 	database := embeddedtest.Server(t)
-	pool := database.Pool()
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
-	c := serve(t, pgstore.New(pool)).With("Idempotency-Key", "k-1")
+	c := serve(t, pgstoretest.Open(t, database.URL())).With("Idempotency-Key", "k-1")
 	body := object{"customer": "ann", "items": items()}
 	c.Ask(t, 201, "POST", "/orders", body, nil)
 	database.Kill()

@@ -15,7 +15,7 @@ import (
 	"github.com/asof-dev/asof/es/inbox"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/migrations"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/services/internal/reaction"
 )
 
@@ -28,10 +28,6 @@ type world struct {
 
 func newWorld(t testing.TB, react func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error) *world {
 	t.Helper()
-	pool := embeddedtest.Pool(t)
-	if err := migrations.Up(t.Context(), pool); err != nil {
-		t.Fatal(err)
-	}
 	client, err := kafka.New(kafka.Config{Brokers: embeddedtest.Brokers(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +41,7 @@ func newWorld(t testing.TB, react func(ctx context.Context, e es.RecordedEvent, 
 	w := &world{TB: t, prefix: "t" + strings.ToLower(rand.Text()[:10]) + "."}
 	w.config = reaction.Config{
 		Client: client, TopicPrefix: w.prefix, Group: "counter", Topic: "order", Log: quiet,
-		Inbox: inbox.New(pgstore.New(pool), "counter", inbox.WithLogger(quiet)), React: react,
+		Inbox: inbox.New(pgstoretest.New(t), "counter", inbox.WithLogger(quiet)), React: react,
 	}
 	return w
 }
