@@ -56,7 +56,8 @@ type Group struct {
 //
 // Consume returns at once when the cluster cannot be reached ([ErrUnreachable]) or a
 // topic does not exist ([ErrNoTopic]). After that it joins again by itself,
-// whatever happens to the brokers.
+// whatever happens to the brokers. When a topic is deleted it reads none of them
+// until that one is made again.
 func (c *Client) Consume(ctx context.Context, g Group, handle func(ctx context.Context, part *Partition) error) error {
 	starts, err := c.begin(ctx, g)
 	if err != nil {
@@ -79,6 +80,7 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int
 	defer context.AfterFunc(ctx, func() { _ = group.Close() })()
 
 	var seen failures
+	var rest backoff
 	for {
 		generation, err := group.Next(ctx)
 		switch {
@@ -92,12 +94,23 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int
 			seen.warn(c.log, err, "kafka: cannot join the group yet", "group", g.Name)
 			continue
 		}
-		seen = failures{}
+		begin := time.Now()
 		m := newMember(ctx, c, g, generation, starts, handle)
 		generation.Start(m.run)
 		if err := m.wait(); err != nil {
 			return err
 		}
+		if time.Since(begin) > joinBackoff {
+			seen, rest = failures{}, backoff{}
+			continue
+		}
+		// kafka-go ends a generation at once, and joins the next, when a topic is missing.
+		if known, err := c.metadata(ctx, g.Topics...); err == nil {
+			if err = missingTopic(known); err != nil {
+				seen.warn(c.log, err, "kafka: the group waits for its topics", "group", g.Name, "topics", g.Topics)
+			}
+		}
+		_ = rest.pause(ctx)
 	}
 }
 

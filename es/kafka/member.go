@@ -46,6 +46,9 @@ func newMember(ctx context.Context, c *Client, g Group, generation *kafkago.Gene
 // while it is still this member's turn: the group cannot go on before run returns.
 func (m *member) run(generation context.Context) {
 	defer close(m.ended)
+	if generation.Err() != nil {
+		return // it was over before it began
+	}
 	var handlers, background sync.WaitGroup
 	flushing, stop := context.WithCancel(context.WithoutCancel(m.ctx))
 	background.Go(func() { m.commits.run(flushing) })
