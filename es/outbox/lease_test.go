@@ -124,7 +124,7 @@ func TestKilled_relay_is_replaced(t *testing.T) {
 func TestKilled_sessions_lose_nothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	start(t, w.relay(outbox.WithBatch(50)))
+	start(t, w.relay(outbox.WithBatch(500)))
 	stop := w.load("order", 2)
 	conn, err := pgx.ConnectConfig(t.Context(), w.pool.Config().ConnConfig)
 	if err != nil {

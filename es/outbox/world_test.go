@@ -139,6 +139,7 @@ func (w *world) load(category string, writers int) func() {
 					}
 					pause(w.Context(), 10*time.Millisecond)
 				}
+				pause(ctx, 2*time.Millisecond) // else the log grows faster than three brokers on two cores can take it
 			}
 		})
 	}
