@@ -26,8 +26,10 @@ func (c *Client) explain(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("%w: %s: %w: grant this client the ACL", ErrDenied, what, err)
 	case errors.Is(err, kafkago.SASLAuthenticationFailed), errors.Is(err, kafkago.UnsupportedSASLMechanism), errors.Is(err, kafkago.IllegalSASLState):
 		return fmt.Errorf("%w: %s: %w: check user, password and mechanism", ErrDenied, what, err)
-	case errors.Is(err, kafkago.MessageSizeTooLarge), errors.Is(err, kafkago.RecordListTooLarge), errors.Is(err, kafkago.InvalidMessageSize):
+	case tooLarge(err):
 		return fmt.Errorf("%w: %s: %w: raise the topic's max.message.bytes or store large content elsewhere", ErrTooLarge, what, err)
+	case invalid(err):
+		return fmt.Errorf("%w: %s: %w: the broker does not accept the message: a compacted topic takes none without a key, others none of a time too far away", ErrInvalid, what, err)
 	case unknownTopic(err):
 		return noTopic(what, err)
 	case closedOnUs(err) && c.config.SASL != nil:
@@ -110,6 +112,14 @@ func bare(err error) error {
 	return err
 }
 
+func tooLarge(err error) bool {
+	return errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.RecordListTooLarge) || errors.Is(err, kafkago.InvalidMessageSize)
+}
+
+func invalid(err error) bool {
+	return errors.Is(err, kafkago.InvalidRecord) || errors.Is(err, kafkago.InvalidTimestamp)
+}
+
 func unknownTopic(err error) bool {
 	return errors.Is(err, kafkago.UnknownTopicOrPartition) || errors.Is(err, kafkago.InvalidTopic) ||
 		errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
@@ -129,8 +139,8 @@ func denied(err error) bool {
 	for _, code := range []kafkago.Error{
 		kafkago.TopicAuthorizationFailed, kafkago.GroupAuthorizationFailed, kafkago.ClusterAuthorizationFailed,
 		kafkago.SASLAuthenticationFailed, kafkago.UnsupportedSASLMechanism, kafkago.IllegalSASLState,
-		kafkago.InvalidTopic, kafkago.UnsupportedVersion, kafkago.PolicyViolation, kafkago.InvalidTimestamp,
-		kafkago.InvalidRequiredAcks, kafkago.UnsupportedForMessageFormat, kafkago.InvalidRecord,
+		kafkago.InvalidTopic, kafkago.UnsupportedVersion, kafkago.PolicyViolation,
+		kafkago.InvalidRequiredAcks, kafkago.UnsupportedForMessageFormat,
 	} {
 		if errors.Is(err, code) {
 			return true

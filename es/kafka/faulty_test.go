@@ -213,31 +213,6 @@ func TestPublish_ends_with_its_context(t *testing.T) {
 	}
 }
 
-// A message that the broker refuses must not take others with it, and nothing of its
-// call that follows it in its partition may be written.
-func TestPublish_refuses_what_is_too_large_and_stops_its_line(t *testing.T) {
-	t.Parallel()
-	c := newClient(t)
-	topic := unique("topic")
-	if err := c.EnsureTopics(testContext(t), kafka.Topic{Name: topic, Partitions: 1, Config: map[string]string{"max.message.bytes": "1000"}}); err != nil {
-		t.Fatal(err)
-	}
-	p := newProducer(t, c)
-	list := numbered(topic, 10, 1)
-	list[6].Value = make([]byte, 5000)
-	err := p.Publish(testContext(t), list...)
-	var failed *kafka.PublishError
-	if !errors.As(err, &failed) || !errors.Is(err, kafka.ErrTooLarge) {
-		t.Fatal(err)
-	}
-	for i, err := range failed.Errors {
-		if (err == nil) != (i < 6) {
-			t.Errorf("message %d: %v", i, err)
-		}
-	}
-	wantInOrder(t, list[:6], readAll(t, topic))
-}
-
 // Twice the network is gone while messages are published and handled.
 func TestSubscriber_goes_on_after_the_network_was_gone(t *testing.T) {
 	t.Parallel()

@@ -112,11 +112,11 @@ func (l *line) deliver(batch []waiting) {
 		case l.producer.ctx.Err() != nil:
 			fail(batch, fmt.Errorf("%w: the producer was closed before the acknowledgement: %w", ErrClosed, err))
 			return
-		case tooLarge(err) && len(batch) > 1: // find out which message it is
+		case refused(err) && len(batch) > 1: // find out which message it is
 			l.deliver(batch[:len(batch)/2])
 			batch = batch[len(batch)/2:]
 			continue
-		case tooLarge(err), denied(err):
+		case refused(err), denied(err):
 			fail(batch, c.explain(l.producer.ctx, l.what(), err))
 			return
 		}
@@ -150,9 +150,8 @@ func fail(batch []waiting, err error) {
 	}
 }
 
-func tooLarge(err error) bool {
-	return errors.Is(err, kafkago.MessageSizeTooLarge) || errors.Is(err, kafkago.RecordListTooLarge) || errors.Is(err, kafkago.InvalidMessageSize)
-}
+// refused reports that the broker does not take one of the messages, nor ever will.
+func refused(err error) bool { return tooLarge(err) || invalid(err) }
 
 // rest pauses between two tries, as long as somebody waits.
 func (l *line) rest(wait *backoff, batch []waiting) {
