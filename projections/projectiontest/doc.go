@@ -2,7 +2,8 @@
 // must equal those of one clean replay.
 //
 //	func TestBalances(t *testing.T) {
-//		store := … // with the events of an interesting history
+//		store := pgstoretest.New(t)
+//		… // append an interesting history
 //		projectiontest.Replay(t, store, account.Balances)
 //	}
 package projectiontest
