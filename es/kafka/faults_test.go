@@ -19,6 +19,8 @@ type faults struct {
 	odds atomic.Int64 // cut a connection at one of so many pieces; 0: never
 	cuts atomic.Int64
 
+	refused atomic.Int64 // connections that were not made
+
 	mu      sync.Mutex
 	closed  bool            // no new connections
 	frozen  map[string]bool // brokers whose bytes are held back
@@ -65,6 +67,7 @@ func (f *faults) dial(ctx context.Context, network, address string) (net.Conn, e
 	closed := f.closed
 	f.mu.Unlock()
 	if closed {
+		f.refused.Add(1)
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("the test's network is closed")}
 	}
 	upstream, err := (&net.Dialer{}).DialContext(ctx, network, address)

@@ -129,7 +129,16 @@ func (l *line) deliver(batch []waiting) {
 			last = err
 		}
 		l.rest(&wait, batch)
+		l.forget()
 	}
+}
+
+// forget drops what was given up while it stood behind what is tried: callers may come
+// and go for as long as the brokers are away.
+func (l *line) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = live(l.queue)
 }
 
 func (l *line) what() string { return fmt.Sprintf("publish to %s partition %d", l.topic, l.partition) }
