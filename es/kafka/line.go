@@ -144,7 +144,7 @@ func (l *line) forget() {
 func (l *line) what() string { return fmt.Sprintf("publish to %s partition %d", l.topic, l.partition) }
 
 func live(batch []waiting) []waiting {
-	kept := batch[:0:0]
+	var kept []waiting
 	for _, w := range batch {
 		if !w.call.ended() {
 			kept = append(kept, w)
