@@ -1,18 +1,13 @@
 package orders
 
 import (
-	"context"
 	"log/slog"
-	"net"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/command"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
-	"github.com/asof-dev/asof/services/internal/web"
 )
 
 // Service describes the service to the commands of package command.
@@ -59,14 +54,4 @@ func New(c Config) *App {
 		summary:   projections.New(c.Store, Summary),
 		customers: projections.New(c.Store, Customers),
 	}
-}
-
-// Serve answers HTTP requests and reacts to messages until ctx ends; it finishes
-// what is under way then, and returns nil. Each of the two stops the other when it
-// fails.
-func (a *App) Serve(ctx context.Context, listener net.Listener) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return web.Serve(ctx, listener, a.Handler()) })
-	group.Go(func() error { return a.React(ctx) })
-	return group.Wait()
 }
