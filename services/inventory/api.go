@@ -119,20 +119,7 @@ func checkReceipt(product string, receipt StockReceived) error {
 }
 
 func (a *App) getProduct(w http.ResponseWriter, r *http.Request) error {
-	query, err := web.ReadQuery(r, "at", "version", "position")
-	if err != nil {
-		return err
-	}
-	moment, past, err := query.AsOf()
-	if err != nil {
-		return err
-	}
-	var state aggregates.State[Product]
-	if past {
-		state, err = a.products.LoadAsOf(r.Context(), r.PathValue("id"), moment)
-	} else {
-		state, err = a.products.Load(r.Context(), r.PathValue("id"))
-	}
+	state, err := web.Load(r, a.products, r.PathValue("id"))
 	if err != nil {
 		return err
 	}

@@ -3,27 +3,13 @@ package orders
 import (
 	"net/http"
 
-	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/services/internal/web"
 )
 
 // get answers with the order now, or as it was at a moment.
 func (a *App) get(w http.ResponseWriter, r *http.Request) error {
-	query, err := web.ReadQuery(r, "at", "version", "position")
-	if err != nil {
-		return err
-	}
-	moment, past, err := query.AsOf()
-	if err != nil {
-		return err
-	}
-	var state aggregates.State[Order]
-	if past {
-		state, err = a.orders.LoadAsOf(r.Context(), r.PathValue("id"), moment)
-	} else {
-		state, err = a.orders.Load(r.Context(), r.PathValue("id"))
-	}
+	state, err := web.Load(r, a.orders, r.PathValue("id"))
 	if err != nil {
 		return err
 	}

@@ -53,9 +53,9 @@ func (q Query) Number(name string, least, most int64) (int64, bool, error) {
 	return n, true, nil
 }
 
-// AsOf returns the moment that at (RFC 3339), version or position name, and whether
+// asOf returns the moment that at (RFC 3339), version or position name, and whether
 // one of them is given.
-func (q Query) AsOf() (es.AsOf, bool, error) {
+func (q Query) asOf() (es.AsOf, bool, error) {
 	var moment es.AsOf
 	given := 0
 	if q.values.Has("at") {
