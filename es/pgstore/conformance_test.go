@@ -5,10 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/es/storetest"
 	"github.com/asof-dev/asof/migrations"
 )
@@ -18,12 +16,7 @@ import (
 // positions of one are nothing to another.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
-	must(t, err)
-	config.MaxConns = 40
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	must(t, err)
-	t.Cleanup(pool.Close)
+	pool := pgstoretest.New(t, pgstoretest.MaxConns(40)).Pool()
 	var count atomic.Int64
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		schema := fmt.Sprintf("store_%02d", count.Add(1))
