@@ -5,11 +5,15 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/outbox"
 )
@@ -146,4 +150,45 @@ func TestKilled_sessions_lose_nothing(t *testing.T) {
 	stop()
 	w.wait()
 	w.verify("order")
+}
+
+// The lease is lost while Kafka holds back the answer to a page: the next relay
+// publishes the page, and what the old one had under way comes after that.
+func TestLease_lost_while_a_page_is_under_way(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	w := newWorldAt(t, embeddedtest.Database(t), cluster.ListenAddrs())
+	w.fill("order", 5, 20)
+	held, letGo := make(chan struct{}), make(chan struct{})
+	var seen atomic.Bool
+	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if !seen.Swap(true) {
+			close(held)
+			cluster.SleepControl(func() { <-letGo })
+		}
+		return nil, nil, false
+	})
+	gaveWay := newWatch("gives way")
+	old := w.relay(short(), outbox.WithBatch(10), outbox.WithLogger(slog.New(gaveWay)))
+	start(t, old)
+	<-held
+	if _, err := w.pool.Exec(t.Context(), `update asof.relay set epoch = epoch + 1, leader = null, lease_until = null`); err != nil {
+		t.Fatal(err)
+	}
+	start(t, w.relay())
+	<-gaveWay.seen
+	w.wait()
+	taken := w.status()
+	close(letGo)
+	w.fill("order", 5, 20)
+	w.wait()
+	w.until("what was under way is written", func() bool { return w.verify("order") > 0 })
+	if s := w.status(); s.Epoch < 3 || s.Position < taken.Position {
+		t.Fatalf("%s after %s", s, taken)
+	}
 }
