@@ -47,6 +47,46 @@ func TestDuplicates_at_once_react_once(t *testing.T) {
 	}
 }
 
+// A member of a group that lost its partition still reacts when the message is
+// delivered to the next: that one waits for what becomes of the reaction.
+func TestRedelivery_during_the_reaction_waits_for_it(t *testing.T) {
+	t.Parallel()
+	for outcome, err := range map[string]error{"committed": nil, "failed": errors.New("out of stock")} {
+		t.Run(outcome, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			reacting, goOn := make(chan struct{}), make(chan struct{})
+			var first, second bool
+			var firstErr, secondErr error
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				first, firstErr = inbox.New(w.store, "reserve").Once(t.Context(), "/orders/1", func(ctx context.Context, tx *pgstore.Tx) error {
+					close(reacting)
+					<-goOn
+					return errors.Join(err, reserve(ctx, tx))
+				})
+			})
+			<-reacting
+			wg.Go(func() {
+				second, secondErr = inbox.New(w.store, "reserve").Once(t.Context(), "/orders/1", reserve)
+			})
+			ctx := within(t, 30*time.Second)
+			for w.number(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ~ 'insert into .*inbox'`) == 0 {
+				if ctx.Err() != nil {
+					t.Error("the second delivery does not wait")
+					break
+				}
+			}
+			close(goOn)
+			wg.Wait()
+			if !errors.Is(firstErr, err) || secondErr != nil || first == second || first != (err == nil) {
+				t.Errorf("first %v, %v, second %v, %v", first, firstErr, second, secondErr)
+			}
+			w.want(1, 1)
+		})
+	}
+}
+
 // A process that ends after the commit does not acknowledge the message.
 func TestRedelivery_after_commit_does_nothing(t *testing.T) {
 	t.Parallel()
