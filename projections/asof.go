@@ -11,7 +11,7 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// errDone ends the transaction of an as-of read, of which nothing is kept.
+// errDone ends a transaction of which nothing is kept.
 var errDone = errors.New("projections: done")
 
 // AsOf gives read the read model as it was at a moment: by position, exactly; by
@@ -29,11 +29,18 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 	if err != nil {
 		return err
 	}
-	err = pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	return p.vanishing(ctx, func(tx pgx.Tx) error {
 		if err := p.replay(ctx, tx, at, upTo); err != nil {
 			return wrap("read "+p.def.name+" as of "+at.String(), err)
 		}
-		if err := read(ctx, tx); err != nil {
+		return read(ctx, tx)
+	})
+}
+
+// vanishing runs f in a transaction of which nothing is kept.
+func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if err := f(tx); err != nil {
 			return err
 		}
 		return errDone

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"maps"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +16,7 @@ func (p *Projector) Rehearse(ctx context.Context, batches []rehearsal.Batch, rea
 	if p.invalid != nil {
 		return p.invalid
 	}
-	err := pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	return p.vanishing(ctx, func(tx pgx.Tx) error {
 		a, t, err := p.scratch(ctx, tx)
 		if err != nil {
 			return wrap("rehearse "+p.def.name, err)
@@ -29,15 +28,8 @@ func (p *Projector) Rehearse(ctx context.Context, batches []rehearsal.Batch, rea
 				return wrap("rehearse "+p.def.name, err)
 			}
 		}
-		if err := read(ctx, tx); err != nil {
-			return err
-		}
-		return errDone
+		return read(ctx, tx)
 	})
-	if errors.Is(err, errDone) {
-		return nil
-	}
-	return err
 }
 
 func (p *Projector) rehearse(ctx context.Context, tx pgx.Tx, a applier, t target, b rehearsal.Batch, seen versions) error {
