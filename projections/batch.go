@@ -35,9 +35,13 @@ type over struct {
 // build, $2 status, $3 epoch.
 const lockSQL = `select ` + buildColumns + ` from {asof}.projection_builds where id = $1 and status = $2 and epoch = $3 for update`
 
-// lockPathSQL is searchPathSQL for the build that is locked. Bind: $1 build.
+// lockPathSQL is searchPathSQL for the build that is locked. It also has statements
+// planned for the tables as they are: those of a batch join its keys to a table, for
+// which Postgres would keep the plan that was right when the table was small, and read
+// all of the log for every batch. Bind: $1 build, $2 idle.
 const lockPathSQL = `
 select set_config('search_path', concat_ws(', ', quote_ident(schema_name), nullif(current_setting('search_path'), '')), true),
+       set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('idle_in_transaction_session_timeout', $2, true)
 from {asof}.projection_builds where id = $1`
 
