@@ -23,6 +23,14 @@ create table events (
     recorded_at    timestamptz not null,   -- never decreases within a stream
     constraint events_stream_version unique (category, stream_id, version),
     constraint events_event_id unique (event_id)
+) with (
+    -- A connection keeps its plans. Those that it made when statistics said that the
+    -- table is tiny read all of it for every append, however far it has grown by then;
+    -- without statistics Postgres expects a table to grow. So there are none before
+    -- there is much.
+    autovacuum_analyze_threshold = 10000,
+    autovacuum_vacuum_threshold = 10000,
+    autovacuum_vacuum_insert_threshold = 10000
 );
 
 -- It must not cache: with a cache, order of positions is not order of drawing.

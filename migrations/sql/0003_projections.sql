@@ -37,7 +37,12 @@ create table projection_streams (
     stream_id text   not null,
     version   bigint not null,
     primary key (build, category, stream_id)
-) with (fillfactor = 80);                          -- room for updates in place
+) with (
+    fillfactor = 80,                               -- room for updates in place
+    autovacuum_analyze_threshold = 10000,          -- as for events: see there
+    autovacuum_vacuum_threshold = 10000,
+    autovacuum_vacuum_insert_threshold = 10000
+);
 
 -- How far a build has read each partition of its Kafka topics. Kafka's own commits
 -- are not used: these change in one transaction with the read model.

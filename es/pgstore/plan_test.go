@@ -1,0 +1,57 @@
+package pgstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+)
+
+// A connection that has made its plans for a small log keeps them, and they must be
+// good for a large one: they read the table by its indexes.
+func TestPlansOfASmallLogAreGoodForALargeOne(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t, pgstoretest.MaxConns(1))
+	ctx := t.Context()
+	tx, err := store.Pool().Begin(ctx)
+	must(t, err)
+	defer tx.Rollback(context.WithoutCancel(ctx))
+	for i := range 100 { // after five, Postgres may keep a plan
+		id := fmt.Sprintf("s-%d", i)
+		_, err := store.InTx(tx).Append(ctx, stream(id), es.NoStream, someEvents(1)...)
+		must(t, err)
+		_, err = store.InTx(tx).Append(ctx, stream(id), es.Exactly(1), someEvents(1)...)
+		must(t, err)
+		_, err = store.InTx(tx).Append(ctx, stream(id), es.Any, someEvents(2)...)
+		must(t, err)
+		for _, err := range store.InTx(tx).ReadStream(ctx, stream(id), 1) {
+			must(t, err)
+		}
+	}
+	var scans int
+	must(t, tx.QueryRow(ctx, `select seq_scan from pg_stat_xact_user_tables where relid = 'asof.events'::regclass`).Scan(&scans))
+	if scans != 0 {
+		t.Errorf("the whole table was read %d times", scans)
+	}
+}
+
+// What makes Postgres choose those plans is that it has no statistics of a table that
+// is small.
+func TestSmallTablesHaveNoStatistics(t *testing.T) {
+	t.Parallel()
+	rows, err := pgstoretest.New(t).Pool().Query(t.Context(), `
+		select c.relname || ' ' || k from pg_class c, unnest(array['analyze', 'vacuum', 'vacuum_insert']) k
+		where c.oid in ('asof.events'::regclass, 'asof.projection_streams'::regclass)
+		  and not coalesce('autovacuum_' || k || '_threshold=10000' = any(c.reloptions), false)`)
+	must(t, err)
+	missing, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	must(t, err)
+	if len(missing) > 0 {
+		t.Errorf("no threshold: %s", strings.Join(missing, ", "))
+	}
+}
