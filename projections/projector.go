@@ -23,11 +23,12 @@ type Projector struct {
 	poll    time.Duration
 	batch   int
 
-	turn   sync.Mutex // held by a batch on the live build: others wait without a connection
-	mu     sync.Mutex
-	bound  map[int64]applier // by build
-	done   atomic.Int64      // batches committed: see Run
-	served atomic.Bool       // a build of this version was live while this program ran: see ErrRolledBack
+	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
+	mu      sync.Mutex
+	bound   map[int64]applier // by build
+	done    atomic.Int64      // batches committed: see Run
+	cleared atomic.Bool       // Status shows no failure of before
+	served  atomic.Bool       // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.

@@ -138,7 +138,23 @@ func (p *Projector) recordFailure(ctx context.Context, err error) {
 	if p.def == nil || p.def.name == "" {
 		return
 	}
+	p.cleared.Store(false)
 	if _, err := p.store.Pool().Exec(ctx, p.q(failureSQL), p.def.name, err.Error()); err != nil {
 		p.log.DebugContext(ctx, "failure not recorded", "error", err)
 	}
+}
+
+// clearedSQL forgets what stopped the projector. Bind: $1 build.
+const clearedSQL = `update {asof}.projection_builds set failure = null where id = $1 and failure is not null`
+
+// clearFailure is for a projector that has caught up: it has no batch that would do it.
+func (p *Projector) clearFailure(ctx context.Context, b build) error {
+	if p.cleared.Load() {
+		return nil
+	}
+	if _, err := p.store.Pool().Exec(ctx, p.q(clearedSQL), b.ID); err != nil {
+		return explain("say that it runs", err)
+	}
+	p.cleared.Store(true)
+	return nil
 }

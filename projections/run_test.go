@@ -28,3 +28,25 @@ func TestRun_follows_the_log(t *testing.T) {
 		t.Fatalf("%+v, %v", status, err)
 	}
 }
+
+func TestFailure_is_gone_when_it_runs_with_nothing_to_do(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := projections.New(w.store, balances())
+	w.append("a-1", Opened{Owner: "ann"})
+	start(t, p)
+	w.wait(p, w.append("a-1", Deposited{Cents: 3}))
+	failure := func() string {
+		s, err := p.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Failure
+	}
+	w.exec(`alter table asof.events rename to away`)
+	until(t, "it fails", func() bool {
+		return w.number(`select count(*) from asof.projection_builds where failure like '%away%' or failure like '%events%'`) == 1
+	})
+	w.exec(`alter table asof.away rename to events`)
+	until(t, "it runs", func() bool { return failure() == "" })
+}

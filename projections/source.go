@@ -48,6 +48,9 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 // pull applies the next page of the log to the live build.
 func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, error) {
 	events, err := p.store.Read(ctx, b.Position, limit)
+	if err == nil && len(events) == 0 {
+		err = p.clearFailure(ctx, b)
+	}
 	if err != nil || len(events) == 0 {
 		return b, 0, err
 	}
