@@ -29,7 +29,7 @@ func newRebuildView(p projections.Progress, took time.Duration) rebuildView {
 
 // WriteText writes a sentence.
 func (v rebuildView) WriteText(w io.Writer) error {
-	compared := "no old build of this version to compare with"
+	compared := "not compared: there was no old build of this version, or it is too large"
 	if v.Differing != nil {
 		compared = count(*v.Differing) + " rows differ from the old build"
 	}

@@ -24,7 +24,7 @@ type Progress struct {
 	// Differing counts the rows that the old tables had, lacked or had otherwise, at
 	// the same position. It is set in the last report, when Compared.
 	Differing int64
-	Compared  bool // the old build was of the same version and DDL
+	Compared  bool // the old build was of the same version and DDL, and small enough to be compared in time
 }
 
 // RebuildOption changes how a rebuild runs.
@@ -37,7 +37,9 @@ func WithProgress(f func(Progress)) RebuildOption { return func(r *rebuild) { r.
 type rebuild struct {
 	p        *Projector
 	b        build
-	back     bool // to an older version
+	back     bool          // to an older version
+	patience time.Duration // of one try to switch
+	blind    bool          // do not compare: it took too long, and the live build waits meanwhile
 	started  time.Time
 	begun    int64 // events that an earlier call has done
 	progress Progress
@@ -70,7 +72,7 @@ func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error
 }
 
 func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
-	r := &rebuild{p: p, back: back, started: time.Now(), report: func(Progress) {}}
+	r := &rebuild{p: p, back: back, patience: switchTimeout, started: time.Now(), report: func(Progress) {}}
 	for _, option := range options {
 		option(r)
 	}

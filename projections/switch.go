@@ -44,6 +44,9 @@ func (r *rebuild) switchOver(ctx context.Context) error {
 			return wrapSwitch(r.b.Name, err)
 		}
 		r.p.log.InfoContext(ctx, "switch waits", "error", err)
+		if errors.Is(err, context.DeadlineExceeded) {
+			r.blind = true
+		}
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
@@ -84,7 +87,7 @@ select ` + buildColumns + ` from {asof}.projection_builds
 where name = $1 and status in ('live', 'building') order by id for update`
 
 func (r *rebuild) trySwitch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, switchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	if err := r.bringLive(ctx); err != nil {
 		return err
@@ -100,7 +103,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err := r.level(ctx, tx, old, &shadow); err != nil {
 			return err
 		}
-		if old != nil && sameTables(*old, shadow) {
+		if old != nil && sameTables(*old, shadow) && !r.blind {
 			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
 				return fmt.Errorf("compare the tables: %w", err)
 			}

@@ -3,8 +3,11 @@ package projections_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/projections"
 )
@@ -68,3 +71,33 @@ func TestRebuild_leaves_a_schema_alone_that_is_not_its_own(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Tables that cannot be compared in time would keep the switch from ever coming about,
+// and the live build waiting.
+func TestSwitch_does_not_wait_for_a_comparison_that_takes_too_long(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{Owner: "ann"})
+	p := projections.New(w.otherPool(tooSlow{at: "*<>"}), balances())
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var last projections.Progress
+	err := p.Rebuild(within(t, 20*time.Second), projections.WithPatience(300*time.Millisecond), projections.WithProgress(func(p projections.Progress) { last = p }))
+	if err != nil || last.Phase != "live" || last.Compared {
+		t.Fatalf("%v, %+v", err, last)
+	}
+	w.wantBalances("balances.balances")
+}
+
+// tooSlow holds a statement up until its context has ended.
+type tooSlow struct{ at string }
+
+func (s tooSlow) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(data.SQL, s.at) {
+		<-ctx.Done()
+	}
+	return ctx
+}
+
+func (tooSlow) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
