@@ -124,9 +124,7 @@ type status struct {
 		LagEvents int64 `json:"lag_events"`
 	} `json:"relay"`
 	Projections []struct {
-		Name      string `json:"name"`
-		Source    string `json:"source"`
-		LagEvents int64  `json:"lag_events"`
+		LagEvents int64 `json:"lag_events"`
 	} `json:"projections"`
 }
 
@@ -210,6 +208,7 @@ func (s *scenario) verify(ctx context.Context) error {
 	s.check("no stock was given away twice, at any moment", stockLog.negative, "%d products", len(stockLog.stock))
 	s.check("each order has one reservation, and both services agree on it", agree(ordersLog, stockLog), "%d reservations", len(stockLog.reservations))
 	s.topics(ctx, ordersEvents, stockEvents)
+	s.fed(ctx)
 	s.models(ctx, ordersLog, stockLog)
 	s.past(ctx, ordersEvents)
 	s.check("a rebuild under load changed no row, and no reader saw a table half built", s.rebuilt.ok(), "%.1f s, through %s; %d reads meanwhile", s.rebuilt.Seconds, strings.Join(s.rebuilt.phases, ", "), s.rebuilt.reads)
