@@ -62,7 +62,7 @@ func (s *Session) from(ctx context.Context, from string) ([]projections.Option, 
 			return nil, err
 		}
 		return []projections.Option{projections.FromKafka(client,
-			projections.WithTopicPrefix(s.service.TopicPrefix), projections.WithEventSource(s.service.source()))}, nil
+			projections.WithTopicPrefix(s.service.TopicPrefix))}, nil
 	default:
 		return nil, usage("--from %q: give log or kafka", from)
 	}

@@ -89,12 +89,43 @@ func TestRelayPublishesAndProjectReadsIt(t *testing.T) {
 	})
 	add(Deposited{100})
 	until(t, "the event arrives", func() bool { return w.cents("a-1") == 100 })
+	until(t, "the relay has noted that", func() bool { return w.status().Relay.LagEvents == 0 }) // else it would publish it again
 	project.interrupt().exits(command.ExitOK)
 	relay.interrupt().exits(command.ExitOK).has(`"msg":"relay is active"`)
 	if s := w.status(); s.Relay.LagEvents != 0 || s.Relay.Leader != "" {
 		t.Errorf("%+v", s.Relay)
 	}
 	w.wantSource(category, "/"+category)
+}
+
+// A relay may be told another ce_source than the service has. The log knows its events
+// whatever they are called.
+func TestProjectReadsKafkaWhateverTheSourceIsCalled(t *testing.T) {
+	t.Parallel()
+	w, category := withKafka(t)
+	relay := w.start("relay", "--source", "/elsewhere")
+	project := w.start("project", "--from", "kafka")
+	for i := range 3 {
+		data, err := codec().Encode(Deposited{100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.store.Append(t.Context(), es.StreamID{Category: category, ID: "a-1"}, es.Any, data); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the event arrives", func() bool { return w.cents("a-1") == int64(100*(i+1)) })
+		until(t, "the topic is read", func() bool {
+			var foreign, read int64
+			err := w.store.Pool().QueryRow(t.Context(), `
+				select (select sum(foreign_messages) from asof.projection_builds), (select coalesce(sum(next_offset), 0) from asof.projection_partitions)`).Scan(&foreign, &read)
+			if err != nil || foreign != 0 {
+				t.Fatalf("%v, %d events of the log were taken for another's", err, foreign)
+			}
+			return read == int64(i+1)
+		})
+	}
+	project.interrupt().exits(command.ExitOK)
+	relay.interrupt().exits(command.ExitOK)
 }
 
 // wantSource looks at the first message of the topic.
