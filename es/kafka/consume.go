@@ -86,6 +86,8 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case c.closed.Load():
+			return c.open()
 		case errors.Is(err, kafkago.RebalanceInProgress):
 			continue // another member came or went while this one joined
 		case err != nil && denied(err):

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -77,5 +78,28 @@ func TestClose_ends_without_brokers(t *testing.T) {
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A client that is closed too early ends what still consumes through it.
+func TestConsume_ends_when_the_client_is_closed(t *testing.T) {
+	t.Parallel()
+	c := newClient(t)
+	topic := newTopic(t, c, 2)
+	assigned := make(chan struct{}, 2)
+	done := make(chan error, 1)
+	go func() {
+		done <- c.Consume(testContext(t), kafka.Group{Name: unique("group"), Topics: []string{topic}}, func(ctx context.Context, part *kafka.Partition) error {
+			assigned <- struct{}{}
+			_, err := part.Fetch(ctx, 1)
+			return err
+		})
+	}()
+	<-assigned
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, kafka.ErrClosed) {
+		t.Fatal(err)
 	}
 }

@@ -59,10 +59,13 @@ func (p *Partition) Commit(next int64) { p.commits.set(p.topic, p.number, next) 
 
 // Fetch returns the next messages, at least one and at most limit: it blocks until
 // there is one, or ctx ends. Failures of the brokers are tried again. It returns the
-// cause of ctx's end, and [ErrDenied].
+// cause of ctx's end, [ErrDenied], and [ErrClosed] when the client was closed.
 func (p *Partition) Fetch(ctx context.Context, limit int) ([]Message, error) {
 	var wait backoff
 	for len(p.buffer) == 0 {
+		if err := p.client.open(); err != nil {
+			return nil, err
+		}
 		err := ctx.Err()
 		if err == nil {
 			err = p.fill(ctx)

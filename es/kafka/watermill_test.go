@@ -23,6 +23,7 @@ func suite(t *testing.T, features tests.Features, partitions int) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _, _ = pub.Close(), sub.Close() }) // not every test of the suite does
 		return pub, sub
 	}
 	pubSub := func(t *testing.T) (message.Publisher, message.Subscriber) {
