@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -78,9 +79,15 @@ func (d *definition) validate() error {
 	return nil
 }
 
-// fingerprint tells whether the DDL is the one that made a build's tables.
+// fingerprint tells whether the DDL is the one that made a build's tables, and the
+// categories are those that filled them: of one that came later, what was recorded
+// before would be missing.
 func (d *definition) fingerprint() string {
-	sum := sha256.Sum256([]byte(strings.Join(strings.Fields(d.ddl), " ")))
+	text := strings.Join(strings.Fields(d.ddl), " ")
+	for _, category := range slices.Sorted(slices.Values(d.categories)) {
+		text += "\x00" + category
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
 

@@ -16,8 +16,8 @@ type Fold[R any, E es.Event] struct {
 	// Name of the projection and of the schema that readers query: 1 to 40 of
 	// a-z 0-9 _.
 	Name string
-	// Version counts from 1. Raise it when Table, Key or Apply change: the next start
-	// builds the new table beside the live one.
+	// Version counts from 1. Raise it when Table, Categories, Key or Apply change, or
+	// Codec knows more types: the next start builds the new table beside the live one.
 	Version int
 	// Table is the DDL of one table, unqualified, with its indexes, types and so on.
 	// The table has a primary key of one column.

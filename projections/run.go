@@ -98,7 +98,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 	for {
 		b, err := p.live(ctx)
 		if err == nil && b.Version == p.def.version && b.Fingerprint != p.def.fingerprint() {
-			return b, fmt.Errorf("%w: %q: the DDL is not the one that version %d was built with: raise Version, or rebuild this one", ErrInvalid, b.Name, b.Version)
+			return b, fmt.Errorf("%w: %q: the DDL or the Categories are not those that version %d was built with: raise Version, or rebuild this one", ErrInvalid, b.Name, b.Version)
 		}
 		switch {
 		case err == nil && b.Version == p.def.version:

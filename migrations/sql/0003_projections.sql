@@ -12,7 +12,7 @@ create table projection_builds (
     version     integer     not null check (version > 0),
     status      text        not null check (status in ('building', 'live', 'retired')),
     schema_name text        not null unique,       -- where the tables are
-    fingerprint text        not null,              -- of the DDL that made them
+    fingerprint text        not null,              -- of the DDL and the categories
     source      text        not null default 'log',
     position    bigint      not null default 0,    -- every event up to here is applied; later ones may be
     events      bigint      not null default 0,    -- of the log, read up to position
