@@ -24,7 +24,9 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, f func(*pgstore.Tx) error, st
 func TestInTx(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	store := pgstoretest.New(t)
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { // each deadlock takes as long
+		c.ConnConfig.RuntimeParams["deadlock_timeout"] = "20ms"
+	}))
 	pool := store.Pool()
 	accounts := aggregates.New(store, decider)
 	given(t, store, "ann", Opened{"ann"}, Deposited{100})
