@@ -115,8 +115,12 @@ join pg_namespace n on n.oid = coalesce(c.relnamespace, f.pronamespace)
 where n.nspname <> $1 and n.nspname not like 'pg\_toast%'
 order by 1`
 
-// schemaSQL asks whether a schema exists. Bind: $1 schema.
-const schemaSQL = `select exists (select from pg_namespace where nspname = $1)`
+// foreignSQL asks whether a schema exists that no live build has. In one statement:
+// another process may switch between two, and the schema is then a projection's. Bind:
+// $1 schema.
+const foreignSQL = `
+select exists (select from pg_namespace where nspname = $1)
+   and not exists (select from {asof}.projection_builds where name = $1 and status = 'live')`
 
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
@@ -135,11 +139,11 @@ func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) er
 }
 
 func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
-	var exists bool
-	if err := tx.QueryRow(ctx, schemaSQL, p.def.name).Scan(&exists); err != nil {
+	var foreign bool
+	if err := tx.QueryRow(ctx, p.q(foreignSQL), p.def.name).Scan(&foreign); err != nil {
 		return err
 	}
-	if exists {
+	if foreign {
 		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", ErrInvalid, p.def.name)
 	}
 	return nil

@@ -101,3 +101,39 @@ func (s tooSlow) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trac
 }
 
 func (tooSlow) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// between calls a function between two statements of a connection.
+type between struct {
+	after string
+	do    func()
+}
+
+func (b *between) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	return context.WithValue(ctx, b, data.SQL)
+}
+
+func (b *between) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
+	if sql, ok := ctx.Value(b).(string); ok && b.do != nil && strings.Contains(sql, b.after) {
+		do := b.do
+		b.do = nil
+		do()
+	}
+}
+
+// The schema of a read model that another process has just made is no foreign one.
+func TestRebuild_meets_one_that_has_just_switched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{Owner: "ann"})
+	second := projections.New(w.store, totals())
+	tracer := &between{after: "where name = $1 and status = 'live'", do: func() {
+		if err := second.Rebuild(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}}
+	first := projections.New(w.otherPool(tracer), totals()) // it has looked for a live build, and found none
+	if err := first.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.wantTotals("totals.totals")
+}
