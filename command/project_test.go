@@ -100,6 +100,23 @@ func TestRelayPublishesAndProjectReadsIt(t *testing.T) {
 
 // A relay may be told another ce_source than the service has. The log knows its events
 // whatever they are called.
+// Before the relay has made the topic the log is read, and the status says why below
+// its table.
+func TestProjectWithoutATopic(t *testing.T) {
+	t.Parallel()
+	w, category := withKafka(t)
+	project := w.start("project", "--from", "kafka")
+	until(t, "the status says why", func() bool {
+		return strings.Contains(w.must("status").out, "balances: reads the log, as kafka topic "+category)
+	})
+	for line := range strings.Lines(w.must("status").out) {
+		if fields := strings.Fields(line); len(fields) > 3 && fields[0] == "balances" && (fields[1] != "1" || fields[2] != "log") {
+			t.Errorf("the table has %q", line)
+		}
+	}
+	project.interrupt().exits(command.ExitOK)
+}
+
 func TestProjectReadsKafkaWhateverTheSourceIsCalled(t *testing.T) {
 	t.Parallel()
 	w, category := withKafka(t)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // WriteText writes the status in blocks, the log first.
@@ -71,6 +72,9 @@ func (v statusView) writeProjections(w io.Writer) error {
 	}
 	err := block(w, "PROJECTION\tVERSION\tSOURCE\tAT\tLAG\tBEHIND\tSKIPPED\tBUILDING\tKEPT", rows)
 	for _, p := range v.Projections {
+		if _, why := p.source(); err == nil && why != "" {
+			_, err = fmt.Fprintf(w, "%s: %s\n", p.Name, oneLine(why))
+		}
 		if err == nil && p.Foreign > 0 {
 			_, err = fmt.Fprintf(w, "%s skipped %s messages of its topics that are no events of this log\n", p.Name, count(p.Foreign))
 		}
@@ -79,6 +83,15 @@ func (v statusView) writeProjections(w io.Writer) error {
 		}
 	}
 	return err
+}
+
+// source is a word for the table, and why it is not the one that was asked for.
+func (v projectionView) source() (word, why string) {
+	word, why, other := strings.Cut(v.Source, ", as ")
+	if !other {
+		return v.Source, ""
+	}
+	return word, "reads the " + word + ", as " + why
 }
 
 func (v projectionView) row() string {
@@ -95,7 +108,8 @@ func (v projectionView) row() string {
 	if !v.Live {
 		return row(v.Name, "not built", "", "", "", "", "", build, kept)
 	}
-	return row(v.Name, v.Version, v.Source, count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), count(v.Skipped), build, kept)
+	source, _ := v.source()
+	return row(v.Name, v.Version, source, count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), count(v.Skipped), build, kept)
 }
 
 // block writes a table after an empty line.
