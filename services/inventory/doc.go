@@ -19,7 +19,8 @@
 // A receipt may be sent again: its reference tells it from the next one, and it is
 // counted once. The answer has the position of the product's last event; a list that
 // is asked with wait=POSITION has applied that event, or the answer is 503 after five
-// seconds.
+// seconds; so it is when a moment is asked for to which an append that stays open may
+// belong.
 //
 // X-Correlation-ID and the W3C traceparent and tracestate headers are kept with the
 // events that follow. Errors are problem details (RFC 9457) with a code for programs

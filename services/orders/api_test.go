@@ -258,3 +258,24 @@ func (w world) events(t testing.TB) int {
 	}
 	return len(list)
 }
+
+// An append that stays open may belong to the moment. Whoever asks is told after a
+// while, and does not wait as long as it does.
+func TestAPI_as_of_a_moment_that_is_not_final(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	placed := w.place(t, "ann", "k-1")
+	tx, err := w.store.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	if _, err := aggregates.New(w.store, Decider).InTx(w.store.InTx(tx)).Decide(t.Context(), "o-2", Place("ann", items())); err != nil {
+		t.Fatal(err)
+	}
+	w.Refused(t, 503, "not-final", "GET", "/orders/"+placed.ID+"?at="+placed.RecordedAt, nil)
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.Ask(t, 200, "GET", "/orders/"+placed.ID+"?at="+placed.RecordedAt, nil, nil)
+}

@@ -26,7 +26,8 @@
 // order that is shipped with the same tracking number, or cancelled, is not so twice.
 //
 // A POST answers with the order and its position. A list that is asked with
-// wait=POSITION has applied that event, or the answer is 503 after five seconds.
+// wait=POSITION has applied that event, or the answer is 503 after five seconds; so it
+// is when a moment is asked for to which an append that stays open may belong.
 //
 // X-Correlation-ID and the W3C traceparent and tracestate headers are kept with the
 // events that follow. Errors are problem details (RFC 9457) with a code for programs

@@ -12,7 +12,8 @@ import (
 	"github.com/asof-dev/asof/projections"
 )
 
-// readWait is how long a reader that named a position waits for the read model.
+// readWait is how long a reader waits: one that named a position for the read model,
+// one that named a moment until it is final.
 const readWait = 5 * time.Second
 
 // Page is which part of a list is asked for.
