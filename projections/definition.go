@@ -83,11 +83,8 @@ func (d *definition) validate() error {
 // categories are those that filled them: of one that came later, what was recorded
 // before would be missing.
 func (d *definition) fingerprint() string {
-	text := strings.Join(strings.Fields(d.ddl), " ")
-	for _, category := range slices.Sorted(slices.Values(d.categories)) {
-		text += "\x00" + category
-	}
-	sum := sha256.Sum256([]byte(text))
+	parts := append([]string{strings.Join(strings.Fields(d.ddl), " ")}, slices.Sorted(slices.Values(d.categories))...)
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
 }
 
