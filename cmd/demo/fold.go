@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -188,37 +187,6 @@ func agree(o *orderLog, s *stockLog) error {
 	}
 	if len(s.reservations) != len(o.orders) {
 		return fmt.Errorf("%d orders and %d reservations", len(o.orders), len(s.reservations))
-	}
-	return nil
-}
-
-// stateAt asks the command for the order as of a moment and compares it with a fold.
-func (s *scenario) stateAt(id string, at time.Time, history []es.RecordedEvent) error {
-	out, _, err := once(s.orders.environment, s.orders.program, "state", "order", id, "--at", at.Format(time.RFC3339Nano), "--output", "json")
-	if err != nil {
-		return err
-	}
-	var got struct {
-		Version es.Version `json:"version"`
-		State   struct {
-			Status string `json:"status"`
-		} `json:"state"`
-	}
-	if err := json.Unmarshal(out, &got); err != nil {
-		return err
-	}
-	var prefix []es.RecordedEvent
-	for _, e := range history {
-		if !e.RecordedAt.After(at) {
-			prefix = append(prefix, e)
-		}
-	}
-	folded, err := foldOrders(prefix)
-	if err != nil {
-		return err
-	}
-	if want := folded.orders[id].status; got.State.Status != want || int(got.Version) != len(prefix) {
-		return fmt.Errorf("the command says %s at version %d, the log %s at version %d", got.State.Status, got.Version, want, len(prefix))
 	}
 	return nil
 }

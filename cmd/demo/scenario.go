@@ -4,18 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
-	"github.com/asof-dev/asof/projections"
-	"github.com/asof-dev/asof/services/orders"
 )
 
 // scenario is one run of the demo.
@@ -250,59 +245,4 @@ func (s *scenario) models(ctx context.Context, o *orderLog, st *stockLog) {
 	s.check("read model summary equals the fold of the log", equalsFold(ctx, s.ordersDB.pool, "summary.summary", summaryKey, o.summary), "%d rows", len(o.summary))
 	s.check("read model customers equals the fold of the log", equalsFold(ctx, s.ordersDB.pool, "customers.customers", customerKey, o.customers), "%d rows", len(o.customers))
 	s.check("read model stock equals the fold of the log", equalsFold(ctx, s.stockDB.pool, "stock.stock", stockKey, st.stock), "%d rows", len(st.stock))
-}
-
-// past looks back: at an order by the command, at a read model by SQL.
-func (s *scenario) past(ctx context.Context, events []es.RecordedEvent) {
-	id, history := s.shippedOrder(events)
-	s.check("an order's history is readable", s.history(id, len(history)), "order %s", id)
-	for _, version := range []int{1, len(history) - 1} {
-		at := history[version-1].RecordedAt
-		s.check(fmt.Sprintf("order as of %s", at.Format(time.RFC3339Nano)), s.stateAt(id, at, history), "version %d", version)
-	}
-	for _, share := range []int{3, 2} {
-		at := es.AtPosition(events[len(events)/share].Position)
-		rows := 0
-		err := projections.New(s.ordersDB.store, orders.Customers).AsOf(ctx, at, func(ctx context.Context, tx pgx.Tx) error {
-			prefix, err := foldOrders(events[:len(events)/share+1])
-			if err != nil {
-				return err
-			}
-			rows = len(prefix.customers)
-			return equalsFold(ctx, tx, "customers", customerKey, prefix.customers)
-		})
-		s.check("read model customers as of "+at.String()+" equals the fold up to there", err, "%d rows", rows)
-	}
-}
-
-// shippedOrder is the first order that has come to a good end.
-func (s *scenario) shippedOrder(events []es.RecordedEvent) (id string, history []es.RecordedEvent) {
-	for _, e := range events {
-		if e.Type == "order.shipped" {
-			id = e.Stream.ID
-			break
-		}
-	}
-	for _, e := range events {
-		if e.Stream.ID == id {
-			history = append(history, e)
-		}
-	}
-	return id, history
-}
-
-func (s *scenario) history(id string, want int) error {
-	out, _, err := once(s.orders.environment, s.orders.program, "log", "order", id)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\n  $ %s log order %s\n", filepath.Base(s.orders.program), id)
-	for line := range strings.Lines(string(out)) {
-		fmt.Printf("    %s", line)
-	}
-	fmt.Println()
-	if n := strings.Count(string(out), "order."); n != want {
-		return fmt.Errorf("%d events are shown, the log has %d", n, want)
-	}
-	return nil
 }
