@@ -48,7 +48,7 @@ func TestPublish_refuses_what_is_invalid_and_nothing_before_it(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
-		request := r.(*kmsg.ProduceRequest) //nolint:errcheck // its key was asked for
+		request := r.(*kmsg.ProduceRequest) // its key was asked for
 		asked := request.Topics[0].Partitions[0]
 		if !bytes.Contains(asked.Records, []byte("invalid")) {
 			return nil, nil, false
