@@ -18,7 +18,7 @@ import (
 const (
 	products  = 24
 	customers = 60
-	stock     = 380 // pieces of a product, for 3000 orders; some will be short
+	stock     = 300 // pieces of a product, for 3000 orders; some will be short
 )
 
 // placed is an order and the answers that the clients got about it. What was answered
