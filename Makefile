@@ -25,9 +25,9 @@ test/race: ## Run all tests with the race detector (needs a C compiler)
 	go test -race -timeout 40m ./...
 
 .PHONY: test/kafka
-test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brokers (needs Java 17 and Maven)
+test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brokers (needs a JDK 17 and Maven)
 	bin/withkafka go test -count=1 -p 1 -timeout 30m $(kafka_packages)
-	go test -count=1 -timeout 15m -tags realkafka ./es/kafka/failover
+	go test -count=1 -p 1 -timeout 15m -tags realkafka ./es/kafka/failover ./es/outbox/interop
 
 .PHONY: bin/withkafka
 bin/withkafka:

@@ -28,8 +28,14 @@ const (
 	headerCorrelation = "ce_correlationid"
 	headerCausation   = "ce_causationid"
 	headerContentType = "content-type"
-	headerTraceParent = "traceparent"
-	headerTraceState  = "tracestate"
+
+	// The trace context stands twice: as the extension attributes that CloudEvents
+	// has for it, which is how its clients see it, and as the plain headers that
+	// instrumentation of Kafka clients looks for, and may replace on the way.
+	headerTraceParent      = "ce_traceparent"
+	headerTraceState       = "ce_tracestate"
+	headerPlainTraceParent = "traceparent"
+	headerPlainTraceState  = "tracestate"
 
 	specVersion = "1.0"
 	attribute   = "ce_" // before every attribute's name
@@ -48,7 +54,7 @@ func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	if contentType == "" {
 		contentType = es.JSONContentType
 	}
-	m := Message{Topic: topic, Key: []byte(e.Stream.ID), Value: e.Data, Headers: make([]Header, 0, 14+len(e.Metadata.Extra))}
+	m := Message{Topic: topic, Key: []byte(e.Stream.ID), Value: e.Data, Headers: make([]Header, 0, 16+len(e.Metadata.Extra))}
 	var text [64]byte
 	h := headers{list: m.Headers, bytes: make([]byte, 0, headerBytes)}
 	h.add(headerSpec, specVersion)
@@ -65,6 +71,8 @@ func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	h.addSet(headerCausation, e.Metadata.CausationID)
 	h.addSet(headerTraceParent, e.Metadata.TraceParent)
 	h.addSet(headerTraceState, e.Metadata.TraceState)
+	h.addSet(headerPlainTraceParent, e.Metadata.TraceParent)
+	h.addSet(headerPlainTraceState, e.Metadata.TraceState)
 	if len(e.Metadata.Extra) > 0 {
 		for _, key := range slices.Sorted(maps.Keys(e.Metadata.Extra)) {
 			h.add(attribute+key, e.Metadata.Extra[key])
@@ -119,6 +127,10 @@ func ToEvent(m Message) (es.RecordedEvent, error) {
 	}
 	if e.ContentType == "" {
 		e.ContentType = es.JSONContentType
+	}
+	if !seen[headerTraceParent] && !seen[headerTraceState] {
+		e.Metadata.TraceParent, _ = m.Header(headerPlainTraceParent)
+		e.Metadata.TraceState, _ = m.Header(headerPlainTraceState)
 	}
 	e.Stream.Category, e.Data = m.Topic, m.Value
 	return e, nil

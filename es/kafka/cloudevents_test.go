@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,4 +70,25 @@ func TestToEvent_says_what_is_not_an_event(t *testing.T) {
 			t.Errorf("%v: %v", headers, err)
 		}
 	}
+}
+
+// Instrumentation of Kafka clients replaces the plain headers by the trace of the
+// transport.
+func TestToEvent_keeps_the_trace_of_the_event(t *testing.T) {
+	t.Parallel()
+	e := es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: "opened", Stream: es.StreamID{ID: "a"}, Version: 1}}
+	e.Metadata.TraceParent = "of the event"
+	plain := []kafka.Header{{Key: "traceparent", Value: []byte("of the transport")}, {Key: "tracestate", Value: []byte("its state")}}
+	check := func(e es.RecordedEvent, want es.Metadata) {
+		t.Helper()
+		m := kafka.FromEvent("/accounts", "account", e)
+		m.Headers = append(slices.DeleteFunc(m.Headers, func(h kafka.Header) bool { return h.Key == plain[0].Key }), plain...)
+		got, err := kafka.ToEvent(m)
+		if diff := cmp.Diff(want, got.Metadata); err != nil || diff != "" {
+			t.Error(err, diff)
+		}
+	}
+	check(e, e.Metadata)
+	e.Metadata.TraceParent = "" // then that of the transport is better than none
+	check(e, es.Metadata{TraceParent: "of the transport", TraceState: "its state"})
 }

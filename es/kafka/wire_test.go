@@ -51,6 +51,7 @@ func TestFromEvent_is_read_by_another_client(t *testing.T) {
 		"ce_time": "2026-11-24T12:30:00.123456Z", "content-type": "application/json",
 		"ce_version": "3", "ce_position": "1099511627776", "ce_schema": "2", "ce_correlationid": "c-1", "ce_causationid": "m-1", "ce_tenant": "blue",
 		"traceparent": e.Metadata.TraceParent, "tracestate": "a=b",
+		"ce_traceparent": e.Metadata.TraceParent, "ce_tracestate": "a=b",
 	}
 	for _, h := range r.Headers {
 		if want[h.Key] != string(h.Value) {

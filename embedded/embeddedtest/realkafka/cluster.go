@@ -74,7 +74,7 @@ func start(ctx context.Context, c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	jars, err := findJars(ctx, cache, c.Logger)
+	jars, err := findJars(ctx, cache, "kafka-"+kafkaVersion, broker(), c.Logger)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,9 @@
 // them. A broker can be killed and started again. It needs Java 17 or later, and
 // Maven once, to fetch the jars.
 //
+// Java runs a Java program beside them, which needs a JDK, so that a test can ask a
+// client that is not ours.
+//
 // The command withkafka runs any other command against such a cluster, and
 // make test/kafka the tests that speak to brokers.
 package realkafka

@@ -21,26 +21,31 @@ const (
 	workPattern  = "work-*"
 )
 
-// pom names the jars of a broker; Maven finds what these need.
-const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+// Artifact is a jar by the names that Maven has for it. It comes with all that it
+// needs.
+type Artifact struct{ Group, Name, Version string }
+
+// broker is what runs a broker, and what it logs by.
+func broker() []Artifact {
+	return []Artifact{{"org.apache.kafka", "kafka_2.13", kafkaVersion}, {"org.slf4j", "slf4j-simple", "1.7.36"}}
+}
+
+// pom names artifacts to Maven, which finds what these need.
+func pom(artifacts []Artifact) string {
+	var text strings.Builder
+	text.WriteString(`<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>asof</groupId>
-  <artifactId>kafka</artifactId>
+  <artifactId>jars</artifactId>
   <version>1</version>
   <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
-      <version>` + kafkaVersion + `</version>
-    </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId>
-      <artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version>
-    </dependency>
-  </dependencies>
-</project>
-`
+`)
+	for _, a := range artifacts {
+		fmt.Fprintf(&text, "    <dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n", a.Group, a.Name, a.Version)
+	}
+	text.WriteString("  </dependencies>\n</project>\n")
+	return text.String()
+}
 
 // findJava returns the java of JAVA_HOME, else that of PATH.
 func findJava(ctx context.Context) (string, error) {
@@ -77,11 +82,11 @@ func javaMajor(out string) int {
 	return major
 }
 
-// findJars returns the directory of the jars below cache and fetches them first
-// when they are missing. Any number of processes may call it at once: one
+// findJars returns the directory of the artifacts' jars below cache/name and fetches
+// them first when they are missing. Any number of processes may call it at once: one
 // fetches.
-func findJars(ctx context.Context, cache string, logger *slog.Logger) (string, error) {
-	home := filepath.Join(cache, "kafka-"+kafkaVersion)
+func findJars(ctx context.Context, cache, name string, artifacts []Artifact, logger *slog.Logger) (string, error) {
+	home := filepath.Join(cache, name)
 	jars := filepath.Join(home, "jars")
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return "", err
@@ -94,16 +99,16 @@ func findJars(ctx context.Context, cache string, logger *slog.Logger) (string, e
 	if _, err := os.Stat(jars); err == nil {
 		return jars, nil
 	}
-	logger.InfoContext(ctx, "fetching Apache Kafka, once", "version", kafkaVersion, "into", home)
-	if err := fetchJars(ctx, home, jars); err != nil {
-		return "", fmt.Errorf("fetching Apache Kafka %s: %w", kafkaVersion, err)
+	logger.InfoContext(ctx, "fetching jars, once", "of", artifacts[0].Name, "version", artifacts[0].Version, "into", home)
+	if err := fetchJars(ctx, home, jars, artifacts); err != nil {
+		return "", fmt.Errorf("fetching %s %s: %w", artifacts[0].Name, artifacts[0].Version, err)
 	}
 	return jars, nil
 }
 
 // fetchJars lets Maven copy the jars into a directory beside jars, and renames
 // it into place, so that jars is whole or absent.
-func fetchJars(ctx context.Context, home, jars string) (err error) {
+func fetchJars(ctx context.Context, home, jars string, artifacts []Artifact) (err error) {
 	left, err := filepath.Glob(filepath.Join(home, workPattern))
 	if err != nil {
 		return err
@@ -122,7 +127,7 @@ func fetchJars(ctx context.Context, home, jars string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if err := os.WriteFile(filepath.Join(work, "pom.xml"), []byte(pom), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(work, "pom.xml"), []byte(pom(artifacts)), 0o600); err != nil {
 		return err
 	}
 	// A checksum that does not match is an error, not a warning.

@@ -39,6 +39,17 @@ func TestMissing_programs_are_named(t *testing.T) {
 	}
 }
 
+func TestJava_names_the_compiler_that_a_JRE_lacks(t *testing.T) {
+	t.Setenv("PATH", path(t, "17.0.15"))
+	t.Setenv("JAVA_HOME", "")
+	_, err := realkafka.Java(t.Context(), realkafka.Config{CacheDir: t.TempDir()}, nil, "testdata/Reader.java")
+	for _, part := range []string{"realkafka: ", "has no compiler and Reader.java needs one", "openjdk-17-jdk-headless"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+}
+
 // path is a directory with a java that prints its version, or without one.
 func path(t *testing.T, version string) string {
 	t.Helper()
