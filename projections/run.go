@@ -22,9 +22,10 @@ const (
 // has begun is finished first.
 //
 // Failures of the database or the broker are tried again, with a pause that grows up
-// to five seconds and begins anew after a batch that succeeded. What no patience cures is returned: an event that cannot be applied (an [*EventError],
-// after a few tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid],
-// [ErrDependents]. Meanwhile Status shows the failure.
+// to five seconds and begins anew after a batch that succeeded. What no patience
+// cures is returned: an event that cannot be applied (an [*EventError], after a few
+// tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid], [ErrDependents].
+// Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
 	wait, tries := firstBackoff, map[uuid.UUID]int{}
 	for {
