@@ -20,7 +20,8 @@ type EventData struct {
 	Type string
 	// Schema is the version of the payload's shape, from 1. Zero is stored as 1.
 	Schema int
-	// ContentType is the payload's media type. Empty means [JSONContentType].
+	// ContentType is the payload's media type, but not one that begins with
+	// application/cloudevents. Empty means [JSONContentType].
 	ContentType string
 	// Data is the payload, at most [MaxData] bytes. A JSON payload must be valid.
 	Data []byte

@@ -3,6 +3,7 @@ package es
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -21,6 +22,10 @@ const (
 	MaxBatch       = 1000      // events of one append
 	MaxBatchBytes  = 16 << 20  // bytes of payload and metadata of one append
 )
+
+// structured is how content types begin by which the CloudEvents binding for Kafka
+// tells its structured mode from the binary one that events are published in.
+const structured = "application/cloudevents"
 
 // ValidateAppend checks what every store must refuse before it writes: names,
 // sizes, ids given twice. Its errors match [ErrInvalid] and say what is allowed.
@@ -60,6 +65,9 @@ func (e *EventData) validate() (int, error) {
 	}
 	if len(e.ContentType) > MaxContentType || !printableASCII(e.ContentType) {
 		return 0, fmt.Errorf("%w: content type %.40q: give at most %d printable ASCII characters", ErrInvalid, e.ContentType, MaxContentType)
+	}
+	if strings.HasPrefix(strings.ToLower(e.ContentType), structured) {
+		return 0, fmt.Errorf("%w: content type %q: a CloudEvents client would take the payload for a whole event: name another", ErrInvalid, e.ContentType)
 	}
 	if len(e.Data) > MaxData {
 		return 0, fmt.Errorf("%w: payload of %s has %d bytes: at most %d are allowed; store large content elsewhere and record where", ErrInvalid, e.Type, len(e.Data), MaxData)

@@ -17,7 +17,8 @@ func TestLargestEventFitsKafka(t *testing.T) {
 	fixed := 6 * 64                                                             // ids, time, versions and position as text
 	names := es.MaxCategory + 2*es.MaxID + es.MaxType + es.MaxContentType + 256 /* ce_source */
 	// Metadata is limited as JSON, which is longer than its values; each key of Extra
-	// costs a header, and needs at least 6 bytes of JSON.
+	// costs a header, and needs at least 6 bytes of JSON; the trace context is published
+	// twice.
 	metadata := es.MaxMetadata * 2
 	if sum := es.MaxData + names + fixed + metadata + recordOverhead + headerNames; sum > messageMaxBytes {
 		t.Errorf("an event may have %d bytes as a message, more than %d", sum, messageMaxBytes)

@@ -138,6 +138,7 @@ func otherLimits(w *world) {
 		"letters outside of ASCII":       func(e *es.EventData) { e.Type = "ö" },
 		"a long content type":            func(e *es.EventData) { e.ContentType = long[:es.MaxContentType+1] },
 		"a line break in a content type": func(e *es.EventData) { e.ContentType = "text/plain\r\n" },
+		"a structured CloudEvent":        func(e *es.EventData) { e.ContentType = "Application/CloudEvents+json" },
 		"a negative schema":              func(e *es.EventData) { e.Schema = -1 },
 		"a schema out of range":          func(e *es.EventData) { e.Schema = 1 << 31 },
 	} {
