@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 )
 
 const (
-	mavenCentral = "https://repo1.maven.org/maven2"
 	// reachTimeout bounds the look whether the repository answers at all, so
 	// that an offline machine falls back quickly.
 	reachTimeout = 5 * time.Second
@@ -139,11 +139,13 @@ func reachable(ctx context.Context, repository string) error {
 	return response.Body.Close()
 }
 
+// repository is the library's own default, Maven Central, unless another is given. The
+// library keeps the address to itself, and it is needed to ask whether it answers.
 func (f Finder) repository() string {
-	if f.Repository == "" {
-		return mavenCentral
+	if f.Repository != "" {
+		return f.Repository
 	}
-	return f.Repository
+	return reflect.ValueOf(embeddedpostgres.DefaultConfig()).FieldByName("binaryRepositoryURL").String()
 }
 
 // library uses embedded-postgres for the two things we want of it: download an
