@@ -27,6 +27,14 @@ var (
 	// ErrRetry: the database ended the caller's transaction to resolve a deadlock
 	// or a serialization failure. Nothing was written: run the transaction again.
 	ErrRetry = errors.New("es: transaction must be retried")
+	// ErrRestored: the database is not the one that was read before: it was restored,
+	// rolled back, copied, or promoted from a standby. Nothing more is read from it.
+	// See what was lost, then say so by the command repair.
+	ErrRestored = errors.New("es: the store was restored, copied or promoted")
+	// ErrAnotherLife: the store has lost events and begun another life, in which other
+	// events have the positions and versions of the lost ones. Take back what was made
+	// of them (rebuild the read model, undo the reaction), then accept the new life.
+	ErrAnotherLife = errors.New("es: the store has begun another life")
 )
 
 // ConflictError says which version an append wanted and which it found.

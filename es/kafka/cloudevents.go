@@ -27,6 +27,7 @@ const (
 	headerSchema      = "ce_schema"
 	headerCorrelation = "ce_correlationid"
 	headerCausation   = "ce_causationid"
+	headerLife        = "ce_life" // of the store: see LifeHeader
 	headerContentType = "content-type"
 
 	// The trace context stands twice: as the extension attributes that CloudEvents
@@ -168,7 +169,7 @@ func set(e *es.RecordedEvent, name, value string) (err error) {
 		e.Metadata.TraceParent = value
 	case headerTraceState:
 		e.Metadata.TraceState = value
-	case headerSource, "ce_dataschema", "ce_datacontenttype":
+	case headerSource, headerLife, "ce_dataschema", "ce_datacontenttype":
 	default:
 		if key, ok := strings.CutPrefix(name, attribute); ok {
 			if e.Metadata.Extra == nil {
@@ -190,4 +191,22 @@ func number(text string, to *int64) (err error) {
 func Source(m Message) string {
 	source, _ := m.Header(headerSource)
 	return source
+}
+
+// LifeHeader tells the consumers of a store's events which life of the store they are
+// of. A store that has lost events, as by a restore, begins another life: its events
+// then have versions and positions that the lost ones had before, which a consumer
+// would take for repetitions.
+func LifeHeader(life uuid.UUID) Header { return Header{Key: headerLife, Value: []byte(life.String())} }
+
+// Life returns the life of the store that a message's event is of; false when the
+// message does not say.
+func Life(m Message) (uuid.UUID, bool) {
+	text, _ := m.Header(headerLife)
+	return parseLife(text)
+}
+
+func parseLife(text string) (uuid.UUID, bool) {
+	life, err := uuid.Parse(text)
+	return life, err == nil
 }

@@ -92,3 +92,21 @@ func TestToEvent_keeps_the_trace_of_the_event(t *testing.T) {
 	e.Metadata.TraceParent = "" // then that of the transport is better than none
 	check(e, es.Metadata{TraceParent: "of the transport", TraceState: "its state"})
 }
+
+// The life of a store travels beside its events and is no metadata of theirs.
+func TestLife_of_a_store_travels_with_its_events(t *testing.T) {
+	t.Parallel()
+	life := es.NewID()
+	e := es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: "order.placed", Stream: es.StreamID{Category: "order", ID: "1"}, Version: 1, Schema: 1}, Data: []byte(`{}`)}
+	m := kafka.FromEvent("/orders", "order", e)
+	if _, ok := kafka.Life(m); ok {
+		t.Error("a message that says no life has one")
+	}
+	m.Headers = append(m.Headers, kafka.LifeHeader(life))
+	if got, ok := kafka.Life(m); !ok || got != life {
+		t.Errorf("life %s, %t: want %s", got, ok, life)
+	}
+	if back, err := kafka.ToEvent(m); err != nil || len(back.Metadata.Extra) != 0 {
+		t.Errorf("the event has metadata %v, %v", back.Metadata.Extra, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/uuid"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -97,3 +98,6 @@ func MessageID(w *message.Message) string {
 	}
 	return w.Metadata[MetadataTopic] + "/" + w.Metadata[MetadataPartition] + "/" + w.Metadata[MetadataOffset]
 }
+
+// LifeOf is [Life] for a message of a [Subscriber].
+func LifeOf(w *message.Message) (uuid.UUID, bool) { return parseLife(w.Metadata[headerLife]) }

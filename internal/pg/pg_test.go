@@ -1,0 +1,57 @@
+package pg_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+func TestNames_that_could_leave_their_quotes(t *testing.T) {
+	t.Parallel()
+	for name, valid := range map[string]bool{
+		"asof": true, "_a9": true, strings.Repeat("a", 63): true,
+		"": false, "Asof": false, "1a": false, "a-b": false, `a"b`: false, `a'b`: false, "a b": false, "ä": false, "a\n": false, strings.Repeat("a", 64): false,
+	} {
+		if err := pg.ValidSchema(name); (err == nil) != valid {
+			t.Errorf("schema %q: %v, want valid: %t", name, err, valid)
+		}
+	}
+	if got := pg.Quote(`a"b`, "c"); got != `"a""b"."c"` {
+		t.Errorf("quoted as %s", got)
+	}
+	if got := pg.Literal(`a'b`); got != `'a''b'` {
+		t.Errorf("written as %s", got)
+	}
+	if got := pg.Expand(`a"b`, "\nselect {asof}.x, {key} ", "{key}", "7"); got != `select "a""b".x, 7` {
+		t.Errorf("expanded to %s", got)
+	}
+}
+
+func TestExplain_says_what_to_do(t *testing.T) {
+	t.Parallel()
+	for code, text := range map[string]string{
+		pg.UndefinedTable: "asof migrate", pg.InvalidSchema: "asof migrate", pg.UndefinedColumn: "asof migrate",
+		pg.InsufficientPrivilege: "grant", pg.NoSuchPrepared: "default_query_exec_mode=exec", pg.DuplicatePrepared: "max_prepared_statements",
+		pg.TooManyConnections: "max_connections",
+	} {
+		server := &pgconn.PgError{Code: code, Message: "no"}
+		err := pg.Explain("room", "do it", fmt.Errorf("wrapped: %w", server))
+		if !strings.HasPrefix(err.Error(), "room: do it: ") || !strings.Contains(err.Error(), text) || !errors.As(err, &server) {
+			t.Errorf("%s: %v, want %q in it", code, err, text)
+		}
+		if operator := code != pg.TooManyConnections; pg.OnlyByOperator(err) != operator {
+			t.Errorf("%s: only by an operator: %t", code, !operator)
+		}
+	}
+	if pg.Explain("room", "do it", nil) != nil {
+		t.Error("nil was explained")
+	}
+	if pg.OnlyByOperator(errors.New("x")) || pg.Unreachable(errors.New("x")) || pg.Code(errors.New("x")) != "" {
+		t.Error("any error was taken for the server's")
+	}
+}
