@@ -3,6 +3,8 @@ package es
 import (
 	"fmt"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // AsOf is a moment in the past: of one stream (a version), or of the whole store
@@ -68,4 +70,16 @@ func (a AsOf) String() string {
 	default:
 		return "before the first event"
 	}
+}
+
+// Checkpoint is how far a reader of a log has got. Kept whole with what was made of
+// the events, it lets the store tell that the reader and the log no longer fit. The
+// zero value is the beginning of any log.
+type Checkpoint struct {
+	// Life is the store's when the event was read: see [ErrAnotherLife].
+	Life uuid.UUID
+	// Position is that of the last event that was read; zero before the first.
+	Position Position
+	// EventID is the id of the event there.
+	EventID uuid.UUID
 }

@@ -12,7 +12,7 @@ type Event interface{ EventType() string }
 
 // EventData is an event to be appended. [Codec.Encode] makes one.
 type EventData struct {
-	// ID makes the append idempotent: appending the same ids again returns what
+	// ID makes the append idempotent: appending the same events again returns what
 	// the first append recorded. Give every event an id of its own; [NewID] makes
 	// ids that index well.
 	ID uuid.UUID

@@ -1,6 +1,9 @@
 package es
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Expected is what an append requires of the stream's version before it. An
 // append that finds another gives a [*ConflictError] and records nothing.
@@ -10,15 +13,17 @@ const (
 	// NoStream requires that the stream does not exist. It is the zero value and
 	// the same as Exactly(0).
 	NoStream Expected = 0
-	// Any requires nothing: the events go to the end of the stream.
-	Any Expected = -1
+	// Any requires nothing: the events go to the end of the stream. Like StreamExists
+	// it is a number that no calculation with versions leads to.
+	Any Expected = math.MinInt64
 	// StreamExists requires that the stream has at least one event.
-	StreamExists Expected = -2
+	StreamExists Expected = math.MinInt64 + 1
 )
 
 // Exactly requires that the stream's last event has version v; zero means that
-// the stream does not exist.
-func Exactly(v Version) Expected { return Expected(v) }
+// the stream does not exist. A negative version, as a wrong calculation gives it, is
+// refused by every append.
+func Exactly(v Version) Expected { return max(Expected(v), StreamExists+1) }
 
 // Exact returns the version that Exactly was given, and whether it was Exactly.
 func (e Expected) Exact() (Version, bool) { return Version(e), e >= 0 }
@@ -37,7 +42,7 @@ func (e Expected) Matches(got Version) bool {
 
 // Validate reports, as [ErrInvalid], a value that none of the above made.
 func (e Expected) Validate() error {
-	if e < StreamExists {
+	if e < 0 && e != Any && e != StreamExists {
 		return fmt.Errorf("%w: expected version %d: use Exactly with 0 or more, NoStream, StreamExists or Any", ErrInvalid, int64(e))
 	}
 	return nil

@@ -11,8 +11,9 @@ import (
 type Store interface {
 	// Append records events at the end of a stream, all or none, and returns them
 	// as recorded. Retrying an append with the same event ids returns what the
-	// first one recorded. Errors: [ErrConflict], [ErrInvalid], [ErrDuplicateID],
-	// [ErrRetry], and those of the database.
+	// first one recorded, its metadata too; ids that were used for another type,
+	// schema, content type or payload give [ErrDuplicateID]. Other errors:
+	// [ErrConflict], [ErrInvalid], [ErrRetry], and those of the database.
 	Append(ctx context.Context, s StreamID, want Expected, events ...EventData) ([]RecordedEvent, error)
 
 	// ReadStream yields the stream's events from version from on (zero is read as
@@ -36,9 +37,18 @@ type Log interface {
 
 // Settler makes a moment final.
 type Settler interface {
-	// Settle waits for the appends that are under way, and returns the settled
-	// head: no event can appear any more at or below that position, nor any that
-	// was recorded at or before at. A moment that the store's clock has not passed
-	// gives [ErrNotSettled]; the zero time asks for the head alone.
+	// Settle makes the moment at final, and returns how far the log must be read for
+	// it: no event recorded at or before at ever lies above the position that it
+	// returns, and those at or below it are visible. It waits for the appends that are
+	// under way, unless the moment was made final before. A moment that the store's
+	// clock has not passed gives [ErrNotSettled].
+	//
+	// The zero time asks for the settled head instead: no event can appear any more at
+	// or below it.
 	Settle(ctx context.Context, at time.Time) (Position, error)
+
+	// SettleTo waits until a position is settled: no event can appear any more at or
+	// below it. One that was settled before waits for nobody; one past the end of the
+	// log gives [ErrNotSettled].
+	SettleTo(ctx context.Context, p Position) error
 }

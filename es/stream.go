@@ -10,7 +10,10 @@ import (
 // StreamID names a stream: the events of one aggregate.
 type StreamID struct {
 	// Category is the kind of stream and becomes the name of a Kafka topic:
-	// 1 to [MaxCategory] bytes of A–Z a–z 0–9 . _ -, but not "." or "..".
+	// 1 to [MaxCategory] bytes of A–Z a–z 0–9 . _ -, but not "." or "..", and not
+	// beginning with "__" as the topics that Kafka keeps for itself do. A store refuses
+	// a category that differs from another of its own in . and _ alone, since for Kafka
+	// the two are one.
 	Category string
 	// ID tells streams of a category apart and becomes the Kafka key: 1 to
 	// [MaxID] bytes of UTF-8 without control characters.
@@ -37,6 +40,9 @@ func (s StreamID) Validate() error {
 	}
 	if s.Category == "." || s.Category == ".." {
 		return fmt.Errorf("%w: category %q is not a legal topic name: choose another", ErrInvalid, s.Category)
+	}
+	if strings.HasPrefix(s.Category, "__") {
+		return fmt.Errorf("%w: category %q: Kafka keeps topics that begin with __ for itself: choose another", ErrInvalid, s.Category)
 	}
 	switch {
 	case s.ID == "":

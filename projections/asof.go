@@ -51,24 +51,17 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 	return err
 }
 
-// settle returns the position after which nothing belongs to the moment.
+// settle makes the moment final, and returns the position after which nothing belongs
+// to it.
 func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
 	if v, ok := at.Version(); ok {
 		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.name, v)
 	}
+	if position, ok := at.Position(); ok {
+		return position, p.store.SettleTo(ctx, position)
+	}
 	moment, _ := at.Time()
-	head, err := p.store.Settle(ctx, moment)
-	if err != nil {
-		return 0, err
-	}
-	position, ok := at.Position()
-	if !ok {
-		return head, nil
-	}
-	if position > head {
-		return 0, fmt.Errorf("%w: position %d is past the end of the log, which is at %d", es.ErrNotSettled, position, head)
-	}
-	return position, nil
+	return p.store.Settle(ctx, moment)
 }
 
 // scratch makes the tables in a schema of their own, which ends with the transaction.
@@ -101,7 +94,10 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if at == (es.AsOf{}) || upTo == 0 {
 		return nil
 	}
-	err = p.readLog(ctx, 0, upTo, func(page []es.RecordedEvent) error {
+	// A plain scan, through the transaction's own connection: what may still appear up
+	// to there was not recorded by then.
+	scan := p.store.InTx(tx).Scan
+	err = scanLog(ctx, scan, 0, upTo, func(page []es.RecordedEvent) error {
 		for i := range page {
 			if at.Includes(page[i].Recorded) && p.def.wants(page[i].Stream.Category) {
 				chunk = append(chunk, page[i])

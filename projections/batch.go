@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -16,6 +18,7 @@ import (
 // work is what one transaction does to a build.
 type work struct {
 	events   []es.RecordedEvent // in order within each stream
+	after    es.Position        // the events were read from here on: the build must not be behind it
 	position es.Position        // every event up to here is then applied; zero leaves it
 	over     *over              // how position moves without events; nil when it does not
 	offset   *offset            // of Kafka, whose messages the events are; nil when they are the log's
@@ -109,6 +112,9 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 	if w.position > 0 && w.position <= b.Position || w.over != nil && w.over.after != b.Position {
 		return nil // another process did it
 	}
+	if b.Position < w.after { // the database was put back under us
+		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", errFenced, b.Name, b.Version, b.ID, b.Position, w.after)
+	}
 	todo, err := p.admit(ctx, tx, w.events, seen)
 	if err != nil {
 		return err
@@ -128,7 +134,9 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		}
 	}
 	read := w.read(b.Position)
-	b.Position = max(b.Position, w.position)
+	if w.position > b.Position {
+		b.Position, b.Event = w.position, w.eventAt(w.position)
+	}
 	p.queueCheckpoint(out, *b, w, read, skipped)
 	return tx.SendBatch(ctx, out).Close()
 }
@@ -147,13 +155,24 @@ func (w *work) read(from es.Position) int64 {
 	return n
 }
 
+// eventAt returns the id of the event at a position, if it is one of the work's.
+func (w *work) eventAt(position es.Position) uuid.UUID {
+	for i := range slices.Backward(w.events) {
+		if w.events[i].Position == position {
+			return w.events[i].ID
+		}
+	}
+	return uuid.Nil
+}
+
 // checkpointSQL moves the build on, if it is still what was locked. Bind: $1 build,
 // $2 status, $3 epoch, $4 position, $5 events read, $6 skipped, $7 messages that are
 // no events of the log.
 const checkpointSQL = `
 update {asof}.projection_builds
 set position = greatest(position, $4), events = events + $5, skipped = skipped + $6, foreign_messages = foreign_messages + $7,
-    failure = null, updated_at = clock_timestamp(),
+    event_id = case when $4 > position then (select event_id from {asof}.events where position = $4) else event_id end,
+    life = (select life from {asof}.store_identity), failure = null, updated_at = clock_timestamp(),
     lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
 where id = $1 and status = $2 and epoch = $3`
 

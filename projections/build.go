@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // build is a row of projection_builds: one set of tables.
@@ -21,7 +23,14 @@ type build struct {
 	Fingerprint string
 	Position    es.Position
 	Epoch       int64
-	Identity    string // no other build has it, in no other store
+	Identity    string    // no other build has it, in no other store
+	Event       uuid.UUID // at Position; Nil when it is not known
+}
+
+// checkpoint is where the build stands in the log. The books lie in the log's own
+// database, and are restored with it: so the life of the store is not compared.
+func (b build) checkpoint() es.Checkpoint {
+	return es.Checkpoint{Position: b.Position, EventID: b.Event}
 }
 
 const (
@@ -30,12 +39,21 @@ const (
 	retired  = "retired"
 )
 
-const buildColumns = `id, name, version, status, schema_name, fingerprint, position, epoch, identity::text`
+const buildColumns = `id, name, version, status, schema_name, fingerprint, position, epoch, identity::text, event_id`
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
 	var b build
-	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch, &b.Identity)
-	return b, err
+	return b, b.scan(row)
+}
+
+// scan reads buildColumns, and what comes behind them.
+func (b *build) scan(row pgx.CollectableRow, more ...any) error {
+	var event *uuid.UUID
+	err := row.Scan(append([]any{&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch, &b.Identity, &event}, more...)...)
+	if event != nil {
+		b.Event = *event
+	}
+	return err
 }
 
 // shadowSchema names the schema of a build that is not live. It is never used
@@ -81,13 +99,7 @@ func findLive(ctx context.Context, db querier, sql, name string) (build, error) 
 }
 
 // explain wraps an error of the database.
-func explain(what string, err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000") {
-		return fmt.Errorf("projections: %s: %w: if the framework's tables are missing, run the migrations first", what, err)
-	}
-	return fmt.Errorf("projections: %s: %w", what, err)
-}
+func explain(what string, err error) error { return pg.Explain("projections", what, err) }
 
 // searchPathSQL makes unqualified names mean a build's tables until the transaction
 // ends; what the connection had comes after. Bind: $1 schema.

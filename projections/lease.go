@@ -77,8 +77,7 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	}
 	old, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (b build, err error) {
-		err = row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch, &b.Identity, &leased)
-		return b, err
+		return b, b.scan(row, &leased)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

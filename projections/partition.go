@@ -79,8 +79,12 @@ func (f *follower) apply(ctx context.Context, at partition, w *work) error {
 		if !errors.Is(err, errMoved) {
 			return applyError{err}
 		}
+		began := w.offset.from
 		if w.offset.from, err = f.offset(ctx, at); err != nil {
 			return err
+		}
+		if w.offset.from < began { // the database was put back under us
+			return fmt.Errorf("%w: partition %d of %s was read up to offset %d, and the read model is at %d", errTopics, at.number, at.topic, began, w.offset.from)
 		}
 		w.offset.next = max(w.offset.next, w.offset.from)
 	}

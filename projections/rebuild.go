@@ -205,7 +205,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 // apply is one chunk: one transaction, with its checkpoint and the lease.
 func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
 	b, err := r.p.commit(ctx, r.b, &work{
-		events: chunk, position: chunk[len(chunk)-1].Position, bulk: true,
+		events: chunk, after: r.b.Position, position: chunk[len(chunk)-1].Position, bulk: true,
 	})
 	if err != nil {
 		return err
@@ -218,30 +218,21 @@ func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
 
 // readLog gives the pages of the log in (after, upTo]. The position upTo is settled.
 func (p *Projector) readLog(ctx context.Context, after, upTo es.Position, give func([]es.RecordedEvent) error) error {
+	return scanLog(ctx, p.store.Scan, after, upTo, give)
+}
+
+type scan func(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error)
+
+func scanLog(ctx context.Context, scan scan, after, upTo es.Position, give func([]es.RecordedEvent) error) error {
 	for after < upTo {
-		page, err := p.store.Read(ctx, after, pageEvents)
-		if err != nil {
+		page, err := scan(ctx, after, upTo, pageEvents)
+		if err != nil || len(page) == 0 {
 			return err
 		}
-		last := len(page)
-		for last > 0 && page[last-1].Position > upTo {
-			last--
+		if err := give(page); err != nil {
+			return err
 		}
-		if last > 0 {
-			if err := give(page[:last]); err != nil {
-				return err
-			}
-		}
-		if last < len(page) {
-			return nil
-		}
-		if last == 0 { // all that is settled was read, or an append holds it back
-			if err := pause(ctx, p.poll); err != nil {
-				return err
-			}
-			continue
-		}
-		after = page[last-1].Position
+		after = page[len(page)-1].Position
 	}
 	return nil
 }

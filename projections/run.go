@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Backoff of Run after failures without a batch in between, and after how many
@@ -24,7 +27,8 @@ const (
 // Failures of the database or the broker are tried again, with a pause that grows up
 // to five seconds and begins anew after a batch that succeeded. What no patience
 // cures is returned: an event that cannot be applied (an [*EventError], after a few
-// tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid], [ErrDependents].
+// tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid], [ErrDependents],
+// [es.ErrRestored], tables and rights that are missing.
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
 	wait, tries := firstBackoff, map[uuid.UUID]int{}
@@ -63,12 +67,12 @@ func failedTooOften(err error, tries map[uuid.UUID]int) bool {
 }
 
 func final(err error) bool {
-	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents} {
+	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
 		if errors.Is(err, target) {
 			return true
 		}
 	}
-	return false
+	return pg.OnlyByOperator(err)
 }
 
 func (p *Projector) runOnce(ctx context.Context) error {

@@ -37,6 +37,9 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 			if err := p.stillLive(ctx, b); err != nil {
 				return err
 			}
+			if err := p.store.KeepMoments(ctx); err != nil {
+				return err
+			}
 			checked = time.Now()
 		}
 		if err := pause(ctx, p.poll); err != nil {
@@ -47,14 +50,14 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 
 // pull applies the next page of the log to the live build.
 func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, error) {
-	events, err := p.store.Read(ctx, b.Position, limit)
+	events, err := p.store.ReadAfter(ctx, b.checkpoint(), limit)
 	if err == nil && len(events) == 0 {
 		err = p.clearFailure(ctx, b)
 	}
 	if err != nil || len(events) == 0 {
 		return b, 0, err
 	}
-	b, err = p.commitLive(ctx, b, &work{events: events, position: events[len(events)-1].Position})
+	b, err = p.commitLive(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position})
 	return b, len(events), err
 }
 

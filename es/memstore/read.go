@@ -87,3 +87,16 @@ func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
 	}
 	return es.Position(len(s.log)), nil
 }
+
+// SettleTo returns at once: see [es.Settler].
+func (s *Store) SettleTo(ctx context.Context, p es.Position) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("memstore: settle the log: %w", err)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if head := es.Position(len(s.log)); p > head {
+		return fmt.Errorf("%w: position %d is past the end of the log, which is at %d", es.ErrNotSettled, p, head)
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package memstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,8 @@ type Store struct {
 	log     []es.RecordedEvent    // the event at position p is log[p-1]
 	streams map[es.StreamID][]int // of each stream, the indexes of its events in log
 	ids     map[uuid.UUID]es.Recorded
-	clock   time.Time // never goes back
+	topics  map[string]string // what Kafka takes a category's topic for → the category
+	clock   time.Time         // never goes back
 }
 
 var (
@@ -27,7 +29,7 @@ var (
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{streams: map[es.StreamID][]int{}, ids: map[uuid.UUID]es.Recorded{}}
+	return &Store{streams: map[es.StreamID][]int{}, ids: map[uuid.UUID]es.Recorded{}, topics: map[string]string{}}
 }
 
 // Append records events: see [es.Store].
@@ -40,6 +42,10 @@ func (s *Store) Append(ctx context.Context, stream es.StreamID, want es.Expected
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	topic := strings.ReplaceAll(stream.Category, ".", "_")
+	if there, ok := s.topics[topic]; ok && there != stream.Category {
+		return nil, fmt.Errorf("memstore: append to %s: %w: the store has category %q, and for Kafka the topics of the two are one, as it knows no difference between . and _: choose another", stream, es.ErrInvalid, there)
+	}
 	if again, err := s.again(stream, events); again != nil || err != nil {
 		return again, err
 	}
@@ -57,7 +63,7 @@ func (s *Store) Append(ctx context.Context, stream es.StreamID, want es.Expected
 		s.ids[e.ID] = e.Recorded
 		recorded[i] = clone(e)
 	}
-	s.streams[stream] = indexes
+	s.streams[stream], s.topics[topic] = indexes, stream.Category
 	return recorded, nil
 }
 
@@ -79,7 +85,12 @@ func (s *Store) again(stream es.StreamID, events []es.EventData) ([]es.RecordedE
 				stream, es.ErrDuplicateID, known.ID, known.Version, known.Stream)
 		}
 		if ok {
-			list = append(list, clone(s.log[known.Position-1]))
+			there := &s.log[known.Position-1]
+			if what := events[i].Differs(there); what != "" {
+				return nil, fmt.Errorf("memstore: append to %s: %w: %s was recorded with another %s: give each event an id of its own",
+					stream, es.ErrDuplicateID, known.ID, what)
+			}
+			list = append(list, clone(*there))
 		}
 	}
 	return list, nil

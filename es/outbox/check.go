@@ -3,56 +3,51 @@ package outbox
 import (
 	"context"
 	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/asof-dev/asof/internal/pg"
 )
 
-const howToRepair = "see what was lost and what Kafka has beyond it, then say from which position to go on, by the command repair or outbox.Repair"
+// adoptSQL keeps the store's life with the first checkpoint. Bind: $1 epoch, $2 life.
+const adoptSQL = `update {asof}.relay set life = $2 where epoch = $1`
 
-// adoptSQL keeps the identity with the first checkpoint. Bind: $1 epoch, $2 store,
-// $3 events table, $4 system or empty, $5 timeline or empty.
-const adoptSQL = `
-update {asof}.relay set store_id = $2, events_oid = $3, system_id = nullif($4, ''), timeline = nullif($5, '')
-where epoch = $1`
+// headSQL is where the log ends. Bind: nothing.
+const headSQL = `select coalesce(max(position), 0) from {asof}.events`
 
-// placeSQL tells whether the checkpoint is within the log and its event is the one
-// that was published. Bind: $1 position, $2 event id or null.
-const placeSQL = `
-select (select coalesce(max(position), 0) from {asof}.events),
-       $2::uuid is null or exists (select from {asof}.events where position = $1 and event_id = $2)`
-
-// check refuses a database that is not the one which the checkpoint is of.
+// check refuses a database that is not the one which the checkpoint is of. What the
+// log does not have any more at the checkpoint's place, the store refuses with every
+// page.
 func (t *term) check(ctx context.Context) error {
-	if t.first {
-		id, err := readIdentity(ctx, t.store.Pool(), t.q)
-		if err != nil {
-			return explain("read the store's identity", err)
-		}
-		t.was, t.first = id, false
-		return t.write(ctx, "keep the store's identity", adoptSQL, t.epoch, id.store, id.events, id.system, id.timeline)
+	life, err := t.relay.store.Life(ctx)
+	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
 	}
-	if err := t.sameStore(ctx); err != nil {
-		return err
+	if t.life == uuid.Nil {
+		t.life = life
+		return t.write(ctx, "keep the store's life", adoptSQL, t.epoch, life)
+	}
+	if t.life != life {
+		return fmt.Errorf("%w: the checkpoint is of life %s and the store lives %s: %s", ErrRestored, t.life, life, howToRepair())
 	}
 	var head int64
-	var there bool
-	if err := t.store.Pool().QueryRow(ctx, t.q(placeSQL), int64(t.position), t.eventID).Scan(&head, &there); err != nil {
+	if err := t.relay.store.Pool().QueryRow(ctx, t.relay.q(headSQL)).Scan(&head); err != nil {
 		return explain("look at the checkpoint", err)
 	}
-	switch {
-	case head < int64(t.position):
-		return fmt.Errorf("%w: the log ends at position %d and the checkpoint is at %d: %s", ErrRestored, head, t.position, howToRepair)
-	case !there:
-		return fmt.Errorf("%w: the event at position %d is not the one that was published: %s", ErrRestored, t.position, howToRepair)
+	if head < int64(t.position) {
+		return fmt.Errorf("%w: the log ends at position %d and the checkpoint is at %d: %s", ErrRestored, head, t.position, howToRepair())
+	}
+	return t.verify(ctx)
+}
+
+// verify asks the store whether it is still the one that was read.
+func (t *term) verify(ctx context.Context) error {
+	if err := t.relay.store.Verify(ctx, t.checkpoint()); err != nil {
+		return fmt.Errorf("outbox: %w", err)
 	}
 	return nil
 }
 
-func (t *term) sameStore(ctx context.Context) error {
-	id, err := readIdentity(ctx, t.store.Pool(), t.q)
-	if err != nil {
-		return explain("read the store's identity", err)
-	}
-	if text := id.differs(t.was); text != "" {
-		return fmt.Errorf("%w: %s: %s", ErrRestored, text, howToRepair)
-	}
-	return nil
+func howToRepair() string {
+	return "see what was lost and what Kafka has beyond it, then say from which position to go on, by the command `" + pg.Program() + " repair` or outbox.Repair"
 }

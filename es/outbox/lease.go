@@ -10,17 +10,24 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // The lease is by the database's clock alone. Every statement is a transaction of
 // its own, so a relay that stands still never holds the row's lock.
 
+// shortenSQL brings a lease down to its length that would last longer, as its holder
+// took it before the clock was set back: a holder that lives renews it long before it
+// ends. Bind: nothing.
+const shortenSQL = `
+update {asof}.relay set lease_until = clock_timestamp() + lease where lease_until > clock_timestamp() + lease`
+
 // takeSQL begins a new epoch when nobody holds the lease; a relay takes over from
 // itself at once. Bind: $1 leader, $2 seconds. No row: another holds it.
 const takeSQL = `
-update {asof}.relay set epoch = epoch + 1, leader = $1, lease_until = clock_timestamp() + make_interval(secs => $2)
+update {asof}.relay set epoch = epoch + 1, leader = $1, lease = make_interval(secs => $2), lease_until = clock_timestamp() + make_interval(secs => $2)
 where lease_until is null or lease_until < clock_timestamp() or leader = $1
-returning epoch, position, event_id, store_id, events_oid, coalesce(system_id, ''), coalesce(timeline, '')`
+returning epoch, position, event_id, life`
 
 // renewSQL keeps the lease, and shows what holds the relay up. Bind: $1 epoch, $2
 // seconds, $3 failure or null.
@@ -45,30 +52,37 @@ where epoch = $1`
 
 // term is the time from taking the lease to losing it or giving it up.
 type term struct {
-	*Relay
+	relay    *Relay
 	epoch    int64
 	taken    time.Time // by our clock, before the lease was asked for
+	life     uuid.UUID // of the store that position is of; Nil before the first term
 	position es.Position
-	eventID  *uuid.UUID
-	was      identity
-	first    bool // no identity is kept yet
+	eventID  uuid.UUID // of the event at position; Nil when it is not known
+}
+
+func (t *term) checkpoint() es.Checkpoint {
+	return es.Checkpoint{Life: t.life, Position: t.position, EventID: t.eventID}
 }
 
 // take tries once to begin a term; nil when another relay holds the lease.
 func (r *Relay) take(ctx context.Context, leader string) (*term, error) {
-	t := &term{Relay: r, taken: time.Now()}
-	var store *uuid.UUID
-	var events *uint32
-	err := r.store.Pool().QueryRow(ctx, r.q(takeSQL), leader, r.lease.Seconds()).Scan(
-		&t.epoch, (*int64)(&t.position), &t.eventID, &store, &events, &t.was.system, &t.was.timeline)
+	t := &term{relay: r, taken: time.Now()}
+	if _, err := r.store.Pool().Exec(ctx, r.q(shortenSQL)); err != nil {
+		return nil, explain("take the lease", err)
+	}
+	var event, life *uuid.UUID
+	err := r.store.Pool().QueryRow(ctx, r.q(takeSQL), leader, r.lease.Seconds()).Scan(&t.epoch, (*int64)(&t.position), &event, &life)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, explain("take the lease", err)
 	}
-	if t.first = store == nil || events == nil; !t.first {
-		t.was.store, t.was.events = *store, *events
+	if event != nil {
+		t.eventID = *event
+	}
+	if life != nil {
+		t.life = *life
 	}
 	return t, nil
 }
@@ -84,7 +98,7 @@ func (r *Relay) await(ctx context.Context, leader string) (*term, error) {
 		if !waited {
 			r.log.InfoContext(ctx, "another relay is active; waiting for its lease")
 		}
-		if err := pause(ctx, every); err != nil {
+		if err := wait.For(ctx, every); err != nil {
 			return nil, err
 		}
 	}
@@ -93,8 +107,8 @@ func (r *Relay) await(ctx context.Context, leader string) (*term, error) {
 // keep renews the lease until ctx ends. It fails when the lease is another's, or
 // could not be renewed in time by our own clock, or the database is another.
 func (t *term) keep(ctx context.Context, failure func() *string) error {
-	until, next := t.taken.Add(t.lease), t.lease/3
-	for pause(ctx, next) == nil {
+	until, next := t.taken.Add(t.relay.lease), t.relay.lease/3
+	for wait.For(ctx, next) == nil {
 		sent := time.Now()
 		bounded, cancel := context.WithDeadline(ctx, until)
 		err := t.renew(bounded, failure())
@@ -103,29 +117,32 @@ func (t *term) keep(ctx context.Context, failure func() *string) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			until, next = sent.Add(t.lease), t.lease/3
-		case errors.Is(err, errFenced) || errors.Is(err, ErrRestored):
+			until, next = sent.Add(t.relay.lease), t.relay.lease/3
+		case errors.Is(err, errFenced) || final(err):
 			return err
 		case time.Now().After(until):
 			return fmt.Errorf("%w: not renewed in time: %w", errFenced, err)
 		default:
-			t.log.WarnContext(ctx, "lease not renewed; trying again", "error", err)
-			next = t.lease / 10
+			t.relay.log.WarnContext(ctx, "lease not renewed; trying again", "error", err)
+			next = t.relay.lease / 10
 		}
 	}
 	return nil
 }
 
 func (t *term) renew(ctx context.Context, failure *string) error {
-	if err := t.write(ctx, "renew the lease", renewSQL, t.epoch, t.lease.Seconds(), failure); err != nil {
+	if err := t.write(ctx, "renew the lease", renewSQL, t.epoch, t.relay.lease.Seconds(), failure); err != nil {
 		return err
 	}
-	return t.sameStore(ctx)
+	if err := t.verify(ctx); err != nil {
+		return err
+	}
+	return t.relay.store.KeepMoments(ctx)
 }
 
-// checkpoint notes that everything up to a position is published.
-func (t *term) checkpoint(ctx context.Context, m mark) error {
-	return t.write(ctx, "move the checkpoint", checkpointSQL, t.epoch, t.lease.Seconds(), int64(m.position), m.id)
+// move notes that everything up to a position is published.
+func (t *term) move(ctx context.Context, m mark) error {
+	return t.write(ctx, "move the checkpoint", checkpointSQL, t.epoch, t.relay.lease.Seconds(), int64(m.position), m.id)
 }
 
 // release runs after ctx has ended too. It leaves behind why the term ended.
@@ -144,13 +161,13 @@ func (t *term) release(ctx context.Context, why error) {
 		}
 	}
 	if err != nil && !errors.Is(err, errFenced) {
-		t.log.WarnContext(ctx, "lease not released; another relay can go on when it has run out", "error", err, "in", t.lease)
+		t.relay.log.WarnContext(ctx, "lease not released; another relay can go on when it has run out", "error", err, "in", t.relay.lease)
 	}
 }
 
 // write runs a statement that does nothing when the epoch is over.
 func (t *term) write(ctx context.Context, what, sql string, args ...any) error {
-	tag, err := t.store.Pool().Exec(ctx, t.q(sql), args...)
+	tag, err := t.relay.store.Pool().Exec(ctx, t.relay.q(sql), args...)
 	if err != nil {
 		return explain(what, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -32,9 +33,9 @@ type page struct {
 
 // readPages reads the log from the checkpoint on until ctx ends.
 func (t *term) readPages(ctx context.Context, out chan<- page) error {
-	cursor, limit := t.position, min(firstPage, t.batch)
+	after, limit := t.checkpoint(), min(firstPage, t.relay.batch)
 	for {
-		events, err := t.store.Read(ctx, cursor, limit)
+		events, err := t.read(ctx, after, limit)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -42,7 +43,7 @@ func (t *term) readPages(ctx context.Context, out chan<- page) error {
 			return err
 		}
 		if len(events) == 0 {
-			if pause(ctx, t.poll) != nil {
+			if wait.For(ctx, t.relay.poll) != nil {
 				return nil
 			}
 			continue
@@ -51,11 +52,20 @@ func (t *term) readPages(ctx context.Context, out chan<- page) error {
 		p := t.pageOf(events)
 		select {
 		case out <- p:
-			cursor = p.end.position
+			after = es.Checkpoint{Life: t.life, Position: p.end.position, EventID: p.end.id}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// read returns events of which no failover to a synchronous standby takes one back.
+func (t *term) read(ctx context.Context, after es.Checkpoint, limit int) ([]es.RecordedEvent, error) {
+	events, err := t.relay.store.ReadAfter(ctx, after, limit)
+	if err == nil && len(events) > 0 {
+		err = t.relay.store.AwaitReplication(ctx)
+	}
+	return events, err
 }
 
 // nextLimit expects events as large as the last ones, and grows with care.
@@ -65,17 +75,20 @@ func (t *term) nextLimit(events []es.RecordedEvent, limit int) int {
 		bytes += len(events[i].Data) + 256 // about what a row has besides
 	}
 	fit := pageBytes / max(1, bytes/len(events))
-	return max(1, min(fit, 8*limit, t.batch))
+	return max(1, min(fit, 8*limit, t.relay.batch))
 }
 
 func (t *term) pageOf(events []es.RecordedEvent) page {
 	p := page{messages: make([]kafka.Message, len(events))}
+	life := kafka.LifeHeader(t.life)
 	for i := range events {
 		category := events[i].Stream.Category
 		if !slices.Contains(p.categories, category) {
 			p.categories = append(p.categories, category)
 		}
-		p.messages[i] = kafka.FromEvent(t.source, t.topic(category), events[i])
+		m := &p.messages[i]
+		*m = kafka.FromEvent(t.relay.source, t.relay.topic(category), events[i])
+		m.Headers = append(m.Headers, life)
 	}
 	last := &events[len(events)-1]
 	p.end = mark{position: last.Position, id: last.ID}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 
 // publisher publishes the pages of a term, one after the other.
 type publisher struct {
-	*term
+	term     *term
 	producer *kafka.Producer
 	known    map[string]bool // categories whose topics were looked at in this term
 	busy     atomic.Pointer[publishing]
@@ -33,7 +34,7 @@ type publishing struct {
 
 // publish hands on the end of every page that Kafka has acknowledged.
 func (p *publisher) publish(ctx context.Context, pages <-chan page, marks chan mark) error {
-	from := p.position
+	from := p.term.position
 	for page := range pages {
 		p.busy.Store(&publishing{since: time.Now(), from: from})
 		for _, category := range page.categories {
@@ -61,7 +62,7 @@ func (p *publisher) send(ctx context.Context, page page) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		for pause(ctx, slow) == nil {
+		for wait.For(ctx, slow) == nil {
 			if err := p.remake(ctx, page.categories); final(err) {
 				stop(err)
 			}
@@ -91,11 +92,10 @@ func (p *publisher) failure() *string {
 // reading, does not wait for the pause.
 func (t *term) follow(ctx, reading context.Context, marks <-chan mark) error {
 	for m := range marks {
-		if err := t.checkpoint(ctx, m); err != nil {
+		if err := t.move(ctx, m); err != nil {
 			return err
 		}
-		t.position = m.position
-		_ = pause(reading, checkpointEvery)
+		_ = wait.For(reading, checkpointEvery)
 	}
 	return nil
 }

@@ -3,13 +3,11 @@ package outbox
 import (
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Relay publishes the log of one store to Kafka.
@@ -108,6 +106,4 @@ func (r *Relay) validate() error {
 // q puts the schema's name into a statement.
 func (r *Relay) q(sql string) string { return expand(sql, r.store) }
 
-func expand(sql string, store *pgstore.Store) string {
-	return strings.ReplaceAll(sql, "{asof}", pgx.Identifier{store.Schema()}.Sanitize())
-}
+func expand(sql string, store *pgstore.Store) string { return pg.Expand(store.Schema(), sql) }

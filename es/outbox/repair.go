@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -10,62 +11,68 @@ import (
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
-// Bind: nothing.
+// repairLockSQL tells whether a relay is active. A lease that would last longer than
+// its length is of before the clock was set back, and does not count. Bind: nothing.
 const repairLockSQL = `
-select coalesce(lease_until > clock_timestamp(), false), coalesce(leader, ''),
-       (select coalesce(max(position), 0) from {asof}.events)
+select coalesce(lease_until > clock_timestamp() and lease_until <= clock_timestamp() + lease, false), coalesce(leader, '')
 from {asof}.relay for update of relay`
 
 // repairSQL begins a new epoch, so that no relay of before can move the checkpoint.
-// Bind: $1 position, $2 store, $3 events table, $4 system or empty, $5 timeline or
-// empty.
+// Bind: $1 position, $2 life.
 const repairSQL = `
 update {asof}.relay set epoch = epoch + 1, leader = null, lease_until = null, position = $1,
-    event_id = (select event_id from {asof}.events where position = $1),
-    store_id = $2, events_oid = $3, system_id = nullif($4, ''), timeline = nullif($5, ''),
+    event_id = (select event_id from {asof}.events where position = $1), life = $2,
     failure = null, failed_at = null, updated_at = clock_timestamp()`
 
-// Repair tells the relay that this database is the one to go on with, and that
-// everything up to a position is published. It is what [ErrRestored] asks for, and it
-// publishes old events again when the position is lower than [Status] says.
+// RepairOption says more about a repair.
+type RepairOption func(*repair)
+
+type repair struct{ lost bool }
+
+// EventsLost says that events were lost which somebody may have read: the store then
+// begins another life, and its consumers stop until they are told (see
+// [es.ErrAnotherLife]).
+func EventsLost() RepairOption { return func(r *repair) { r.lost = true } }
+
+// Repair tells all who read the store that this database is the one to go on with, and
+// the relay that everything up to a position is published. It is what [ErrRestored]
+// asks for, and it publishes old events again when the position is lower than [Status]
+// says. It puts the sequence above the log, and confirms where the store is now: see
+// [pgstore.Store.Repair].
 //
 // When nothing was lost (a synchronous standby was promoted, the cluster was
 // upgraded, or moved with the relay stopped) go on from the Position of [ReadStatus].
 //
-// When events were lost, Kafka still has them, and new events will get versions and
-// positions that consumers have seen before and would drop: bring the consumers back
-// too, by rebuilding their projections from the log, before the service appends
-// again. Then go on from the Position, which was restored with the log.
+// When events were lost, say so by [EventsLost]: Kafka still has them, and new events
+// will get versions and positions that consumers have seen before and would drop. In
+// the store's new life they stop instead. Take back what they have made of the lost
+// events, as by rebuilding their read models, then let them accept the life. Go on from
+// the Position, which was restored with the log.
 //
-// No relay may be active: stop them first, or get [ErrBusy].
-func Repair(ctx context.Context, store *pgstore.Store, from es.Position) error {
-	q := func(sql string) string { return expand(sql, store) }
-	id, err := readIdentity(ctx, store.Pool(), q)
-	if err != nil {
-		return explain("read the store's identity", err)
+// No relay may be active: stop them first, or get [ErrBusy]. An append that is open
+// gives [es.ErrNotSettled] after 5 seconds.
+func Repair(ctx context.Context, store *pgstore.Store, from es.Position, options ...RepairOption) error {
+	var r repair
+	for _, option := range options {
+		option(&r)
 	}
-	var refused error
-	err = pgx.BeginFunc(ctx, store.Pool(), func(tx pgx.Tx) error {
+	_, err := store.Repair(ctx, r.lost, func(ctx context.Context, tx pgx.Tx, found pgstore.Repaired) error {
 		var active bool
 		var leader string
-		var head int64
-		if err := tx.QueryRow(ctx, q(repairLockSQL)).Scan(&active, &leader, &head); err != nil {
-			return err
+		if err := tx.QueryRow(ctx, expand(repairLockSQL, store)).Scan(&active, &leader); err != nil {
+			return explain("repair", err)
 		}
 		switch {
 		case active:
-			refused = fmt.Errorf("%w: %s: stop it before the repair", ErrBusy, leader)
-		case from < 0 || int64(from) > head:
-			refused = fmt.Errorf("%w: position %d: the log goes from 0 to %d", ErrInvalid, from, head)
+			return fmt.Errorf("%w: %s: stop it before the repair", ErrBusy, leader)
+		case from < 0 || from > found.Head:
+			return fmt.Errorf("%w: position %d: the log goes from 0 to %d", ErrInvalid, from, found.Head)
 		}
-		if refused != nil {
-			return refused
-		}
-		_, err := tx.Exec(ctx, q(repairSQL), int64(from), id.store, id.events, id.system, id.timeline)
-		return err
+		_, err := tx.Exec(ctx, expand(repairSQL, store), int64(from), found.Life)
+		return explain("repair", err)
 	})
-	if refused != nil {
-		return refused
+	if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrInvalid) {
+		return fmt.Errorf("outbox: %w", err)
 	}
-	return explain("repair", err)
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/pgstore"
 )
 
 func TestRestored_database_is_refused(t *testing.T) {
@@ -19,12 +20,13 @@ func TestRestored_database_is_refused(t *testing.T) {
 	for text, change := range map[string]string{
 		"the log ends at position 10 and the checkpoint is at 17": `update asof.relay set position = 17`,
 		"the event at position 10 is not the one":                 `update asof.relay set event_id = gen_random_uuid()`,
-		"the store's id is":                     `update asof.store_identity set id = gen_random_uuid()`,
-		"the events table's oid is":             `update asof.relay set events_oid = 1`,
-		"the cluster's system identifier is":    `update asof.relay set system_id = '1'`,
-		"its timeline is 00000001 and was 0000": `update asof.relay set timeline = '00000007'`,
+		"the checkpoint is of life":                               `update asof.store_identity set life = gen_random_uuid()`,
+		"the events table's oid is":                               `update asof.store_identity set events_oid = 1`,
+		"the database's oid is":                                   `update asof.store_identity set database_oid = 1`,
+		"the cluster's system identifier is":                      `update asof.store_identity set system_id = '1'`,
+		"its timeline is 00000001 and was 0000":                   `update asof.store_identity set timeline = '00000007'`,
 	} {
-		t.Run(strings.Fields(text)[1], func(t *testing.T) {
+		t.Run(strings.ReplaceAll(text, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.append("order", "1", 10)
@@ -37,9 +39,11 @@ func TestRestored_database_is_refused(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := w.status()
-			err := w.relay().Run(t.Context())
-			if !errors.Is(err, outbox.ErrRestored) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "outbox.Repair") {
-				t.Fatal(err)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			err := w.relayOf(pgstore.New(w.pool)).Run(ctx) // of another process
+			if !errors.Is(err, outbox.ErrRestored) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "asof repair") {
+				t.Fatalf("the relay ended with %v, want %q", err, text)
 			}
 			if s := w.status(); s.Position != before.Position || !strings.Contains(s.Failure, text) || s.Leader != "" {
 				t.Fatal(s)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -41,7 +42,7 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.log.WarnContext(ctx, "producer did not close", "error", err)
 		}
 	}()
-	leader, wait := leaderName(), firstBackoff
+	leader, backoff := leaderName(), wait.Backoff{First: firstBackoff, Last: lastBackoff}
 	for {
 		progress, err := r.lead(ctx, leader, producer)
 		switch {
@@ -53,13 +54,13 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.log.WarnContext(ctx, "relay gives way", "error", err)
 			continue
 		case progress:
-			wait = firstBackoff
+			backoff.Reset()
 		}
-		r.log.WarnContext(ctx, "relay failed and will try again", "error", err, "in", wait)
-		if pause(ctx, wait) != nil {
+		pause := backoff.Next()
+		r.log.WarnContext(ctx, "relay failed and will try again", "error", err, "in", pause)
+		if wait.For(ctx, pause) != nil {
 			return nil
 		}
-		wait = min(2*wait, lastBackoff)
 	}
 }
 
@@ -102,7 +103,7 @@ func (t *term) reason(ctx context.Context, err error) error {
 // while the one before is published, and the checkpoint follows on its own. When ctx
 // ends reading stops at once, and the rest has a grace.
 func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
-	late, cancel := withGrace(ctx, grace)
+	late, cancel := wait.Beyond(ctx, grace)
 	defer cancel()
 	g, work := errgroup.WithContext(late)
 	reading, stopReading := context.WithCancel(work)
@@ -118,25 +119,4 @@ func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 	g.Go(func() error { defer stopKeeping(); return t.follow(work, reading, marks) })
 	g.Go(func() error { return t.keep(keeping, p.failure) })
 	return g.Wait()
-}
-
-// withGrace returns a context that ends d after ctx.
-func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		_ = pause(late, d)
-		cancel()
-	})
-	return late, func() { stop(); cancel() }
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

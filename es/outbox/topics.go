@@ -27,22 +27,22 @@ func (p *publisher) ensureTopic(ctx context.Context, category string) error {
 	if p.known[category] {
 		return nil
 	}
-	topic, want := p.topic(category), p.partitionsOf(category)
+	topic, want := p.term.relay.topic(category), p.term.relay.partitionsOf(category)
 	var recorded int
-	if err := p.store.Pool().QueryRow(ctx, p.q(topicSQL), topic).Scan(&recorded); err != nil {
+	if err := p.term.relay.store.Pool().QueryRow(ctx, p.term.relay.q(topicSQL), topic).Scan(&recorded); err != nil {
 		return explain("look up topic "+topic, err)
 	}
 	if recorded != 0 && recorded != want {
 		return fmt.Errorf("%w: topic %s was made with %d and the relay is told %d: give WithPartitions(%d, %q)", ErrPartitions, topic, recorded, want, recorded, category)
 	}
-	err := p.client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: want, Replication: p.replication})
+	err := p.term.relay.client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: want, Replication: p.term.relay.replication})
 	if errors.Is(err, kafka.ErrPartitions) {
 		return fmt.Errorf("%w: topic %s should have %d: give WithPartitions with the number it has if it was never published to, else publish to another topic (WithTopicPrefix) from position 0 (Repair): %w", ErrPartitions, topic, want, err)
 	}
 	if err != nil {
 		return fmt.Errorf("outbox: make topic %s: %w", topic, err)
 	}
-	if err := p.store.Pool().QueryRow(ctx, p.q(recordTopicSQL), topic, want).Scan(&recorded); err != nil {
+	if err := p.term.relay.store.Pool().QueryRow(ctx, p.term.relay.q(recordTopicSQL), topic, want).Scan(&recorded); err != nil {
 		return explain("record topic "+topic, err)
 	}
 	if recorded != want {
@@ -57,11 +57,11 @@ func (p *publisher) ensureTopic(ctx context.Context, category string) error {
 // Repair to publish it again.
 func (p *publisher) remake(ctx context.Context, categories []string) error {
 	for _, category := range categories {
-		n, err := p.client.Partitions(ctx, p.topic(category))
-		if err != nil && !errors.Is(err, kafka.ErrNoTopic) || n >= p.partitionsOf(category) {
+		n, err := p.term.relay.client.Partitions(ctx, p.term.relay.topic(category))
+		if err != nil && !errors.Is(err, kafka.ErrNoTopic) || n >= p.term.relay.partitionsOf(category) {
 			continue
 		}
-		p.log.WarnContext(ctx, "topic was deleted and is made again", "topic", p.topic(category))
+		p.term.relay.log.WarnContext(ctx, "topic was deleted and is made again", "topic", p.term.relay.topic(category))
 		delete(p.known, category)
 		if err := p.ensureTopic(ctx, category); err != nil {
 			return err

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -16,8 +16,9 @@ import (
 // clock: one clock read for all events, and before it the shared lock, so the lock
 // is taken before the insert draws a position. ("offset 0" keeps the planner from
 // merging the steps; it does not drop a volatile function.) The clock comes after
-// the lock: so a reader that sees the clock past T and then no older lock knows
-// that nothing more will be recorded at or before T.
+// the lock, and so does the settled moment, which is read outside of the statement's
+// snapshot: whoever has raised that and then sees no older lock knows that nothing
+// more will be recorded before it, wherever the clock goes.
 // last: the event before the first new one, and proof that it was visible when the
 // statement began; hence its position is lower than any that is drawn here.
 //
@@ -28,21 +29,30 @@ import (
 // transaction usable.
 const appendFrom = `
 from (
-    select clock_timestamp() as now
-    from (select pg_advisory_xact_lock_shared(LOCK_KEY) offset 0) as lock
+    select greatest(clock_timestamp(), timestamptz 'epoch' + pg_sequence_last_value({moment}) * interval '1 microsecond') as now
+    from (select pg_advisory_xact_lock_shared({lock}) offset 0) as lock
     offset 0
 ) as clock left join (
-    select version, recorded_at from SCHEMA.events
-    where category = $1 and stream_id = $2 LAST
+    select version, recorded_at from {asof}.events
+    where category = $1 and stream_id = $2 {last}
 ) as last on true
-where CONDITION`
+where {condition}`
+
+// drawn draws the position of the first event. A position at or below one that is in
+// the log comes from a sequence that was set back, or is not the log's own: then
+// nothing is appended.
+const drawn = `
+from (select nextval({sequence}) as position, coalesce(last.version, 0) + 1 as version, greatest(clock.now, last.recorded_at) as recorded_at` + appendFrom + `
+    offset 0
+) as drawn
+where not exists (select from {asof}.events e where e.position >= drawn.position)`
 
 // appendOneSQL appends one event. Bind: $1 category, $2 stream id, $3 expected
 // version or null, $4 event id, $5 type, $6 schema version, $7 content type or
 // null, $8 data, $9 metadata. No row back: the event was not appended.
 const appendOneSQL = `
-insert into SCHEMA.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
-select nextval(SEQUENCE), $1, $2, coalesce(last.version, 0) + 1, $4, $5, $6, $7, $8, $9, greatest(clock.now, last.recorded_at)` + appendFrom + `
+insert into {asof}.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+select position, $1, $2, version, $4::uuid, $5::text, $6::int, $7::text, $8::bytea, $9::bytea, recorded_at` + drawn + `
 on conflict do nothing
 returning position, version, recorded_at`
 
@@ -52,14 +62,14 @@ returning position, version, recorded_at`
 // the sorted rows, so they follow the versions.
 const appendManySQL = `
 with first as (
-    insert into SCHEMA.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
-    select nextval(SEQUENCE), $1, $2, coalesce(last.version, 0) + 1, ($4::uuid[])[1], ($5::text[])[1], ($6::int[])[1], ($7::text[])[1],
-           ($8::bytea[])[1], ($9::bytea[])[1], greatest(clock.now, last.recorded_at)` + appendFrom + `
+    insert into {asof}.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+    select position, $1, $2, version, ($4::uuid[])[1], ($5::text[])[1], ($6::int[])[1], ($7::text[])[1],
+           ($8::bytea[])[1], ($9::bytea[])[1], recorded_at` + drawn + `
     on conflict do nothing
     returning position, version, recorded_at
 ), rest as (
-    insert into SCHEMA.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
-    select nextval(SEQUENCE), $1, $2, v, id, type, schema, content_type, data, metadata, now
+    insert into {asof}.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+    select nextval({sequence}), $1, $2, v, id, type, schema, content_type, data, metadata, now
     from (
         select first.version + n - 1 as v, u.*, first.recorded_at as now
         from first, unnest($4::uuid[], $5::text[], $6::int[], $7::text[], $8::bytea[], $9::bytea[])
@@ -78,23 +88,33 @@ order by version`
 // was lost. It must be a statement of its own: the append's snapshot is to be
 // taken after the wait. Bind: $1 category, $2 stream id. The two-key form cannot
 // meet the one-key lock of the log.
-const lockStreamSQL = `select pg_advisory_xact_lock(EVENTS_NAME::regclass::oid::int, hashtext($1 || '/' || $2))`
+const lockStreamSQL = `select pg_advisory_xact_lock({events}::oid::int, hashtext($1::text || '/' || $2::text))`
 
 // appender is one append.
 type appender struct {
-	sql    *statements
+	store  *Store
 	db     db
+	inTx   bool // of the caller's
 	stream es.StreamID
 	want   es.Expected
 	events []es.EventData
 }
 
+// prepare refuses what no store accepts, and what this one does not. It asks the
+// database nothing about a category that is known.
+func (a *appender) prepare(ctx context.Context) error {
+	if err := a.store.ready(ctx, a.db); err != nil {
+		return err
+	}
+	if err := es.ValidateAppend(a.stream, a.want, a.events); err != nil {
+		return err
+	}
+	return a.store.register(ctx, a.db, a.stream, a.inTx)
+}
+
 // run appends in one round trip. When the events were not appended, it finds out
 // why, in a second one: errLostRace means that want allows to try again.
 func (a *appender) run(ctx context.Context) ([]es.RecordedEvent, error) {
-	if err := es.ValidateAppend(a.stream, a.want, a.events); err != nil {
-		return nil, err
-	}
 	recorded, err := a.insert(ctx)
 	if err != nil {
 		return nil, explain("append to "+a.stream.String(), err)
@@ -119,7 +139,7 @@ func (a *appender) runAlone(ctx context.Context) ([]es.RecordedEvent, error) {
 }
 
 func (a *appender) lock(ctx context.Context) error {
-	rows, err := a.db.Query(ctx, a.sql.lockStream, a.stream.Category, a.stream.ID)
+	rows, err := a.db.Query(ctx, a.store.sql.lockStream, a.stream.Category, a.stream.ID)
 	if err != nil {
 		return err
 	}
@@ -133,32 +153,32 @@ func (a *appender) insert(ctx context.Context) ([]es.RecordedEvent, error) {
 	if len(a.events) == 1 {
 		e := &a.events[0]
 		c := columnsOf(e)
-		rows, err := a.db.Query(ctx, a.sql.one[kind], a.stream.Category, a.stream.ID, want,
+		rows, err := a.db.Query(ctx, a.store.sql.one[kind], a.stream.Category, a.stream.ID, want,
 			c.id, e.Type, c.schema, c.contentType, c.data, c.metadata)
 		return a.recorded(rows, err)
 	}
 	n := len(a.events)
-	ids, types, schemas := make([][16]byte, n), make([]string, n), make([]int32, n)
+	ids, types, schemas := make([]pgtype.UUID, n), make([]string, n), make([]int32, n)
 	contentTypes, data, metadata := make([]*string, n), make([][]byte, n), make([][]byte, n)
 	for i := range a.events {
 		c := columnsOf(&a.events[i])
 		ids[i], types[i], schemas[i], contentTypes[i], data[i], metadata[i] = c.id, a.events[i].Type, c.schema, c.contentType, c.data, c.metadata
 	}
-	rows, err := a.db.Query(ctx, a.sql.many[kind], a.stream.Category, a.stream.ID, want,
+	rows, err := a.db.Query(ctx, a.store.sql.many[kind], a.stream.Category, a.stream.ID, want,
 		ids, types, schemas, contentTypes, data, metadata)
 	return a.recorded(rows, err)
 }
 
 // columns are the values of an event's row that are not stored as they are given.
 type columns struct {
-	id             [16]byte
+	id             pgtype.UUID
 	schema         int32
 	contentType    *string
 	data, metadata []byte
 }
 
 func columnsOf(e *es.EventData) columns {
-	c := columns{id: e.ID, schema: int32(max(e.Schema, 1)), data: e.Data}
+	c := columns{id: pgtype.UUID{Bytes: e.ID, Valid: true}, schema: int32(max(e.Schema, 1)), data: e.Data}
 	if e.ContentType != "" && e.ContentType != es.JSONContentType {
 		c.contentType = &e.ContentType
 	}
@@ -203,54 +223,4 @@ func record(e *es.EventData, stream es.StreamID, position, version int64, at tim
 		},
 		ContentType: contentType, Data: e.Data,
 	}
-}
-
-// lostSQL tells why an append did nothing: the stream's version, and where its
-// event ids stand. Bind: $1 category, $2 stream id, $3 event ids. Outside of the
-// hot path.
-const lostSQL = `
-select (select coalesce(max(version), 0) from SCHEMA.events where category = $1 and stream_id = $2),
-       e.event_id, e.category, e.stream_id, e.position, e.version, e.recorded_at
-from (select) as always left join SCHEMA.events e on e.event_id = any($3)
-order by e.version`
-
-func (a *appender) lost(ctx context.Context) ([]es.RecordedEvent, error) {
-	ids := make([][16]byte, len(a.events))
-	for i := range a.events {
-		ids[i] = a.events[i].ID
-	}
-	rows, err := a.db.Query(ctx, a.sql.lost, a.stream.Category, a.stream.ID, ids)
-	if err != nil {
-		return nil, explain("append to "+a.stream.String(), err)
-	}
-	defer rows.Close()
-	var got int64
-	var found []earlier
-	for rows.Next() {
-		var e earlier
-		if err := rows.Scan(&got, &e.id, &e.category, &e.stream, &e.position, &e.version, &e.at); err != nil {
-			return nil, explain("append to "+a.stream.String(), err)
-		}
-		if e.id != nil {
-			found = append(found, e)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, explain("append to "+a.stream.String(), err)
-	}
-	if len(found) > 0 {
-		return a.same(found)
-	}
-	if a.want.Matches(es.Version(got)) { // it became true since
-		return nil, errLostRace
-	}
-	return nil, &es.ConflictError{Stream: a.stream, Want: a.want, Got: es.Version(got)}
-}
-
-// earlier is an event of the log that has one of the ids; null when there is none.
-type earlier struct {
-	id                *uuid.UUID
-	category, stream  *string
-	position, version *int64
-	at                *time.Time
 }

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 var (
@@ -17,52 +18,26 @@ var (
 	errLostRace   = errors.New("pgstore: lost the race for the next version")
 )
 
-// Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
-const (
-	uniqueViolation      = "23505"
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
-	undefinedTable       = "42P01"
-	invalidSchema        = "3F000"
-)
-
 // explain names what failed and turns what a caller can act on into the errors of
 // package es. The server's error stays reachable by errors.As.
 func explain(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if own(err) {
+	switch {
+	case err == nil || own(err):
 		return err
-	}
-	var server *pgconn.PgError
-	if !errors.As(err, &server) {
-		if _, unreachable := errors.AsType[*pgconn.ConnectError](err); unreachable {
-			return fmt.Errorf("pgstore: %s: the database cannot be reached: check that it runs and that its URL is right: %w", what, err)
-		}
-		return fmt.Errorf("pgstore: %s: %w", what, err)
-	}
-	switch server.Code {
-	case deadlockDetected:
+	case pg.Is(err, pg.DeadlockDetected):
 		return fmt.Errorf("pgstore: %s: %w: %w", what, es.ErrRetry, err)
-	case serializationFailure:
+	case pg.Is(err, pg.SerializationFailure):
 		return fmt.Errorf("pgstore: %s: %w, %w: %w", what, es.ErrRetry, es.ErrConflict, err)
-	case undefinedTable, invalidSchema:
-		return fmt.Errorf("pgstore: %s: the event tables are missing: run the migrations (migrations.Up, or asof migrate): %w", what, err)
-	case uniqueViolation:
+	case pg.Is(err, pg.UniqueViolation):
 		return fmt.Errorf("pgstore: %s: %w: %w", what, es.ErrDuplicateID, err)
 	}
-	return fmt.Errorf("pgstore: %s: %w", what, err)
+	return pg.Explain("pgstore", what, err)
 }
 
-// own reports an error that was explained already.
+// own reports an error that speaks for itself: one of this package or of package es.
 func own(err error) bool {
-	for _, known := range []error{es.ErrConflict, es.ErrStreamNotFound, es.ErrInvalid, es.ErrDuplicateID, es.ErrRetry, es.ErrNotSettled, errLostRace, errStandby, errSettleInTx} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return false
+	text := err.Error()
+	return strings.HasPrefix(text, "pgstore: ") || strings.HasPrefix(text, "es: ")
 }
 
 // db is what a pool, a connection and a transaction have in common.

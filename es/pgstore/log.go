@@ -3,60 +3,66 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
 )
 
-// readLogSQL reads a page of the log by its primary key. Bind: $1 after, $2 limit.
+// readLogSQL reads a page of the log by its primary key; its limit is written behind
+// it. With the limit as a parameter Postgres would plan the statement anew for every
+// page, which takes as long as running it. Bind: $1 after.
 const readLogSQL = `
-select ` + columnsSQL + ` from SCHEMA.events
+select ` + columnsSQL + ` from {asof}.events
 where position > $1
-order by position limit $2`
+order by position limit `
+
+// scanSQL is the same up to a position. Bind: $1 after, $2 up to.
+const scanSQL = `
+select ` + columnsSQL + ` from {asof}.events
+where position > $1 and position <= $2
+order by position limit `
 
 // patience is how long Read waits for appends under way before it returns what it
 // has. It bounds a call, not correctness.
 const patience = 100 * time.Millisecond
 
-// mostBytes bounds the memory of a call: it returns fewer events when their payloads
-// are large. It is more than one append can have.
-const mostBytes = 32 << 20
-
 // Read returns up to limit settled events after a position: see [es.Log]. The
-// position must be zero or that of an event which Read returned before.
+// position must be zero or that of an event which Read returned before. It returns
+// fewer when payloads are large: a call takes little more than 8 MiB.
 //
 // Positions are drawn one after the other, so as long as the events follow each
 // other without a hole, none is missing, and Read costs one round trip. At a hole
 // it returns what is before; if that is nothing, it finds out whether the hole is
 // an append under way or one that was rolled back. While an append stays open, Read
 // returns no events after it: [Store.Status] shows who holds the log back.
+//
+// A database that is not the one which this program has read before gives
+// [es.ErrRestored] or [es.ErrAnotherLife]. What a program before it has read is
+// compared by [Store.ReadAfter] alone.
 func (s *Store) Read(ctx context.Context, after es.Position, limit int) ([]es.RecordedEvent, error) {
+	return s.ReadAfter(ctx, es.Checkpoint{Position: after}, limit)
+}
+
+// ReadAfter is Read for a checkpoint that is kept outside of this program: a log that
+// does not have its event, or lives another life, is refused.
+func (s *Store) ReadAfter(ctx context.Context, after es.Checkpoint, limit int) ([]es.RecordedEvent, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: read of %d events: ask for 1 or more", es.ErrInvalid, limit)
 	}
-	if err := s.checkPrimary(ctx); err != nil {
-		return nil, err
-	}
 	deadline := time.Now().Add(patience)
-	wait := newBackoff()
+	pause := lookAgain()
 	for {
-		head := s.settled.known() // before the rows: what it covers is visible to them
-		rows, err := s.pool.Query(ctx, s.sql.readLog, int64(after), limit)
-		var events []es.RecordedEvent
-		if err == nil {
-			events, err = collectUpTo(rows, mostBytes)
-		}
+		events, settled, l, err := s.page(ctx, after, limit)
 		if err != nil {
-			return nil, explain("read the log", err)
+			return nil, err
 		}
-		n, frontier := prefix(events, after, head)
-		if after <= head {
-			s.settled.raise(frontier)
+		if settled > 0 || len(events) == 0 {
+			return events[:settled], s.replicate(ctx)
 		}
-		if n > 0 || len(events) == 0 {
-			return events[:n], nil
-		}
-		grown, err := s.advance(ctx, head)
+		grown, err := l.run.settler.advance(ctx, l.position())
 		if err != nil {
 			return nil, explain("settle the log", err)
 		}
@@ -66,51 +72,121 @@ func (s *Store) Read(ctx context.Context, after es.Position, limit int) ([]es.Re
 		if time.Now().After(deadline) {
 			return nil, nil
 		}
-		if err := wait.sleep(ctx); err != nil {
+		if err := pause.Wait(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// Verify reports a log that a checkpoint does not fit, as ReadAfter does before it reads.
+func (s *Store) Verify(ctx context.Context, c es.Checkpoint) error {
+	_, err := s.read(ctx, "look at the log", c, func(look, *pgx.Batch) {})
+	return err
+}
+
+// page reads events after a checkpoint and counts those that are settled. Where
+// nothing is known of their size it reads a few first.
+func (s *Store) page(ctx context.Context, after es.Checkpoint, limit int) (events []es.RecordedEvent, settled int, l look, err error) {
+	at := after
+	for {
+		ask := s.sizes.fit("", limit-len(events))
+		var got scanned
+		l, err = s.read(ctx, "read the log", at, func(_ look, batch *pgx.Batch) {
+			batch.Queue(s.sql.readLog+strconv.Itoa(ask), int64(at.Position)).Query(got.collect)
+		})
+		if err != nil {
+			return nil, 0, l, err
+		}
+		s.sizes.note("", len(got.events), got.bytes)
+		n, frontier := prefix(got.events, at.Position, l.head)
+		if at.Position <= l.position() {
+			l.run.settler.raise(frontier)
+		}
+		if events == nil {
+			events, settled = got.events, n
+		} else {
+			events, settled = append(events[:settled], got.events...), settled+n
+		}
+		if n < len(got.events) || len(got.events) < ask && got.bytes < pageBytes || got.bytes >= pageBytes || settled >= limit {
+			return events, settled, l, nil
+		}
+		last := &events[settled-1]
+		at = es.Checkpoint{Life: l.run.life, Position: last.Position, EventID: last.ID}
+	}
+}
+
 // prefix counts the events that are settled: those up to the settled head, and
 // those that follow it or after without a hole. It returns the new head.
-func prefix(events []es.RecordedEvent, after, head es.Position) (int, es.Position) {
-	frontier := max(after, head)
+func prefix(events []es.RecordedEvent, after es.Position, head *mark) (int, mark) {
+	frontier := mark{position: after}
+	if head != nil && head.position > after {
+		frontier = *head
+	}
 	for i := range events {
-		if p := events[i].Position; p > frontier+1 {
+		if p := events[i].Position; p > frontier.position+1 {
 			return i, frontier
-		} else if p > frontier {
-			frontier = p
+		} else if p > frontier.position {
+			frontier = mark{position: p, id: events[i].ID}
 		}
 	}
 	return len(events), frontier
 }
 
-// Settle waits until all that was under way is settled: see [es.Settler]. It waits
-// as long as an append that began before stays open; bound it by the context.
-func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
-	if err := s.checkPrimary(ctx); err != nil {
-		return 0, err
+// Scan returns events after a position and up to another, without settling the log:
+// what is visible now. It is final for positions up to one that Settle or SettleTo
+// has made so; as of a time, for the events that were recorded by then. Like Read it
+// returns fewer than limit when payloads are large; none at the end.
+func (s *Store) Scan(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
+	var page scanned
+	ask, err := s.scanLimit(limit)
+	if err == nil {
+		_, err = s.read(ctx, "read the log", es.Checkpoint{Position: after}, func(_ look, batch *pgx.Batch) {
+			batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(after), int64(upTo)).Query(page.collect)
+		})
 	}
-	target, err := s.beginSettle(ctx)
 	if err != nil {
-		return 0, explain("settle the log", err)
+		return nil, err
 	}
-	if !at.IsZero() && !at.Before(target.now) {
-		return 0, fmt.Errorf("%w: %s is not in the past of the database, whose clock says %s", es.ErrNotSettled,
-			at.UTC().Format(time.RFC3339Nano), target.now.UTC().Format(time.RFC3339Nano))
+	s.sizes.note("", len(page.events), page.bytes)
+	return page.events, s.replicate(ctx)
+}
+
+// Scan is [Store.Scan] as the caller's transaction sees the log, which must be read
+// committed. It takes no other connection.
+func (t *Tx) Scan(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
+	ask, err := t.store.scanLimit(limit)
+	if err != nil {
+		return nil, err
 	}
-	for wait := newBackoff(); ; {
-		done, err := s.gone(ctx, target)
-		if err != nil {
-			return 0, explain("settle the log", err)
-		}
-		if done {
-			s.settled.raise(target.head)
-			return target.head, nil
-		}
-		if err := wait.sleep(ctx); err != nil {
-			return 0, err
-		}
+	var page scanned
+	rows, err := t.tx.Query(ctx, t.store.sql.scan+strconv.Itoa(ask), int64(after), int64(upTo))
+	if err == nil {
+		err = page.collect(rows)
 	}
+	if err != nil {
+		return nil, explain("read the log", err)
+	}
+	t.store.sizes.note("", len(page.events), page.bytes)
+	return page.events, nil
+}
+
+func (s *Store) scanLimit(limit int) (int, error) {
+	if s.invalid != nil {
+		return 0, s.invalid
+	}
+	if limit < 1 {
+		return 0, fmt.Errorf("pgstore: %w: scan of %d events: ask for 1 or more", es.ErrInvalid, limit)
+	}
+	return s.sizes.fit("", limit), nil
+}
+
+// scanned is a page and the bytes of its payloads.
+type scanned struct {
+	events []es.RecordedEvent
+	bytes  int
+}
+
+func (p *scanned) collect(rows pgx.Rows) (err error) {
+	p.events, p.bytes, err = collect(rows, pageBytes)
+	return err
 }

@@ -2,7 +2,6 @@ package pgstore_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -63,7 +62,7 @@ func ask(ctx context.Context, t *testing.T, store *pgstore.Store, moment func() 
 
 // The head is read before the holders: whoever draws a position below it holds the
 // lock by then.
-func TestSettleReadsTheHeadBeforeTheHolders(t *testing.T) {
+func TestSettle_reads_the_head_before_it_lists_the_holders(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
@@ -91,23 +90,46 @@ func TestSettleReadsTheHeadBeforeTheHolders(t *testing.T) {
 	}
 }
 
-// The clock is read before the holders: whoever records at an earlier time holds the
-// lock by then.
-func TestSettleReadsTheClockBeforeTheHolders(t *testing.T) {
+// The moment is raised before the holders are listed: whoever records before it holds
+// the lock by then.
+func TestSettle_raises_the_moment_before_it_lists_the_holders(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
 	_, err := store.Append(ctx, stream("first"), es.NoStream, someEvents(1)...)
 	must(t, err)
-	var at time.Time
-	_, _, clock, answer := ask(ctx, t, store, func() time.Time { // soon, so that the clock passes it meanwhile
-		must(t, store.Pool().QueryRow(ctx, `select clock_timestamp() + interval '2 seconds'`).Scan(&at))
-		return at
-	})
-	if clock.After(at) {
+	raising, err := store.Pool().Begin(ctx) // holds up whoever raises the moment
+	must(t, err)
+	defer raising.Rollback(context.WithoutCancel(ctx))
+	_, err = raising.Exec(ctx, `select pg_advisory_xact_lock((1634955111::bigint << 32) | 'asof.events'::regclass::oid::bigint)`)
+	must(t, err)
+	var at, now time.Time
+	must(t, raising.QueryRow(ctx, `select clock_timestamp() + interval '2 seconds'`).Scan(&at))
+	answer := make(chan asking, 1)
+	go func() {
+		head, err := store.Settle(ctx, at)
+		answer <- asking{head, err}
+	}()
+	waitFor(t, store, `select exists (select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))`)
+	slow, err := store.Pool().Begin(ctx)
+	must(t, err)
+	defer slow.Rollback(context.WithoutCancel(ctx))
+	recorded, err := store.InTx(slow).Append(ctx, stream("slow"), es.NoStream, someEvents(1)...)
+	must(t, err)
+	if recorded[0].RecordedAt.After(at) {
 		t.Fatal("the machine was too slow: the append's clock is past the moment")
 	}
-	if a := <-answer; !errors.Is(a.err, es.ErrNotSettled) {
-		t.Errorf("Settle at %s returned %d, %v while an event of %s was being written", at, a.head, a.err, clock)
+	for !now.After(at) {
+		must(t, raising.QueryRow(ctx, `select clock_timestamp()`).Scan(&now))
+	}
+	must(t, raising.Commit(ctx))
+	select {
+	case a := <-answer:
+		t.Fatalf("Settle at %s returned %d, %v while an event of %s was being written", at, a.head, a.err, recorded[0].RecordedAt)
+	case <-time.After(300 * time.Millisecond):
+	}
+	must(t, slow.Commit(ctx))
+	if a := <-answer; a.err != nil || a.head < recorded[0].Position {
+		t.Errorf("Settle at %s returned %d, %v, and the event of %s is at %d", at, a.head, a.err, recorded[0].RecordedAt, recorded[0].Position)
 	}
 }

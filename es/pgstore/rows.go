@@ -2,7 +2,6 @@ package pgstore
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -12,32 +11,24 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// collect reads rows of columnsSQL.
-func collect(rows pgx.Rows, err error) ([]es.RecordedEvent, error) {
-	if err != nil {
-		return nil, err
-	}
-	return collectUpTo(rows, math.MaxInt)
-}
-
-// collectUpTo keeps the first rows, until they have so many bytes of payload.
-func collectUpTo(rows pgx.Rows, most int) ([]es.RecordedEvent, error) {
+// collect reads rows of columnsSQL, until they have so many bytes of payload and
+// metadata, which it returns.
+func collect(rows pgx.Rows, most int) (list []es.RecordedEvent, bytes int, err error) {
 	defer rows.Close()
-	var list []es.RecordedEvent
 	var r row
-	for bytes := 0; bytes < most && rows.Next(); {
+	for bytes < most && rows.Next() {
 		if len(list) == cap(list) { // append would grow a long list in small steps
 			list = slices.Grow(list, max(16, len(list)))
 		}
 		list = append(list, es.RecordedEvent{})
 		e := &list[len(list)-1]
 		if err := r.scan(rows, e); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		bytes += len(e.Data) + len(r.metadata)
 	}
 	rows.Close() // reads past the rows that are not wanted
-	return list, rows.Err()
+	return list, bytes, rows.Err()
 }
 
 // row keeps what is decoded from one row to the next: neighbours mostly share a

@@ -3,50 +3,65 @@ package pgstore
 import (
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // statements is the SQL of one store, with its schema's name in place.
 type statements struct {
-	one, many           [3]string // append, by kind of expectation
-	lost, lockStream    string
-	readStream, exists  string
-	readLog             string
-	now, head, holders  string
-	loadHead, storeHead string
-	check               string
-	status, categories  string
-	openAppends         string
+	one, many            [3]string // append, by kind of expectation
+	lost, again          string
+	lockStream, category string
+	readStream, exists   string
+	readLog, scan        string // the limit comes behind
+	probe, place, ready  string
+	head, holders        string
+	loadHead, storeHead  string
+	moment, raise        string
+	storeMoment          string
+	momentName           string
+	status, categories   string
+	openAppends          string
+	repair               repairStatements
 }
 
 func newStatements(schema string) statements {
-	name := pgx.Identifier{schema}.Sanitize()
-	lit := "'" + pgx.Identifier{schema, "events"}.Sanitize() + "'"
 	with := func(sql string, more ...string) string {
-		return expand(sql, append([]string{"SCHEMA", name, "EVENTS_NAME", lit, "SEQUENCE", fmt.Sprintf("'%s'::regclass", pgx.Identifier{schema, "events_position"}.Sanitize()), "LOCK_KEY", fmt.Sprintf(lockKey, lit)}, more...)...)
+		return pg.Expand(schema, sql, append(more, words(schema)...)...)
 	}
 	st := statements{
-		lost: with(lostSQL), lockStream: with(lockStreamSQL),
-		readStream: with(readStreamSQL), exists: with(existsSQL), readLog: with(readLogSQL),
-		now: with(nowSQL), head: with(headSQL), holders: with(holdersSQL),
-		loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL), check: with(checkSQL),
+		lost: with(lostSQL), again: with(againSQL), lockStream: with(lockStreamSQL), category: with(categorySQL),
+		readStream: with(readStreamSQL) + " ", exists: with(existsSQL), readLog: with(readLogSQL) + " ", scan: with(scanSQL) + " ",
+		probe: with(probeSQL), place: with(placeSQL), ready: with(readySQL),
+		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
+		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentName: schema + ".settled_moment",
 		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL),
+		repair: newRepairStatements(with),
 	}
 	for kind, probe := range probes() {
-		last, condition := probe[0], probe[1]
-		st.one[kind] = with(appendOneSQL, "LAST", last, "CONDITION", condition)
-		st.many[kind] = with(appendManySQL, "LAST", last, "CONDITION", condition)
+		st.one[kind] = with(appendOneSQL, "{last}", probe[0], "{condition}", probe[1])
+		st.many[kind] = with(appendManySQL, "{last}", probe[0], "{condition}", probe[1])
 	}
 	return st
 }
 
-// lockKey is the transaction-scoped advisory lock that every append holds shared
-// until it is committed or rolled back: "asof" in ASCII, and the table's oid, so
-// that each store has its own. The planner folds it to a constant, and plans it
-// anew when the table is another.
-const lockKey = `((1634955110::bigint << 32) | %s::regclass::oid::bigint)`
+// words are what stands for names in the statements.
+//
+// {lock} is the transaction-scoped advisory lock that every append holds shared until
+// it is committed or rolled back: "asof" in ASCII, and the table's oid, so that each
+// store has its own; {momentLock} is that of the settled moment, "asog". The planner
+// folds them to constants, and plans them anew when the table is another.
+func words(schema string) []string {
+	name := func(of string) string { return pg.Literal(pg.Quote(schema, of)) + "::regclass" }
+	key := func(class int) string {
+		return fmt.Sprintf(`((%d::bigint << 32) | %s::oid::bigint)`, class, name("events"))
+	}
+	const asof, asog = 0x61736f66, 0x61736f67
+	return []string{
+		"{events}", name("events"), "{sequence}", name("events_position"), "{moment}", name("settled_moment"),
+		"{lock}", key(asof), "{momentLock}", key(asog),
+	}
+}
 
 // Kinds of expectation: how an append finds the stream's last event, and whether
 // it may follow it. $3 is the expected version.

@@ -36,7 +36,7 @@ type Holder struct {
 // Status reads the state of the log in one round trip. Its cost grows with the
 // number of streams, not of events.
 func (s *Store) Status(ctx context.Context) (Status, error) {
-	if err := s.check(ctx, s.pool); err != nil {
+	if err := s.ready(ctx, s.pool); err != nil {
 		return Status{}, err
 	}
 	var st Status
@@ -55,7 +55,9 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return Status{}, explain("read the status", err)
 	}
-	st.Settled = max(st.Settled, s.settled.known())
+	if r := s.run.Load(); r != nil {
+		st.Settled = max(st.Settled, min(r.settler.known(), st.Head))
+	}
 	if len(st.Holders) == 0 {
 		st.Settled = st.Head
 	}
@@ -65,12 +67,12 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 const (
 	// statusSQL counts a small log, of which there may be no statistics yet.
 	statusSQL = `
-select head.position, (select position from SCHEMA.settled_head),
-       case when head.position > 100000 and c.reltuples > 0 then c.reltuples::bigint else (select count(*) from SCHEMA.events) end
-from (select coalesce(max(position), 0) as position from SCHEMA.events) head, pg_class c
-where c.oid = EVENTS_NAME::regclass`
+select head.position, (select position from {asof}.settled_head),
+       case when head.position > 100000 and c.reltuples > 0 then c.reltuples::bigint else (select count(*) from {asof}.events) end
+from (select coalesce(max(position), 0) as position from {asof}.events) head, pg_class c
+where c.oid = {events}`
 
-	categoriesSQL = `select category, count(*) from SCHEMA.events where version = 1 group by category order by category`
+	categoriesSQL = `select category, count(*) from {asof}.events where version = 1 group by category order by category`
 
 	// openAppendsSQL names the holders of holdersSQL. A prepared transaction has no
 	// process; its locks stand under its transaction id.
@@ -83,6 +85,6 @@ left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transa
 left join pg_prepared_xacts p on p.transaction = x.transactionid
 where l.locktype = 'advisory' and l.granted and l.objsubid = 1
   and l.database = (select oid from pg_database where datname = current_database())
-  and l.classid::bigint = LOCK_KEY >> 32 and l.objid::bigint = LOCK_KEY & 4294967295
+  and l.classid::bigint = {lock} >> 32 and l.objid::bigint = {lock} & 4294967295
 order by 5`
 )

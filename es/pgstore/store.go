@@ -5,22 +5,28 @@ import (
 	"errors"
 	"iter"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Store is an event store in one schema of a Postgres database. It is safe for
 // concurrent use; the pool stays the caller's to close.
 type Store struct {
-	pool    *pgxpool.Pool
-	schema  string
-	sql     statements
-	settled settled
-	checked atomic.Bool
+	pool       *pgxpool.Pool
+	schema     string
+	replicated bool  // reads wait for the standbys: see WithReplicatedReads
+	invalid    error // what every call returns
+	sql        statements
+	categories categories
+	sizes      sizes
+
+	checked atomic.Bool           // the tables keep what the store relies on
+	run     atomic.Pointer[run]   // what is known of the log
+	lost    atomic.Pointer[error] // why no reader without an event id goes on
 }
 
 var (
@@ -32,18 +38,21 @@ var (
 // Option changes how a store is opened.
 type Option func(*Store)
 
-// WithSchema names the schema of the store's tables; "asof" is the default. One
-// schema holds one store.
+// WithSchema names the schema of the store's tables, as package migrations makes it:
+// 1 to 63 of a-z 0-9 _; "asof" is the default. One schema holds one store.
 func WithSchema(name string) Option { return func(s *Store) { s.schema = name } }
 
 // New returns the store in a database whose tables package migrations has made.
-// It asks the database nothing: the first use checks that the tables are there.
+// It asks the database nothing: the first use checks that the tables are there, and
+// what New was given.
 func New(pool *pgxpool.Pool, options ...Option) *Store {
 	s := &Store{pool: pool, schema: "asof"}
 	for _, option := range options {
 		option(s)
 	}
-	s.sql = newStatements(s.schema)
+	if s.invalid = s.validate(); s.invalid == nil {
+		s.sql = newStatements(s.schema)
+	}
 	return s
 }
 
@@ -57,12 +66,12 @@ func (s *Store) Schema() string { return s.schema }
 // error of the connection it is not known whether they were recorded; retry with
 // the same events, whose ids make that safe.
 func (s *Store) Append(ctx context.Context, stream es.StreamID, want es.Expected, events ...es.EventData) ([]es.RecordedEvent, error) {
-	if err := s.check(ctx, s.pool); err != nil {
+	a := appender{store: s, db: s.pool, stream: stream, want: want, events: events}
+	if err := a.prepare(ctx); err != nil {
 		return nil, err
 	}
-	a := appender{sql: &s.sql, db: s.pool, stream: stream, want: want, events: events}
 	recorded, err := a.run(ctx)
-	if !errors.Is(err, errLostRace) {
+	if !errors.Is(err, errLostRace) && !pg.LostRace(err) {
 		return recorded, err
 	}
 	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
@@ -79,51 +88,10 @@ func (s *Store) Append(ctx context.Context, stream es.StreamID, want es.Expected
 // ReadStream reads a stream in pages: see [es.Store].
 func (s *Store) ReadStream(ctx context.Context, stream es.StreamID, from es.Version) iter.Seq2[es.RecordedEvent, error] {
 	return func(yield func(es.RecordedEvent, error) bool) {
-		if err := s.check(ctx, s.pool); err != nil {
+		if err := s.ready(ctx, s.pool); err != nil {
 			yield(es.RecordedEvent{}, err)
 			return
 		}
-		readStream(ctx, s.pool, &s.sql, stream, from, yield)
+		s.readStream(ctx, s.pool, stream, from, yield)
 	}
 }
-
-// InTx returns the store inside the caller's transaction: what is appended there is
-// recorded if and when the transaction commits. A conflict leaves a read committed
-// transaction usable. Keep the time between an append and the commit short:
-// readers of the log wait for it.
-func (s *Store) InTx(tx pgx.Tx) *Tx { return &Tx{store: s, tx: tx} }
-
-// Tx is a [Store] inside a transaction of the caller's.
-type Tx struct {
-	store *Store
-	tx    pgx.Tx
-}
-
-// Tx returns the transaction that InTx was given, for SQL of the caller's own that
-// is to be committed with the events. Commit and rollback stay the caller's.
-func (t *Tx) Tx() pgx.Tx { return t.tx }
-
-// Append records events in the caller's transaction: see [es.Store]. After
-// [es.ErrDuplicateID] and [es.ErrRetry] the transaction must be rolled back.
-func (t *Tx) Append(ctx context.Context, stream es.StreamID, want es.Expected, events ...es.EventData) ([]es.RecordedEvent, error) {
-	if err := t.store.check(ctx, t.tx); err != nil {
-		return nil, err
-	}
-	a := appender{sql: &t.store.sql, db: t.tx, stream: stream, want: want, events: events}
-	recorded, err := a.run(ctx)
-	if errors.Is(err, errLostRace) {
-		return a.runAlone(ctx)
-	}
-	return recorded, err
-}
-
-// ReadStream reads a stream as the caller's transaction sees it.
-func (t *Tx) ReadStream(ctx context.Context, stream es.StreamID, from es.Version) iter.Seq2[es.RecordedEvent, error] {
-	return func(yield func(es.RecordedEvent, error) bool) {
-		readStream(ctx, t.tx, &t.store.sql, stream, from, yield)
-	}
-}
-
-// Settle is refused: a transaction would wait for its own appends, and its snapshot
-// may be older than the answer. Ask the store outside of the transaction.
-func (t *Tx) Settle(context.Context, time.Time) (es.Position, error) { return 0, errSettleInTx }

@@ -1,0 +1,188 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// How a moment becomes final.
+//
+// (1) The settled moment is raised to the clock: no append that takes the lock after
+// that records an event before it, wherever the clock goes. (2) After that, list who
+// holds the lock of appends; (3) wait until just those are gone; (4) read the highest
+// position anew. Whatever was recorded before the moment is by one of those who were
+// waited for, or was visible before: it lies at or below that position, and is
+// visible. What may still appear at or below it was recorded at the moment or later,
+// so whoever reads as of a time takes, in a plain scan, what was recorded by then.
+//
+// The moment is a sequence, since its value is what was set last, committed or not: an
+// append reads it after its lock, and a row of a table it would read from a snapshot
+// that is older than the lock. It is set under a lock of its own.
+
+// moment: no event recorded before at lies above position.
+type moment struct {
+	at       time.Time
+	position es.Position
+	fresh    bool // it lies less than a second back
+}
+
+// covers reports whether the moment makes a time final.
+func (m *moment) covers(at time.Time) bool { return at.Before(m.at) }
+
+func (m *moment) place() es.Position {
+	if m == nil {
+		return 0
+	}
+	return m.position
+}
+
+const (
+	// Bind: nothing.
+	momentSQL = `
+select coalesce(moment, 'epoch'), moment_position, coalesce(moment > clock_timestamp() - interval '1 second', false) from {asof}.settled_head`
+
+	// raiseSQL is step (1); the rest of the transaction lies after it.
+	raiseSQL = `
+select timestamptz 'epoch' + setval({moment}, greatest(coalesce(pg_sequence_last_value({moment}), 0),
+       (extract(epoch from clock_timestamp()) * 1000000)::bigint)) * interval '1 microsecond'
+from (select pg_advisory_xact_lock({momentLock}) offset 0) as lock`
+
+	// Bind: $1 moment, $2 position.
+	storeMomentSQL = `
+update {asof}.settled_head set moment = $1, moment_position = $2 where moment is null or moment < $1`
+)
+
+// Settle makes a moment final: see [es.Settler]. It waits as long as an append that
+// began before stays open; bound it by the context. A role that may only read gets the
+// moments that relays and projectors have made final, which is until a second ago or
+// two.
+func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
+	position, err := s.settleAt(ctx, at)
+	if err == nil {
+		err = s.replicate(ctx)
+	}
+	return position, explain("settle the log", err)
+}
+
+func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error) {
+	if at.IsZero() {
+		return s.settleHead(ctx)
+	}
+	var m *moment
+	l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
+		batch.Queue(s.sql.moment).QueryRow(func(row pgx.Row) (err error) { m, err = scanMoment(row); return err })
+	})
+	if err != nil || m.covers(at) {
+		return m.place(), err
+	}
+	return l.run.settler.final(ctx, m, at)
+}
+
+// final makes a moment final that m does not cover.
+func (s *settler) final(ctx context.Context, m *moment, at time.Time) (es.Position, error) {
+	made, holders, err := s.raiseMoment(ctx)
+	switch {
+	case pg.MayNotWrite(err):
+		return 0, fmt.Errorf("%w: moments before %s are final, and this role may only read: a relay, a projector or a role that may update %s makes later ones so: %w",
+			es.ErrNotSettled, written(m.at), s.sql.momentName, err)
+	case err != nil:
+		return 0, err
+	case !at.Before(made):
+		return 0, fmt.Errorf("%w: %s is not in the past of the database, whose clock says %s", es.ErrNotSettled, written(at), written(made))
+	}
+	if err := s.await(ctx, holders); err != nil {
+		return 0, err
+	}
+	return s.keep(ctx, made)
+}
+
+func written(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+
+func scanMoment(row pgx.Row) (*moment, error) {
+	m := &moment{}
+	return m, row.Scan(&m.at, (*int64)(&m.position), &m.fresh)
+}
+
+// raiseMoment is steps (1) and (2), in one round trip.
+func (s *settler) raiseMoment(ctx context.Context) (at time.Time, holders []string, err error) {
+	var t target
+	batch := &pgx.Batch{}
+	batch.Queue(s.sql.raise).QueryRow(func(row pgx.Row) error { return row.Scan(&at) })
+	batch.Queue(s.sql.holders, nil).Query(t.scanHolders)
+	err = s.pool.SendBatch(ctx, batch).Close()
+	return at, t.holders, err
+}
+
+// keep is step (4), a statement of its own after the wait, and stores the moment for
+// others.
+func (s *settler) keep(ctx context.Context, at time.Time) (es.Position, error) {
+	rows, err := s.pool.Query(ctx, s.sql.head)
+	if err != nil {
+		return 0, err
+	}
+	var head mark
+	if err := head.scan(rows); err != nil {
+		return 0, err
+	}
+	if _, err := s.pool.Exec(ctx, s.sql.storeMoment, at, int64(head.position)); err != nil && !pg.MayNotWrite(err) {
+		return 0, err
+	}
+	return head.position, nil
+}
+
+// raised is a moment on its way to be final.
+type raised struct {
+	at      time.Time
+	holders []string
+}
+
+// KeepMoments makes the present final as far as that needs no waiting, so that roles
+// which may only read, and readers that come while an append stays open, find recent
+// moments final. It is for what runs all the time, to be called every second or so: the
+// relay and the projectors do. Where somebody else did it just now, or where the role
+// may not, it does nothing.
+func (s *Store) KeepMoments(ctx context.Context) error {
+	var m *moment
+	l, err := s.read(ctx, "keep the settled moment", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
+		batch.Queue(s.sql.moment).QueryRow(func(row pgx.Row) (err error) { m, err = scanMoment(row); return err })
+	})
+	if err != nil || m.fresh {
+		return err
+	}
+	return explain("keep the settled moment", l.run.settler.keepMoment(ctx))
+}
+
+func (s *settler) keepMoment(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, tripTime)
+	defer cancel()
+	if s.raised == nil {
+		at, holders, err := s.raiseMoment(ctx)
+		if pg.MayNotWrite(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		s.raised = &raised{at: at, holders: holders}
+	}
+	done, err := s.gone(ctx, s.raised.holders)
+	if err != nil || !done {
+		return err
+	}
+	at := s.raised.at
+	s.raised = nil
+	_, err = s.keep(ctx, at)
+	return err
+}

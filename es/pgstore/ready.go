@@ -1,0 +1,57 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// readySQL reads how many positions a session draws at once, how the database encodes
+// text, and whether a subscription writes into the log. It looks at the columns of
+// every table that the store uses, so that old ones are noticed.
+const readySQL = `
+select seqcache, current_setting('server_encoding'), exists (select from pg_subscription_rel where srrelid = {events}),
+       (select count(moment) from {asof}.settled_head), (select count(*) from {asof}.categories where false)
+from pg_sequence where seqrelid = {sequence}`
+
+// ready looks, until it has found all in order, whether the tables are there and keep
+// what the store relies on: positions are drawn one by one (a cache would let a later
+// append draw a lower position), and text is UTF-8.
+func (s *Store) ready(ctx context.Context, db db) error {
+	if s.checked.Load() {
+		return nil
+	}
+	if s.invalid != nil {
+		return s.invalid
+	}
+	var cache, moments, none int64
+	var encoding string
+	var subscribed bool
+	if err := db.QueryRow(ctx, s.sql.ready).Scan(&cache, &encoding, &subscribed, &moments, &none); err != nil {
+		return explain("open the store in schema "+s.schema, err)
+	}
+	switch {
+	case cache != 1:
+		return fmt.Errorf("pgstore: %w: the sequence %s.events_position has a cache, which breaks the order of the log: run: alter sequence %s.events_position cache 1", es.ErrInvalid, s.schema, s.schema)
+	case encoding != "UTF8":
+		return fmt.Errorf("pgstore: %w: the database keeps text as %s, in which not every event can be stored: make it with encoding 'UTF8'", es.ErrInvalid, encoding)
+	}
+	if err := (&probe{subscribed: subscribed}).refused(s); err != nil {
+		return err
+	}
+	s.checked.Store(true)
+	return nil
+}
+
+// validate refuses what New was given.
+func (s *Store) validate() error {
+	if s.pool == nil {
+		return fmt.Errorf("pgstore: %w: the store has no pool: give one to New", es.ErrInvalid)
+	}
+	if err := pg.ValidSchema(s.schema); err != nil {
+		return fmt.Errorf("pgstore: %w: %w", es.ErrInvalid, err)
+	}
+	return nil
+}

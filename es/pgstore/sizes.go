@@ -1,0 +1,38 @@
+package pgstore
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// pageBytes is where a page of events ends: it bounds the memory of a reader.
+	pageBytes = 8 << 20
+	// firstPage is how many events are read before their size is known.
+	firstPage = 64
+)
+
+// sizes knows how large the events of categories are, so that a page asks the server
+// for about as much as it will take. The log as a whole is category "".
+type sizes struct{ of sync.Map } // category → *atomic.Int64, bytes of an event
+
+// fit returns how many events to ask for, when limit are wanted.
+func (s *sizes) fit(category string, limit int) int {
+	known, ok := s.of.Load(category)
+	if !ok {
+		return min(limit, firstPage)
+	}
+	return min(limit, max(1, int(pageBytes/known.(*atomic.Int64).Load())))
+}
+
+// note remembers the last page.
+func (s *sizes) note(category string, events, bytes int) {
+	if events == 0 {
+		return
+	}
+	known, ok := s.of.Load(category)
+	if !ok {
+		known, _ = s.of.LoadOrStore(category, &atomic.Int64{})
+	}
+	known.(*atomic.Int64).Store(max(1, int64(bytes/events)))
+}
