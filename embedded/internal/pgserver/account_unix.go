@@ -85,3 +85,15 @@ func (a *account) canEnter(dir string) error {
 	}
 	return nil
 }
+
+// MakeOwned makes a directory that belongs to the server's user.
+func MakeOwned(dir string) error {
+	a, err := serverAccount()
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return a.own(dir)
+}

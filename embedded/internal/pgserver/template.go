@@ -3,9 +3,6 @@ package pgserver
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -71,50 +68,11 @@ func copyTemplate(c Config, a *account) error {
 	if err := copyTree(filepath.Join(c.Template, dataName), data, a); err != nil {
 		return err
 	}
+	if err := c.Recovery.write(data, a); err != nil {
+		return err
+	}
 	if err := copyFile(filepath.Join(c.Template, passwordName), c.password(), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(data, c.data())
-}
-
-// copyTree copies directories and plain files, which is all that a fresh data
-// directory has, and gives them to the account.
-func copyTree(from, to string, a *account) error {
-	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		below, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, below)
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		switch {
-		case entry.IsDir():
-			err = os.Mkdir(target, info.Mode().Perm())
-		case info.Mode().IsRegular():
-			err = copyFile(path, target, info.Mode().Perm())
-		default:
-			err = fmt.Errorf("%s is neither a file nor a directory", path)
-		}
-		return errors.Join(err, a.own(target))
-	})
-}
-
-func copyFile(from, to string, mode os.FileMode) error {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(target, source)
-	return errors.Join(err, target.Close())
 }
