@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
 	"github.com/asof-dev/asof/internal/pg"
@@ -27,18 +28,44 @@ func (s *Stack) Database(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("embedded: %w", err)
 	}
-	if err := createDatabase(ctx, s.DatabaseURL(), name); err != nil {
+	if err := s.createDatabase(ctx, name); err != nil {
 		return "", fmt.Errorf("embedded: create database %q: %w", name, err)
 	}
 	return address, nil
 }
 
-func createDatabase(ctx context.Context, address, name string) (err error) {
-	config, err := pg.ParseConn(address)
+// Pool returns a pool on the database called name, which is created when it is
+// missing. The variables PG… of the environment are for other servers than the embedded
+// one, and change nothing there; to Config.DatabaseURL they apply as always.
+func (s *Stack) Pool(ctx context.Context, name string) (*pgxpool.Pool, error) {
+	address, err := s.Database(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.poolConfig(address, name)
+	if err != nil {
+		return nil, fmt.Errorf("embedded: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("embedded: open database %q: %w", name, err)
+	}
+	return pool, nil
+}
+
+func (s *Stack) poolConfig(address, name string) (*pgxpool.Config, error) {
+	if s.postgres != nil {
+		return s.postgres.PoolConfig(name), nil
+	}
+	return pg.ParsePool(address)
+}
+
+func (s *Stack) createDatabase(ctx context.Context, name string) (err error) {
+	config, err := s.poolConfig(s.DatabaseURL(), pgserver.User)
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return err
 	}

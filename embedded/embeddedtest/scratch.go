@@ -9,6 +9,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded"
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/embedded/internal/dirs"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
 )
@@ -33,7 +34,7 @@ func scratchDir() (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(cache, "testservers")
-	return dir, os.MkdirAll(dir, 0o755)
+	return dir, dirs.Make(dir, 0o755)
 }
 
 func newScratch(pattern string) (_ *scratch, err error) {

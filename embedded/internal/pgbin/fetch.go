@@ -15,6 +15,7 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/embedded/internal/dirs"
 )
 
 const (
@@ -91,7 +92,7 @@ func (f Finder) fill(ctx context.Context, home string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(unpacked, 0o755); err != nil { // the server's user enters it
+	if err := dirs.Open(unpacked); err != nil { // the server's user enters it
 		return err
 	}
 	// A home without programs is left of an interrupted deletion.

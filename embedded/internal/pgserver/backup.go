@@ -55,7 +55,7 @@ func BackupStopped(c Config, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	a, err := serverAccount()
+	a, err := serverAccount(c.data())
 	if err != nil {
 		return err
 	}

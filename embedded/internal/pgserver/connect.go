@@ -13,6 +13,8 @@ import (
 	"github.com/asof-dev/asof/internal/pg"
 )
 
+const servicePattern = "service-*" // of the file that readConnection needs for a moment
+
 // PoolConfig is how to connect to a database as superuser, whatever the variables PG…
 // of the environment say: those are meant for another server than ours.
 func (s *Server) PoolConfig(database string) *pgxpool.Config {
@@ -31,7 +33,7 @@ func (s *Server) Connect(ctx context.Context, database string) (*pgx.Conn, error
 // service is asked for, so an empty one of ours is named.
 func (s *Server) readConnection() (err error) {
 	const service = "asof"
-	file, err := os.CreateTemp(s.config.Dir, "service-*")
+	file, err := os.CreateTemp(s.config.Dir, servicePattern)
 	if err != nil {
 		return err
 	}

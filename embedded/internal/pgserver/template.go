@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/embedded/internal/dirs"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 )
 
@@ -20,7 +21,7 @@ func MakeTemplate(ctx context.Context, install pgbin.Install, cache string) (str
 	if _, err := os.Stat(filepath.Join(dir, dataName)); err == nil {
 		return dir, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := dirs.Make(dir, 0o755); err != nil {
 		return "", err
 	}
 	lock, err := dirlock.Wait(ctx, dir)
@@ -31,11 +32,11 @@ func MakeTemplate(ctx context.Context, install pgbin.Install, cache string) (str
 	if _, err := os.Stat(filepath.Join(dir, dataName)); err == nil { // another process was first
 		return dir, nil
 	}
-	a, err := serverAccount()
+	config := Config{Dir: dir, Install: install, Volatile: true}
+	a, err := serverAccount(config.data())
 	if err != nil {
 		return "", err
 	}
-	config := Config{Dir: dir, Install: install, Volatile: true}
 	if err := errors.Join(a.canEnter(dir), a.canEnter(install.Dir)); err != nil {
 		return "", err
 	}
