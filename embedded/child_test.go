@@ -12,8 +12,6 @@ import (
 	"os/signal"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/asof-dev/asof/embedded"
 )
 
@@ -57,34 +55,40 @@ func hold(ctx context.Context) (err error) {
 }
 
 func prove(ctx context.Context) error {
-	for start := range 2 {
-		if err := proveOnce(ctx, start); err != nil {
-			return fmt.Errorf("start %d: %w", start, err)
-		}
+	before, err := proveOnce(ctx)
+	if err != nil {
+		return fmt.Errorf("first start: %w", err)
+	}
+	if after, err := proveOnce(ctx); err != nil || after != before+1 {
+		return fmt.Errorf("second start: %d rows of earlier starts, not %d: %w", after, before+1, err)
 	}
 	return nil
 }
 
-func proveOnce(ctx context.Context, start int) (err error) {
+// proveOnce returns how many starts in the directory were proved before.
+func proveOnce(ctx context.Context) (before int, err error) {
 	stack, err := embedded.Start(ctx, embedded.FromEnv())
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, stack.Close()) }()
-	conn, err := pgx.Connect(ctx, stack.DatabaseURL())
+	conn, err := stack.Pool(ctx, "proof")
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	defer conn.Close()
+	var path, zone string
+	if err := conn.QueryRow(ctx, `SELECT current_setting('search_path'), current_setting('timezone')`).Scan(&path, &zone); err != nil || path != `"$user", public` || zone != "UTC" {
+		return 0, errors.Join(err, fmt.Errorf("the environment got through: search_path %s, time zone %s", path, zone))
+	}
 	if _, err := conn.Exec(ctx, `CREATE TABLE IF NOT EXISTS starts (n int)`); err != nil {
-		return err
+		return 0, err
 	}
-	var before int
-	if err := conn.QueryRow(ctx, `SELECT count(*) FROM starts`).Scan(&before); err != nil || before != start {
-		return errors.Join(err, fmt.Errorf("%d rows of earlier starts", before))
+	if err := conn.QueryRow(ctx, `SELECT count(*) FROM starts`).Scan(&before); err != nil {
+		return 0, err
 	}
-	_, err = conn.Exec(ctx, `INSERT INTO starts VALUES ($1)`, start)
-	return err
+	_, err = conn.Exec(ctx, `INSERT INTO starts VALUES ($1)`, before)
+	return before, err
 }
 
 // program is a child that holds a stack.

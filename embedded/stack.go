@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,12 @@ type Stack struct {
 	closing  sync.Once
 	closeErr error
 }
+
+// The parts of Config.Dir.
+const (
+	postgresName = "postgres"
+	kafkaName    = "kafka"
+)
 
 // Start starts what c does not give, and returns when both accept connections.
 // The first start on a machine fetches PostgreSQL (15 MB; 25 on Windows, 71 on
@@ -54,8 +61,21 @@ func start(ctx context.Context, c Config) (*Stack, error) {
 		}
 		c.Dir = dir
 	}
+	if c.DatabaseURL == "" || len(c.Brokers) == 0 {
+		var err error
+		if c.Dir, err = filepath.Abs(c.Dir); err != nil {
+			return nil, err
+		}
+		// Before its parts: the directory must be right whichever of them fails.
+		if err := pgserver.MakeDir(c.Dir, postgresName, kafkaName); err != nil {
+			return nil, err
+		}
+	}
 	stack := &Stack{config: c}
 	if err := errors.Join(stack.startPostgres(ctx), stack.startKafka(ctx)); err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w\n(files of another user lie in %s: run this as that user, give them to yourself by `sudo chown -R \"$(id -un)\" %s`, or choose another directory, ASOF_DIR)", err, c.Dir, c.Dir)
+		}
 		return nil, errors.Join(err, stack.close())
 	}
 	return stack, nil
@@ -71,7 +91,7 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 		return err
 	}
 	s.postgres, err = pgserver.Start(ctx, pgserver.Config{
-		Dir: filepath.Join(c.Dir, "postgres"), Install: install, Port: c.PostgresPort, Logger: c.Logger,
+		Dir: filepath.Join(c.Dir, postgresName), Install: install, Port: c.PostgresPort, Logger: c.Logger,
 	})
 	return err
 }
@@ -96,7 +116,7 @@ func (s *Stack) startKafka(ctx context.Context) (err error) {
 		return nil
 	}
 	s.kafka, err = kafkaserver.Start(ctx, kafkaserver.Config{
-		Dir: filepath.Join(s.config.Dir, "kafka"), Port: s.config.KafkaPort, Logger: s.config.Logger,
+		Dir: filepath.Join(s.config.Dir, kafkaName), Port: s.config.KafkaPort, Logger: s.config.Logger,
 	})
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // sharedServer is the one server of this test process. It is never closed: it
@@ -25,7 +26,7 @@ var sharedServer = sync.OnceValues(func() (*pgserver.Server, error) {
 	if err := sweep(ctx); err != nil {
 		return nil, err
 	}
-	server, _, err := newServer(ctx)
+	server, _, _, err := newServer(ctx, settings{})
 	return server, err
 })
 
@@ -37,18 +38,22 @@ func Database(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
-	return freshDatabase(t, server)
+	return server.URL(freshDatabase(t, server))
 }
 
 // Pool returns a pool on a fresh database; it is closed at the end of the test.
 func Pool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	return newPool(t, Database(t))
+	server, err := sharedServer()
+	if err != nil {
+		t.Fatalf("embeddedtest: no database: %v", err)
+	}
+	return newPool(t, server.PoolConfig(freshDatabase(t, server)))
 }
 
-func newPool(t testing.TB, address string) *pgxpool.Pool {
+func newPool(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
 	t.Helper()
-	pool, err := pgxpool.New(t.Context(), address)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatalf("embeddedtest: no pool: %v", err)
 	}
@@ -56,11 +61,11 @@ func newPool(t testing.TB, address string) *pgxpool.Pool {
 	return pool
 }
 
-func freshDatabase(t testing.TB, server *pgserver.Server) string {
+func freshDatabase(t testing.TB, server *pgserver.Server) (name string) {
 	t.Helper()
-	name := databaseName(t.Name())
-	admin := server.URL(pgserver.User)
-	if err := execute(t.Context(), admin, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize()); err != nil {
+	name = databaseName(t.Name())
+	admin := server.PoolConfig(pgserver.User)
+	if err := execute(t.Context(), admin, `CREATE DATABASE `+pg.Quote(name)); err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -70,7 +75,7 @@ func freshDatabase(t testing.TB, server *pgserver.Server) string {
 			t.Errorf("embeddedtest: drop database %s: %v", name, err)
 		}
 	})
-	return server.URL(name)
+	return name
 }
 
 // databaseName tells in the server's log which test it is, and is unique.
@@ -88,21 +93,21 @@ func databaseName(test string) string {
 // dropDatabase ends the sessions of the database first, and rolls back its
 // prepared transactions, which belong to no session.
 func dropDatabase(ctx context.Context, server *pgserver.Server, name string) error {
-	prepared, err := preparedTransactions(ctx, server.URL(pgserver.User), name)
+	admin := server.PoolConfig(pgserver.User)
+	prepared, err := preparedTransactions(ctx, admin, name)
 	if err != nil {
 		return err
 	}
 	for _, gid := range prepared {
-		statement := `ROLLBACK PREPARED '` + strings.ReplaceAll(gid, `'`, `''`) + `'`
-		if err := execute(ctx, server.URL(name), statement); err != nil {
+		if err := execute(ctx, server.PoolConfig(name), `ROLLBACK PREPARED `+pg.Literal(gid)); err != nil {
 			return err
 		}
 	}
-	return execute(ctx, server.URL(pgserver.User), `DROP DATABASE IF EXISTS `+pgx.Identifier{name}.Sanitize()+` WITH (FORCE)`)
+	return execute(ctx, admin, `DROP DATABASE IF EXISTS `+pg.Quote(name)+` WITH (FORCE)`)
 }
 
-func preparedTransactions(ctx context.Context, admin, name string) (gids []string, err error) {
-	conn, err := pgx.Connect(ctx, admin)
+func preparedTransactions(ctx context.Context, admin *pgxpool.Config, name string) (gids []string, err error) {
+	conn, err := pgx.ConnectConfig(ctx, admin.ConnConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +119,8 @@ func preparedTransactions(ctx context.Context, admin, name string) (gids []strin
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-func execute(ctx context.Context, address, statement string) (err error) {
-	conn, err := pgx.Connect(ctx, address)
+func execute(ctx context.Context, config *pgxpool.Config, statement string) (err error) {
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return err
 	}

@@ -10,4 +10,6 @@
 // for and end with the process, however it ends. A test that cannot have its
 // database fails. Test servers do not fsync, so their data survives every
 // kill -9 but not a crash of the machine.
+//
+// A test that kills, restores, replicates or upgrades takes a [Server] of its own.
 package embeddedtest

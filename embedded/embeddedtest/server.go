@@ -2,52 +2,68 @@ package embeddedtest
 
 import (
 	"context"
-	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
-// TestServer is a server of one test's own, which it may kill.
+// TestServer is a server of one test's own, which it may kill, back up and restore.
 type TestServer struct {
-	t       testing.TB
-	config  pgserver.Config
-	running *pgserver.Server // nil after Stop
-	address string
+	t        testing.TB
+	place    *scratch
+	settings settings
+	config   pgserver.Config
+	running  *pgserver.Server // nil after Stop
+	last     *pgserver.Server // how to connect, also after Stop
+	address  string
 }
 
 // Server starts a server for this test alone. It is stopped and its data
 // removed at the end of the test.
-func Server(t testing.TB) *TestServer {
+func Server(t testing.TB, options ...ServerOption) *TestServer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), startWait)
 	defer cancel()
-	running, config, err := newServer(ctx)
+	with := settings{}.with(options)
+	running, config, place, err := newServer(ctx, with)
 	if err != nil {
 		t.Fatalf("embeddedtest: no server: %v", err)
 	}
-	server := &TestServer{t: t, config: config, running: running, address: running.URL(pgserver.User)}
-	server.config.Port = running.Port()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := os.RemoveAll(config.Dir); err != nil {
-			t.Errorf("embeddedtest: remove %s: %v", config.Dir, err)
-		}
-	})
+	server := &TestServer{t: t, place: place, settings: with, config: config}
+	server.isUp(running)
+	server.cleanUp()
 	return server
 }
 
+func (s *TestServer) cleanUp() {
+	s.t.Cleanup(func() {
+		s.Stop()
+		if err := s.place.remove(); err != nil {
+			s.t.Errorf("embeddedtest: remove %s: %v", s.place.dir, err)
+		}
+	})
+}
+
+// isUp takes the server that was started: its port is kept from now on.
+func (s *TestServer) isUp(running *pgserver.Server) {
+	s.running, s.last, s.address = running, running, running.URL(pgserver.User)
+	s.config.Port = running.Port()
+}
+
 // URL is the address, as superuser, of its maintenance database. It stays the
-// same through every Restart.
+// same through every Restart and Restore.
 func (s *TestServer) URL() string { return s.address }
 
 // Pool returns a pool on its maintenance database; it is closed at the end of
 // the test.
 func (s *TestServer) Pool() *pgxpool.Pool {
 	s.t.Helper()
-	return newPool(s.t, s.address)
+	return newPool(s.t, s.last.PoolConfig(pgserver.User))
 }
 
 // PID is the number of the server's process, 0 after Kill or Stop.
@@ -94,5 +110,51 @@ func (s *TestServer) Restart() {
 	if err != nil {
 		s.t.Fatalf("embeddedtest: start the server again: %v", err)
 	}
-	s.running = running
+	s.isUp(running)
+}
+
+// Set changes a setting while the server runs, and returns when new sessions see it
+// (ALTER SYSTEM). One that was given by [Setting] stays as it was given.
+func (s *TestServer) Set(name, value string) {
+	s.t.Helper()
+	statement := `ALTER SYSTEM SET ` + pg.Quote(strings.Split(name, ".")...) + ` = ` + pg.Literal(value)
+	before := s.ask(`SELECT pg_conf_load_time()::text`)
+	for _, sql := range []string{statement, `SELECT pg_reload_conf()`} {
+		if err := execute(s.t.Context(), s.last.PoolConfig(pgserver.User), sql); err != nil {
+			s.t.Fatalf("embeddedtest: %s: %v", sql, err)
+		}
+	}
+	s.await("the settings are read anew", func() bool { return s.ask(`SELECT pg_conf_load_time()::text`) != before })
+}
+
+// ask returns what a query of one row says.
+func (s *TestServer) ask(query string) (answer string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), stopWait)
+	defer cancel()
+	conn, err := s.last.Connect(ctx, pgserver.User)
+	if err != nil {
+		s.t.Fatalf("embeddedtest: %v", err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, query).Scan(&answer); err != nil {
+		s.t.Fatalf("embeddedtest: %s: %v", query, err)
+	}
+	return answer
+}
+
+// await polls.
+func (s *TestServer) await(what string, holds func() bool) {
+	s.t.Helper()
+	limit := time.NewTimer(stopWait)
+	defer limit.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			s.t.Fatalf("embeddedtest: not within %s: %s", stopWait, what)
+		}
+	}
 }

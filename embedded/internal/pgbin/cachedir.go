@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/asof-dev/asof/embedded/internal/dirs"
 )
 
 // rootCache is root's cache: the server runs as another user and must be able
@@ -48,7 +50,7 @@ func makeDir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := dirs.Make(dir, 0o755); err != nil {
 		return "", err
 	}
 	probe, err := os.CreateTemp(dir, ".write-*")

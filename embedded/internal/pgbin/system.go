@@ -33,11 +33,12 @@ func SystemDirs() []string {
 	return dirs
 }
 
-// newest is the usable directory of the highest major version.
-func newest(ctx context.Context, dirs []string) (best Install, ok bool) {
-	for _, dir := range dirs {
+// newest is the usable directory of the highest major version, or of the one that is
+// asked for.
+func (f Finder) newest(ctx context.Context) (best Install, ok bool) {
+	for _, dir := range f.System {
 		found, err := Inspect(ctx, dir)
-		if err == nil && found.Major > best.Major {
+		if err == nil && found.Major > best.Major && (f.Major == 0 || found.Major == f.Major) {
 			best, ok = found, true
 		}
 	}

@@ -14,9 +14,14 @@ type Config struct {
 	Dir      string        // everything of this server lies here; made when missing
 	Install  pgbin.Install // the programs
 	Port     int           // 0: the one of last time, else a free one
-	Template string        // a directory made by MakeTemplate to copy; empty: initdb
+	Template string        // a directory made by MakeTemplate or a backup, to copy; empty: initdb
 	Volatile bool          // no fsync: quick, and safe against all but a crash of the machine. For tests
+	Settings []string      // further settings, "name=value"; they win over ours and over postgresql.conf
 	Logger   *slog.Logger
+
+	// Recovery is what the copy of a Template is to recover as and to; nil: as after a
+	// crash.
+	Recovery *Recovery
 }
 
 // What lies in the directory of a server. Only data belongs to the server's
@@ -44,6 +49,9 @@ func (c Config) logger() *slog.Logger {
 // an orphan of ours from a server that somebody started by hand.
 const clusterName = "asof"
 
+// keptWAL is what a backup or a standby of a server for tests may lag behind.
+const keptWAL = "256MB"
+
 // arguments of the postgres program. They win over postgresql.conf.
 func (c Config) arguments(port int) []string {
 	settings := []string{
@@ -63,10 +71,10 @@ func (c Config) arguments(port int) []string {
 	if c.Volatile {
 		// Commits still reach the system before they are acknowledged
 		// (synchronous_commit stays on), so a killed server loses none.
-		settings = append(settings, "fsync=off", "full_page_writes=off")
+		settings = append(settings, "fsync=off", "full_page_writes=off", "wal_keep_size="+keptWAL)
 	}
 	args := []string{"-D", c.data()}
-	for _, setting := range settings {
+	for _, setting := range append(settings, c.Settings...) {
 		args = append(args, "-c", setting)
 	}
 	return args

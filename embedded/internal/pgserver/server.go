@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
 )
@@ -30,6 +30,7 @@ type Server struct {
 	lock     *dirlock.Lock
 	password string
 	port     int
+	pool     *pgxpool.Config // see PoolConfig
 	cmd      *exec.Cmd
 	done     chan struct{} // closed when the process has ended and is reaped
 
@@ -161,12 +162,18 @@ func (s *Server) awaitReady(ctx context.Context, logBegin int64) error {
 		return fmt.Errorf("the server was not ready after %s: %w, its log says:\n%s",
 			readyWait, errors.Join(context.DeadlineExceeded, pidErr), tail(s.config.log(), logBegin))
 	}
-	return s.ping(ctx)
+	if err := s.ping(ctx); err != nil {
+		return err
+	}
+	return s.awaitRecovered(ctx)
 }
 
 // ping proves that the port is our server's and the password right.
 func (s *Server) ping(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, s.URL(User))
+	if err := s.readConnection(); err != nil {
+		return err
+	}
+	conn, err := s.Connect(ctx, User)
 	if err != nil {
 		return fmt.Errorf("the server runs but does not let us in: %w", err)
 	}

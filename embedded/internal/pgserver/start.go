@@ -22,13 +22,13 @@ func Start(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
 		return nil, err
 	}
-	if err := makeDir(c.Dir); err != nil {
+	if err := MakeDir(c.Dir, dataName, passwordName, portName, logName, logName+".old", dirlock.FileName, initPattern, servicePattern); err != nil {
 		return nil, err
 	}
 	if c.Dir, err = filepath.EvalSymlinks(c.Dir); err != nil {
 		return nil, err
 	}
-	a, err := serverAccount()
+	a, err := serverAccount(c.data())
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +46,6 @@ func Start(ctx context.Context, c Config) (_ *Server, err error) {
 	return server, nil
 }
 
-// makeDir makes the server's directory: as root it must let the server's user
-// pass, else it is nobody else's business.
-func makeDir(dir string) error {
-	mode := os.FileMode(0o700)
-	if os.Geteuid() == 0 {
-		mode = 0o755
-	}
-	return os.MkdirAll(dir, mode)
-}
-
 func (s *Server) start(ctx context.Context) error {
 	if err := retireLeftover(ctx, s.config); err != nil {
 		return err
@@ -65,7 +55,7 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	password, err := os.ReadFile(s.config.password())
 	if err != nil {
-		return fmt.Errorf("the password of %s: %w", s.config.data(), err)
+		return fmt.Errorf("the password of %s is not to be had: put it back, or move %s away to begin with an empty database: %w", s.config.data(), s.config.Dir, err)
 	}
 	s.password = strings.TrimSpace(string(password))
 	if err := s.launchOnPort(ctx); err != nil {

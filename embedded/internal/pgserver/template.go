@@ -3,14 +3,12 @@ package pgserver
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/embedded/internal/dirs"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 )
 
@@ -23,7 +21,7 @@ func MakeTemplate(ctx context.Context, install pgbin.Install, cache string) (str
 	if _, err := os.Stat(filepath.Join(dir, dataName)); err == nil {
 		return dir, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := dirs.Make(dir, 0o755); err != nil {
 		return "", err
 	}
 	lock, err := dirlock.Wait(ctx, dir)
@@ -34,11 +32,11 @@ func MakeTemplate(ctx context.Context, install pgbin.Install, cache string) (str
 	if _, err := os.Stat(filepath.Join(dir, dataName)); err == nil { // another process was first
 		return dir, nil
 	}
-	a, err := serverAccount()
+	config := Config{Dir: dir, Install: install, Volatile: true}
+	a, err := serverAccount(config.data())
 	if err != nil {
 		return "", err
 	}
-	config := Config{Dir: dir, Install: install, Volatile: true}
 	if err := errors.Join(a.canEnter(dir), a.canEnter(install.Dir)); err != nil {
 		return "", err
 	}
@@ -71,50 +69,11 @@ func copyTemplate(c Config, a *account) error {
 	if err := copyTree(filepath.Join(c.Template, dataName), data, a); err != nil {
 		return err
 	}
+	if err := c.Recovery.write(data, a); err != nil {
+		return err
+	}
 	if err := copyFile(filepath.Join(c.Template, passwordName), c.password(), 0o600); err != nil {
 		return err
 	}
 	return os.Rename(data, c.data())
-}
-
-// copyTree copies directories and plain files, which is all that a fresh data
-// directory has, and gives them to the account.
-func copyTree(from, to string, a *account) error {
-	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		below, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, below)
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		switch {
-		case entry.IsDir():
-			err = os.Mkdir(target, info.Mode().Perm())
-		case info.Mode().IsRegular():
-			err = copyFile(path, target, info.Mode().Perm())
-		default:
-			err = fmt.Errorf("%s is neither a file nor a directory", path)
-		}
-		return errors.Join(err, a.own(target))
-	})
-}
-
-func copyFile(from, to string, mode os.FileMode) error {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(target, source)
-	return errors.Join(err, target.Close())
 }
