@@ -53,9 +53,10 @@ select timestamptz 'epoch' + setval({moment}, greatest(coalesce(pg_sequence_last
        (extract(epoch from clock_timestamp()) * 1000000)::bigint)) * interval '1 microsecond'
 from (select pg_advisory_xact_lock({momentLock}) offset 0) as lock`
 
-	// Bind: $1 moment, $2 position.
+	// storeMomentSQL stores a moment for others, and the head that is settled with it.
+	// Bind: $1 moment, $2 its position, $3 settled head.
 	storeMomentSQL = `
-update {asof}.settled_head set moment = $1, moment_position = $2 where moment is null or moment < $1`
+update {asof}.settled_head set moment = $1, moment_position = $2, position = greatest(position, $3) where moment is null or moment < $1`
 )
 
 // Settle makes a moment final: see [es.Settler]. It waits as long as an append that
@@ -86,20 +87,20 @@ func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error)
 
 // final makes a moment final that m does not cover.
 func (s *settler) final(ctx context.Context, m *moment, at time.Time) (es.Position, error) {
-	made, holders, err := s.raiseMoment(ctx)
+	r, err := s.raiseMoment(ctx)
 	switch {
 	case pg.MayNotWrite(err):
 		return 0, fmt.Errorf("%w: moments before %s are final, and this role may only read: a relay, a projector or a role that may update %s makes later ones so: %w",
 			es.ErrNotSettled, written(m.at), s.sql.momentName, err)
 	case err != nil:
 		return 0, err
-	case !at.Before(made):
-		return 0, fmt.Errorf("%w: %s is not in the past of the database, whose clock says %s", es.ErrNotSettled, written(at), written(made))
+	case !at.Before(r.at):
+		return 0, fmt.Errorf("%w: %s is not in the past of the database, whose clock says %s", es.ErrNotSettled, written(at), written(r.at))
 	}
-	if err := s.await(ctx, holders); err != nil {
+	if err := s.await(ctx, r.holders); err != nil {
 		return 0, err
 	}
-	return s.keep(ctx, made)
+	return s.keep(ctx, r)
 }
 
 func written(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
@@ -109,19 +110,26 @@ func scanMoment(row pgx.Row) (*moment, error) {
 	return m, row.Scan(&m.at, (*int64)(&m.position), &m.fresh)
 }
 
-// raiseMoment is steps (1) and (2), in one round trip.
-func (s *settler) raiseMoment(ctx context.Context) (at time.Time, holders []string, err error) {
-	var t target
+// raised is a moment on its way to be final.
+type raised struct {
+	at time.Time
+	target
+}
+
+// raiseMoment is steps (1) and (2), in one round trip, with the head that is settled
+// when the holders are gone.
+func (s *settler) raiseMoment(ctx context.Context) (*raised, error) {
+	r := &raised{}
 	batch := &pgx.Batch{}
-	batch.Queue(s.sql.raise).QueryRow(func(row pgx.Row) error { return row.Scan(&at) })
-	batch.Queue(s.sql.holders, nil).Query(t.scanHolders)
-	err = s.pool.SendBatch(ctx, batch).Close()
-	return at, t.holders, err
+	batch.Queue(s.sql.raise).QueryRow(func(row pgx.Row) error { return row.Scan(&r.at) })
+	r.queue(s.sql, batch)
+	return r, s.pool.SendBatch(ctx, batch).Close()
 }
 
 // keep is step (4), a statement of its own after the wait, and stores the moment for
 // others.
-func (s *settler) keep(ctx context.Context, at time.Time) (es.Position, error) {
+func (s *settler) keep(ctx context.Context, r *raised) (es.Position, error) {
+	s.raise(r.head)
 	rows, err := s.pool.Query(ctx, s.sql.head)
 	if err != nil {
 		return 0, err
@@ -130,16 +138,11 @@ func (s *settler) keep(ctx context.Context, at time.Time) (es.Position, error) {
 	if err := head.scan(rows); err != nil {
 		return 0, err
 	}
-	if _, err := s.pool.Exec(ctx, s.sql.storeMoment, at, int64(head.position)); err != nil && !pg.MayNotWrite(err) {
+	_, err = s.pool.Exec(ctx, s.sql.storeMoment, r.at, int64(head.position), int64(r.head.position))
+	if err != nil && !pg.MayNotWrite(err) {
 		return 0, err
 	}
 	return head.position, nil
-}
-
-// raised is a moment on its way to be final.
-type raised struct {
-	at      time.Time
-	holders []string
 }
 
 // KeepMoments makes the present final as far as that needs no waiting, so that roles
@@ -168,21 +171,21 @@ func (s *settler) keepMoment(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, tripTime)
 	defer cancel()
 	if s.raised == nil {
-		at, holders, err := s.raiseMoment(ctx)
+		r, err := s.raiseMoment(ctx)
 		if pg.MayNotWrite(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		s.raised = &raised{at: at, holders: holders}
+		s.raised = r
 	}
 	done, err := s.gone(ctx, s.raised.holders)
 	if err != nil || !done {
 		return err
 	}
-	at := s.raised.at
+	r := s.raised
 	s.raised = nil
-	_, err = s.keep(ctx, at)
+	_, err = s.keep(ctx, r)
 	return err
 }
