@@ -40,6 +40,9 @@ func (s *Store) readStream(ctx context.Context, db db, stream es.StreamID, from 
 		if err == nil {
 			events, bytes, err = collect(rows, pageBytes)
 		}
+		if err == nil && db == s.pool {
+			err = s.replicate(ctx)
+		}
 		if err != nil {
 			fail(err)
 			return
