@@ -112,7 +112,7 @@ func failures(scenario func(aggregatetest.Scenario[Cart, Event]), d aggregates.D
 
 type cart = aggregatetest.Scenario[Cart, Event]
 
-func TestScenariosThatHold(t *testing.T) {
+func TestScenarios_that_hold(t *testing.T) {
 	t.Parallel()
 	full := aggregatetest.For(t, decider()).Given(Added{"pen", 5}, Added{"ink", 1}, Added{"pen", 4})
 	full.When(add("pen", 1)).Fails(errFull)
@@ -124,7 +124,7 @@ func TestScenariosThatHold(t *testing.T) {
 	aggregatetest.For(t, decider()).ThenState(Cart{})
 }
 
-func TestScenariosThatDoNotHold(t *testing.T) {
+func TestScenarios_that_do_not_hold(t *testing.T) {
 	t.Parallel()
 	wrapped := fmt.Errorf("wrapped: %w", errFull)
 	calls := 0
