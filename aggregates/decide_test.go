@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -108,6 +109,16 @@ func TestDecide_gives_up(t *testing.T) {
 	if _, err := aggregates.New(rival, decider).Decide(ctx, "a-1", deposit(1)); !errors.Is(err, context.Canceled) || !errors.Is(err, es.ErrRetry) || rival.tries != 1 {
 		t.Errorf("a cancelled decision, after %d tries: %v", rival.tries, err)
 	}
+	ctx, cancel = context.WithCancel(t.Context())
+	rival.tries, rival.before = 0, func(attempt int) error {
+		if attempt == 2 {
+			cancel()
+		}
+		return es.ErrRetry
+	}
+	if _, err := aggregates.New(rival, decider).Decide(ctx, "a-1", deposit(1)); !errors.Is(err, context.Canceled) || !errors.Is(err, es.ErrRetry) || rival.tries != 2 {
+		t.Errorf("cancelled in a pause, after %d tries: %v", rival.tries, err)
+	}
 }
 
 // Other errors are not tried again: it is not known whether the events were recorded.
@@ -140,18 +151,21 @@ func TestDecide_is_decided_on_what_the_others_left(t *testing.T) {
 	must(t, err)
 	_, err = accounts.Decide(t.Context(), "a-1", deposit(100))
 	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a turn that is never given back fails, and does not hang
+	defer cancel()
 	var withdrawn, refused atomic.Int64
 	var wg sync.WaitGroup
 	for range 32 {
 		wg.Go(func() {
 			for range 5 {
-				switch _, err := accounts.Decide(t.Context(), "a-1", withdraw(1)); {
+				switch _, err := accounts.Decide(ctx, "a-1", withdraw(1)); {
 				case err == nil:
 					withdrawn.Add(1)
 				case errors.Is(err, errInsufficientFunds):
 					refused.Add(1)
 				default:
 					t.Error(err)
+					return
 				}
 			}
 		})

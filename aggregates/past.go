@@ -19,20 +19,20 @@ import (
 // are kept for that. A state without references was handed out as a copy.
 type past[S any, E es.Event] struct {
 	repository *Repository[S, E]
-	state      State[S] // where it stands; a value with references is not used again
-	kept       []es.RecordedEvent
+	state      State[S]           // where it stands; a value with references is not used again
+	kept       []es.RecordedEvent // the beginning of the stream
 	bytes      int
-	forgotten  bool // the stream is too long to be kept: it is read again
+	full       bool // the rest of the stream is not kept, but read again
 }
 
-// keep bounds what a decision keeps of a stream.
+// What a decision keeps of a stream is bounded.
 const (
 	keepBytes = 1 << 20
 	keepEach  = 256 // what an event takes besides its payload
 )
 
 func (r *Repository[S, E]) past(id string) *past[S, E] {
-	return &past[S, E]{repository: r, state: r.decider.initial(id), forgotten: r.options.attempts == 1}
+	return &past[S, E]{repository: r, state: r.decider.initial(id), full: r.options.attempts == 1}
 }
 
 // now returns what the aggregate is now; its initial state when it has no events.
@@ -74,12 +74,10 @@ func (p *past[S, E]) again(ctx context.Context, state State[S]) iter.Seq2[es.Rec
 }
 
 func (p *past[S, E]) keep(e es.RecordedEvent) {
-	if p.forgotten {
-		return
-	}
-	p.kept = append(p.kept, e)
-	if p.bytes += len(e.Data) + keepEach; p.bytes > keepBytes {
-		p.kept, p.forgotten = nil, true
+	p.bytes += len(e.Data) + keepEach
+	p.full = p.full || p.bytes > keepBytes
+	if !p.full {
+		p.kept = append(p.kept, e)
 	}
 }
 

@@ -104,7 +104,8 @@ func TestDecision_that_changes_the_state_sees_it_whole_next_time(t *testing.T) {
 		store := memstore.New()
 		given(t, store, "a-1", Opened{owner}, Deposited{3})
 		given(t, store, "a-1", Opened{owner}, Deposited{1}, Deposited{2})
-		rival := &interposed{Store: store, before: func(attempt int) error {
+		read := &reading{Store: store}
+		rival := &interposed{Store: read, before: func(attempt int) error {
 			if attempt <= 3 {
 				given(t, store, "a-1", Deposited{4})
 			}
@@ -123,6 +124,9 @@ func TestDecision_that_changes_the_state_sees_it_whole_next_time(t *testing.T) {
 		want := [][]int64{{3, 1, 2}, {3, 1, 2, 4}, {3, 1, 2, 4, 4}, {3, 1, 2, 4, 4, 4}}
 		if err != nil || !cmp.Equal(seen, want) {
 			t.Errorf("%s: decided on %v, want %v; %v", what, seen, want, err)
+		}
+		if long := len(owner) > 3; read.from[1] == 1 || (read.from[1] == 6) == long {
+			t.Errorf("%s: read from versions %v", what, read.from)
 		}
 	}
 }

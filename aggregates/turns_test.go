@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asof-dev/asof/aggregates"
@@ -98,4 +99,43 @@ func TestTurns_are_apart(t *testing.T) {
 	if err != nil || conflicts["b-2"] != 2 {
 		t.Errorf("%v, %v", conflicts, err)
 	}
+}
+
+// Those who met a conflict go on one after the other: who waits for the turn does not
+// decide meanwhile, which would be for nothing.
+func TestDecisions_after_a_conflict_wait_for_each_other(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New()
+		given(t, store, "a-1", Opened{"ann"})
+		rival := &interposed{Store: store, before: func(attempt int) error {
+			if attempt <= 2 { // the first of each
+				return es.ErrConflict
+			}
+			return nil
+		}}
+		accounts := aggregates.New(rival, decider)
+		var others, tries int
+		answer := make(chan error, 1)
+		_, err := accounts.Decide(t.Context(), "a-1", func(Account) ([]Event, error) {
+			if tries++; tries == 2 { // has the turn
+				go func() {
+					_, err := accounts.Decide(t.Context(), "a-1", func(Account) ([]Event, error) {
+						others++
+						return []Event{Deposited{1}}, nil
+					})
+					answer <- err
+				}()
+				<-time.After(time.Minute)
+				synctest.Wait()
+				if others != 1 {
+					t.Errorf("who waits for the turn has decided %d times", others)
+				}
+			}
+			return []Event{Deposited{1}}, nil
+		})
+		if other := <-answer; err != nil || other != nil || others != 2 {
+			t.Errorf("%v, %v, decided %d times", err, other, others)
+		}
+	})
 }
