@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,19 @@ func evolve(c Cart, e Event) Cart {
 
 func decider() aggregates.Decider[Cart, Event] {
 	return aggregates.Decider[Cart, Event]{Category: "cart", Evolve: evolve, Codec: es.JSON[Event](Added{}, Forgetful{}, Huge{})}
+}
+
+// inPlace is a decider that changes the map of the state that it was given.
+func inPlace() aggregates.Decider[Cart, Event] {
+	d := decider()
+	d.Initial = func() Cart { return Cart{map[string]int{}} }
+	d.Evolve = func(c Cart, e Event) Cart {
+		if e, ok := e.(Added); ok {
+			c.items[e.Item] += e.N
+		}
+		return c
+	}
+	return d
 }
 
 var errFull = errors.New("cart: full")
@@ -162,6 +176,36 @@ func TestScenarios_that_do_not_hold(t *testing.T) {
 		"not in the codec":     {decider(), func(s cart) { s.When(say(Unknown{})).Then(Unknown{}) }, []string{"cannot be encoded", "cart.unknown"}},
 		"refused by a store":   {decider(), func(s cart) { s.When(say(Huge{strings.Repeat("x", es.MaxData)})).ThenState(Cart{}) }, []string{"refused by a store", "payload of cart.huge"}},
 		"the fold is not pure": {counting, func(s cart) { s.Given(Added{"pen", 1}).When(say()).Then() }, []string{"gives two states"}},
+		"the fold is not pure later": {func() aggregates.Decider[Cart, Event] {
+			later, n := decider(), 0
+			later.Evolve = func(c Cart, e Event) Cart {
+				if c = evolve(c, e); c.items["pen"] == 2 {
+					n++
+					c.items["calls"] = n
+				}
+				return c
+			}
+			return later
+		}(), func(s cart) {
+			s.Given(Added{"pen", 1}, Added{"pen", 1}, Added{"pen", 1}).ThenState(Cart{map[string]int{"pen": 3, "calls": 1}})
+		}, []string{"gives two states"}},
+		"the beginning is not pure": {func() aggregates.Decider[Cart, Event] {
+			begins, n := decider(), 0
+			begins.Initial = func() Cart {
+				n++
+				return Cart{map[string]int{"calls": n}}
+			}
+			return begins
+		}(), func(s cart) { s.When(say()).Then() }, []string{"gives two states"}},
+		"the fold changes what it was given": {inPlace(), func(s cart) { s.Given(Added{"pen", 1}, Added{"pen", 2}).When(say()).Then() }, []string{"Evolve changed the state", "event 1, cart.added", "copy a map"}},
+		"changes it with what was decided":   {inPlace(), func(s cart) { s.When(add("pen", 2)).ThenState(Cart{map[string]int{"pen": 2}}) }, []string{"Evolve changed the state"}},
+		"too many for one append": {decider(), func(s cart) {
+			s.When(say(slices.Repeat([]Event{Added{"pen", 1}}, es.MaxBatch+1)...)).ThenState(Cart{map[string]int{"pen": es.MaxBatch + 1}})
+		}, []string{"the decision would be refused", "1001 events"}},
+		"too large for one append": {decider(), func(s cart) {
+			large := Huge{strings.Repeat("x", es.MaxData-100)}
+			s.When(say(slices.Repeat([]Event{large}, 20)...)).Then(slices.Repeat([]Event{large}, 20)...)
+		}, []string{"the decision would be refused", "split it"}},
 		"the decision is no fold": {decider(), func(s cart) {
 			s.Given(Added{"pen", 1}).When(func(c Cart) ([]Event, error) { c.items["pen"] = 7; return nil, nil }).Then()
 		}, []string{"changed the state", "7"}},
