@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/aggregates/aggregatetest"
 	"github.com/asof-dev/asof/es"
@@ -30,6 +32,10 @@ type (
 	Forgetful struct{ note string }
 	// Unknown is missing in the codec.
 	Unknown struct{}
+	// Tagged has a list that its codec leaves out when it is empty.
+	Tagged struct {
+		Tags []string `json:"tags,omitempty"`
+	}
 	// Huge is larger than a store accepts.
 	Huge struct{ Text string }
 )
@@ -37,11 +43,13 @@ type (
 func (Added) EventType() string     { return "cart.added" }
 func (Forgetful) EventType() string { return "cart.forgetful" }
 func (Unknown) EventType() string   { return "cart.unknown" }
+func (Tagged) EventType() string    { return "cart.tagged" }
 func (Huge) EventType() string      { return "cart.huge" }
 
 func (Added) isCartEvent()     {}
 func (Forgetful) isCartEvent() {}
 func (Unknown) isCartEvent()   {}
+func (Tagged) isCartEvent()    {}
 func (Huge) isCartEvent()      {}
 
 // Cart counts its items.
@@ -122,6 +130,50 @@ func failures(scenario func(aggregatetest.Scenario[Cart, Event]), d aggregates.D
 		cleanup()
 	}
 	return strings.Join(r.failures, "\n")
+}
+
+// watched is a codec that looks at what it is given to decode.
+type watched struct {
+	es.Codec[Event]
+	decoded *[]es.RecordedEvent
+}
+
+func (c watched) Encode(e Event) (es.EventData, error) {
+	data, err := c.Codec.Encode(e)
+	data.Schema, data.ContentType, data.Metadata = 0, "text/x-cart", es.Metadata{CorrelationID: "own"}
+	return data, err
+}
+
+func (c watched) Decode(r es.RecordedEvent) (Event, error) {
+	*c.decoded = append(*c.decoded, r)
+	return c.Codec.Decode(r)
+}
+
+// A codec decodes what a store would give it, and the state is made of what it returns.
+func TestEvents_come_back_as_a_store_gives_them(t *testing.T) {
+	t.Parallel()
+	var decoded []es.RecordedEvent
+	d := decider()
+	d.Codec = watched{es.JSON[Event](Added{}, Tagged{}), &decoded}
+	nils := 0
+	d.Evolve = func(c Cart, e Event) Cart {
+		if e, ok := e.(Tagged); ok && e.Tags == nil {
+			nils++
+		}
+		return evolve(c, e)
+	}
+	aggregatetest.For(t, d).Given(Added{"pen", 1}, Tagged{Tags: []string{}}).ThenState(Cart{map[string]int{"pen": 1}})
+	if nils != 2 { // folded twice
+		t.Errorf("the state was made of the events that were given, not of those that come back: %d", nils)
+	}
+	for i, r := range decoded {
+		if r.Version != es.Version(i+1) || r.Schema != 1 || r.ContentType != "text/x-cart" || r.Metadata.CorrelationID != "own" || r.Stream.Category != "cart" || r.ID == (uuid.UUID{}) {
+			t.Errorf("event %d is decoded from %+v", i+1, r)
+		}
+	}
+	if len(decoded) != 2 {
+		t.Errorf("%d were decoded", len(decoded))
+	}
 }
 
 type cart = aggregatetest.Scenario[Cart, Event]
