@@ -188,6 +188,11 @@ func TestScenarios_that_hold(t *testing.T) {
 	full.Given(Added{"ink", 8}).When(add("ink", 1)).Fails(errFull)
 	full.When(add("ink", 1)).Then(Added{"ink", 1}) // full is as it was
 	aggregatetest.For(t, decider()).ThenState(Cart{})
+	// Scenarios that begin alike do not write into each other.
+	three := aggregatetest.For(t, decider()).Given(Added{"a", 1}).Given(Added{"b", 1}).Given(Added{"c", 1})
+	pen, ink := three.Given(Added{"pen", 1}), three.Given(Added{"ink", 1})
+	pen.ThenState(Cart{map[string]int{"a": 1, "b": 1, "c": 1, "pen": 1}})
+	ink.ThenState(Cart{map[string]int{"a": 1, "b": 1, "c": 1, "ink": 1}})
 }
 
 func TestScenarios_that_do_not_hold(t *testing.T) {
@@ -220,14 +225,15 @@ func TestScenarios_that_do_not_hold(t *testing.T) {
 		"events beside an error": {decider(), func(s cart) {
 			s.When(func(Cart) ([]Event, error) { return []Event{Added{"pen", 1}}, errFull }).Fails(errFull)
 		}, []string{"would be lost"}},
-		"another state":        {decider(), func(s cart) { s.When(add("pen", 1)).ThenState(Cart{map[string]int{"pen": 2}}) }, []string{"another state", "2", "1"}},
-		"another state, given": {decider(), func(s cart) { s.Given(Added{"pen", 1}).ThenState(Cart{}) }, []string{"another state", `"pen"`}},
-		"nothing said":         {decider(), func(s cart) { s.When(add("pen", 1)) }, []string{"proves nothing"}},
-		"given forgets":        {decider(), func(s cart) { s.Given(Forgetful{"n"}).When(say()).Then() }, []string{"event 1, cart.forgetful, does not survive", `"n"`}},
-		"decided forgets":      {decider(), func(s cart) { s.When(say(Forgetful{"n"})).Then(Forgetful{"n"}) }, []string{"does not survive", `"n"`}},
-		"not in the codec":     {decider(), func(s cart) { s.When(say(Unknown{})).Then(Unknown{}) }, []string{"cannot be encoded", "cart.unknown"}},
-		"refused by a store":   {decider(), func(s cart) { s.When(say(Huge{strings.Repeat("x", es.MaxData)})).ThenState(Cart{}) }, []string{"refused by a store", "payload of cart.huge"}},
-		"the fold is not pure": {counting, func(s cart) { s.Given(Added{"pen", 1}).When(say()).Then() }, []string{"gives two states"}},
+		"another state":             {decider(), func(s cart) { s.When(add("pen", 1)).ThenState(Cart{map[string]int{"pen": 2}}) }, []string{"another state", "2", "1"}},
+		"another state, given":      {decider(), func(s cart) { s.Given(Added{"pen", 1}).ThenState(Cart{}) }, []string{"another state", `"pen"`}},
+		"nothing said":              {decider(), func(s cart) { s.When(add("pen", 1)) }, []string{"proves nothing"}},
+		"given forgets":             {decider(), func(s cart) { s.Given(Forgetful{"n"}).When(say()).Then() }, []string{"event 1, cart.forgetful, does not survive", `"n"`}},
+		"decided forgets":           {decider(), func(s cart) { s.When(say(Forgetful{"n"})).Then(Forgetful{"n"}) }, []string{"does not survive", `"n"`}},
+		"not in the codec":          {decider(), func(s cart) { s.When(say(Unknown{})).Then(Unknown{}) }, []string{"cannot be encoded", "cart.unknown"}},
+		"refused by a store":        {decider(), func(s cart) { s.When(say(Huge{strings.Repeat("x", es.MaxData)})).ThenState(Cart{}) }, []string{"refused by a store", "payload of cart.huge"}},
+		"given, refused by a store": {decider(), func(s cart) { s.Given(Huge{strings.Repeat("x", es.MaxData)}).ThenState(Cart{}) }, []string{"event 1 would be refused", "payload of cart.huge"}},
+		"the fold is not pure":      {counting, func(s cart) { s.Given(Added{"pen", 1}).When(say()).Then() }, []string{"gives two states"}},
 		"the fold is not pure later": {func() aggregates.Decider[Cart, Event] {
 			later, n := decider(), 0
 			later.Evolve = func(c Cart, e Event) Cart {
