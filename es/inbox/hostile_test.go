@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/asof-dev/asof/es"
@@ -22,7 +23,7 @@ func TestEvent_with_headers_that_cannot_be_stored_is_reacted_to_once(t *testing.
 	w := newWorld(t)
 	box := inbox.New(w.store, "reserve")
 	for _, name := range []string{"ce_source", "ce_correlationid", "ce_causationid", "ce_traceparent", "ce_tracestate", "ce_user", "ce_notanextensionnameatall", "traceparent"} {
-		for _, value := range []string{"\x00", "a\x00b", "\xff\xfe", "line\nline", "\u0085", strings.Repeat("x", 5000), strings.Repeat("<", 40<<10), ""} {
+		for _, value := range []string{"\x00", "a\x00b", "\xff\xfe", "line\nline", "\u0085", strings.Repeat("x", 5000), strings.Repeat("x", 26<<10), strings.Repeat("<", 40<<10), ""} {
 			before := w.number(`select count(*) from asof.events`)
 			m := delivered("/orders", placed("1", 1, 1))
 			m.Metadata[name] = value
@@ -72,6 +73,28 @@ func TestMetadata_that_can_be_stored_is_taken_over(t *testing.T) {
 		}
 		return nil
 	})(m)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// What cannot be stored is left out alone, and what says nothing without it.
+func TestMetadata_that_cannot_be_stored_takes_nothing_else_along(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := placed("1", 1, 1)
+	e.Metadata = es.Metadata{CorrelationID: "request-1", TraceParent: "00-\x00-2-01", TraceState: "a=1", Extra: map[string]string{"user": "a\x00nn", "tenant": "t-1"}}
+	err := inbox.New(w.store, "reserve").Handle(func(ctx context.Context, got es.RecordedEvent, _ *pgstore.Tx) error {
+		want := es.Metadata{CorrelationID: "request-1", Extra: map[string]string{"tenant": "t-1"}}
+		if d := cmp.Diff(want, got.Metadata); d != "" {
+			t.Errorf("the event has (-want +got):\n%s", d)
+		}
+		want = es.Metadata{CorrelationID: "request-1", CausationID: e.ID.String()}
+		if d := cmp.Diff(want, es.MetadataFrom(ctx)); d != "" {
+			t.Errorf("what follows gets (-want +got):\n%s", d)
+		}
+		return nil
+	})(delivered("/orders", e))
 	if err != nil {
 		t.Error(err)
 	}

@@ -126,6 +126,12 @@ func TestLate_messages_of_a_former_life_hold_up_to_what_was_kept(t *testing.T) {
 	}
 	do("the second again", handle, of(second, placed("13", 1, 200)), nil, 8)
 	do("the third, left", handle, of(third, placed("14", 1, 200)), nil, 8)
+	// A later loss brings nothing back that an earlier one took.
+	if err := box.Accept(t.Context(), "/orders", es.NewID(), 1000); err != nil {
+		t.Fatal(err)
+	}
+	do("of the first, lost by the third still", handle, of(first, placed("15", 1, 60)), nil, 8)
+	do("of the second, kept by the last", handle, of(second, placed("16", 1, 1000)), nil, 9)
 }
 
 // A life is written with the first reaction: with one that fails, or whose process
