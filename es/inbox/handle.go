@@ -67,7 +67,7 @@ func (i *Inbox) HandleAny(react func(ctx context.Context, m *message.Message, tx
 			i.skip(ctx, m)
 			return nil
 		}
-		if _, _, err := lifeOf(m); err != nil && asofs(m) {
+		if err := lifeReadable(m); err != nil && asofs(m) {
 			return i.isBroken(ctx, m, fmt.Errorf("%w: %w", ErrBroken, err))
 		}
 		return i.deliver(es.WithMetadata(ctx, followAny(m)), m, func(ctx context.Context, tx *pgstore.Tx) error {

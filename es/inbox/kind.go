@@ -35,7 +35,7 @@ func (e *foreignError) Unwrap() error { return e.cause }
 func read(m *message.Message) (es.RecordedEvent, error) {
 	e, err := kafka.EventOf(m)
 	if err == nil {
-		_, _, err = lifeOf(m)
+		err = lifeReadable(m)
 	}
 	switch {
 	case err != nil && asofs(m):
@@ -70,16 +70,12 @@ func asofs(m *message.Message) bool {
 
 func headerLife() string { return kafka.LifeHeader(uuid.Nil).Key }
 
-// lifeOf returns the life of the store that a message is of; false when the message
-// does not say.
-func lifeOf(m *message.Message) (uuid.UUID, bool, error) {
-	text, ok := m.Metadata[headerLife()]
-	if !ok {
-		return uuid.Nil, false, nil
+// lifeReadable reports a header that should say of which life of its store a message
+// is, and does not.
+func lifeReadable(m *message.Message) error {
+	text, says := m.Metadata[headerLife()]
+	if _, ok := kafka.LifeOf(m); says && !ok {
+		return fmt.Errorf("header %s is no UUID: %.40q", headerLife(), text)
 	}
-	life, ok := kafka.LifeOf(m)
-	if !ok {
-		return uuid.Nil, false, fmt.Errorf("header %s is no UUID: %.40q", headerLife(), text)
-	}
-	return life, true, nil
+	return nil
 }
