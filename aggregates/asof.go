@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -57,18 +56,9 @@ func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf)
 // settle makes a position or a time final, when the stream ends before it.
 func (r *Repository[S, E]) settle(ctx context.Context, at es.AsOf) error {
 	if position, ok := at.Position(); ok {
-		return r.settleTo(ctx, position)
+		return r.store.SettleTo(ctx, position)
 	}
 	moment, _ := at.Time()
 	_, err := r.store.Settle(ctx, moment)
-	return err
-}
-
-// settleTo returns when no event can appear any more at the position or below.
-func (r *Repository[S, E]) settleTo(ctx context.Context, position es.Position) error {
-	head, err := r.store.Settle(ctx, time.Time{})
-	if err == nil && position > head {
-		err = fmt.Errorf("%w: the log ends at position %d", es.ErrNotSettled, head)
-	}
 	return err
 }

@@ -220,3 +220,8 @@ func (s *settling) Settle(ctx context.Context, at time.Time) (es.Position, error
 	s.before()
 	return s.Store.Settle(ctx, at)
 }
+
+func (s *settling) SettleTo(ctx context.Context, p es.Position) error {
+	s.before()
+	return s.Store.SettleTo(ctx, p)
+}
