@@ -15,15 +15,20 @@ import (
 // the store's clock has not passed) gives [es.ErrNotSettled]; an aggregate that had
 // no event by then [es.ErrStreamNotFound].
 //
-// When the moment lies before the aggregate's last event it is final already.
-// Otherwise LoadAsOf waits for the appends that are under way (bound that by ctx),
-// which a repository in a transaction cannot do: there it is an error.
+// A version waits for nobody. When another moment lies before the aggregate's last
+// event it is final already. Otherwise LoadAsOf waits for the appends that are under
+// way (bound that by ctx), which a repository in a transaction cannot do: there it is
+// an error.
 func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) (State[S], error) {
 	state, passed, err := r.upTo(ctx, r.decider.initial(id), at)
-	if !passed && (err == nil || errors.Is(err, es.ErrStreamNotFound)) {
+	if version, ok := at.Version(); ok {
+		if err == nil && !passed && version > state.Version {
+			err = fmt.Errorf("%w: %s is at version %d", es.ErrNotSettled, r.decider.stream(id), state.Version)
+		}
+	} else if !passed && (err == nil || errors.Is(err, es.ErrStreamNotFound)) {
 		// Whatever is recorded from here on is later; but what was recorded since the
 		// stream was read may belong to the moment, so go on from there.
-		if err = r.settle(ctx, state, at); err == nil {
+		if err = r.settle(ctx, at); err == nil {
 			state, _, err = r.upTo(ctx, state, at)
 		}
 	}
@@ -40,41 +45,20 @@ func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) 
 // the moment when no later event can belong to it: versions, positions and times of
 // a stream ascend together.
 func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf) (_ State[S], passed bool, _ error) {
-	version, byVersion := at.Version()
-	for recorded, err := range r.store.ReadStream(ctx, r.decider.stream(state.ID), state.Version+1) {
-		if err != nil {
-			return state, false, err
-		}
-		if !at.Includes(recorded.Recorded) {
-			return state, true, nil
-		}
-		event, err := r.decider.Codec.Decode(recorded)
-		if err != nil {
-			return state, true, err
-		}
-		state = r.decider.evolve(state, event, recorded.Recorded)
-		if byVersion && state.Version == version {
-			return state, true, nil
-		}
-	}
-	return state, at == es.AsOf{}, nil
+	passed = at == es.AsOf{}
+	state, err := r.decider.fold(state, r.after(ctx, state), func(e es.Recorded) bool {
+		passed = passed || !at.Includes(e)
+		return passed
+	})
+	return state, passed, err
 }
 
-// settle makes the moment final, when the stream ends before it.
-func (r *Repository[S, E]) settle(ctx context.Context, state State[S], at es.AsOf) error {
-	if version, ok := at.Version(); ok {
-		if version > state.Version && state.Version > 0 {
-			return fmt.Errorf("%w: %s is at version %d", es.ErrNotSettled, r.decider.stream(state.ID), state.Version)
-		}
-		return nil
+// settle makes a position or a time final, when the stream ends before it.
+func (r *Repository[S, E]) settle(ctx context.Context, at es.AsOf) error {
+	if position, ok := at.Position(); ok {
+		return r.store.SettleTo(ctx, position)
 	}
 	moment, _ := at.Time()
-	head, err := r.store.Settle(ctx, moment)
-	if err != nil {
-		return err
-	}
-	if position, ok := at.Position(); ok && position > head {
-		return fmt.Errorf("%w: the log ends at position %d", es.ErrNotSettled, head)
-	}
-	return nil
+	_, err := r.store.Settle(ctx, moment)
+	return err
 }

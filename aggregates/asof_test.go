@@ -22,7 +22,7 @@ import (
 
 var epoch = time.Time{}
 
-func TestLoadAsOf(t *testing.T) {
+func TestLoadAsOf_by_version_position_and_time(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // a clock that stands still between the hours
 		store, accounts := newAccounts()
@@ -77,7 +77,7 @@ func TestLoadAsOf(t *testing.T) {
 }
 
 // As of any moment is the fold of what had happened by then.
-func TestLoadAsOfIsTheFoldOfAPrefix(t *testing.T) {
+func TestLoadAsOf_is_the_fold_of_a_prefix(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		store, accounts := newAccounts()
@@ -121,7 +121,7 @@ func TestLoadAsOfIsTheFoldOfAPrefix(t *testing.T) {
 }
 
 // An answer as of a moment waits for the append that may still belong to it.
-func TestLoadAsOfIsFinal(t *testing.T) {
+func TestLoadAsOf_is_final(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	store := pgstoretest.New(t)
@@ -173,7 +173,32 @@ func TestLoadAsOfIsFinal(t *testing.T) {
 	}
 }
 
-func TestLoadAsOfSkipsNoEventRecordedMeanwhile(t *testing.T) {
+// Versions of a stream need no clock and no log: nobody is waited for, also in a
+// transaction, and no event beyond is decoded.
+func TestLoadAsOf_a_version_waits_for_nobody(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	given(t, store, "a-1", Opened{"ann"}, Deposited{10})
+	read := &reading{Store: &settling{Store: store, before: func() { t.Error("it settles the log") }}}
+	accounts := aggregates.New(read, decider)
+	for version, want := range map[es.Version]error{0: es.ErrStreamNotFound, 1: nil, 2: nil, 3: es.ErrNotSettled} {
+		state, err := accounts.LoadAsOf(t.Context(), "a-1", es.AtVersion(version))
+		if !errors.Is(err, want) || want == nil && state.Version != version {
+			t.Errorf("version %d: got %+v, %v", version, state, err)
+		}
+		if len(read.from) != 1 {
+			t.Errorf("version %d: the stream was read %d times", version, len(read.from))
+		}
+		read.from = nil
+	}
+	_, err := store.Append(t.Context(), stream("a-1"), es.Any, es.EventData{ID: es.NewID(), Type: "account.closed", Data: []byte(`{}`)})
+	must(t, err)
+	if state, err := accounts.LoadAsOf(t.Context(), "a-1", es.AtVersion(2)); err != nil || state.Value.Balance != 10 {
+		t.Errorf("before an event that is not known: got %+v, %v", state, err)
+	}
+}
+
+func TestLoadAsOf_skips_no_event_recorded_meanwhile(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	given(t, store, "a-1", Opened{"ann"})
@@ -194,4 +219,9 @@ type settling struct {
 func (s *settling) Settle(ctx context.Context, at time.Time) (es.Position, error) {
 	s.before()
 	return s.Store.Settle(ctx, at)
+}
+
+func (s *settling) SettleTo(ctx context.Context, p es.Position) error {
+	s.before()
+	return s.Store.SettleTo(ctx, p)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -15,7 +16,7 @@ import (
 	"github.com/asof-dev/asof/es/memstore"
 )
 
-func TestDecideReturnsTheStateAfterIt(t *testing.T) {
+func TestDecide_returns_the_state_after_it(t *testing.T) {
 	t.Parallel()
 	_, accounts := newAccounts()
 	_, err := accounts.Decide(t.Context(), "a-1", open("ann"))
@@ -33,7 +34,7 @@ func TestDecideReturnsTheStateAfterIt(t *testing.T) {
 	}
 }
 
-func TestDecideFails(t *testing.T) {
+func TestDecide_returns_the_decisions_error_as_it_is(t *testing.T) {
 	t.Parallel()
 	store, accounts := newAccounts()
 	_, err := accounts.Decide(t.Context(), "a-1", deposit(1))
@@ -54,7 +55,7 @@ func TestDecideFails(t *testing.T) {
 	}
 }
 
-func TestDecideRefusesEventsThatCouldNotBeReadBack(t *testing.T) {
+func TestDecide_refuses_events_that_could_not_be_read_back(t *testing.T) {
 	t.Parallel()
 	forgetful := decider
 	forgetful.Codec = es.JSON[Event](Opened{})
@@ -68,7 +69,7 @@ func TestDecideRefusesEventsThatCouldNotBeReadBack(t *testing.T) {
 	}
 }
 
-func TestDecideDecidesAgainAfterAConflict(t *testing.T) {
+func TestDecide_decides_again_after_a_conflict(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	given(t, store, "a-1", Opened{"ann"}, Deposited{10})
@@ -89,7 +90,7 @@ func TestDecideDecidesAgainAfterAConflict(t *testing.T) {
 	}
 }
 
-func TestDecideGivesUp(t *testing.T) {
+func TestDecide_gives_up(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	given(t, store, "a-1", Opened{"ann"})
@@ -108,10 +109,20 @@ func TestDecideGivesUp(t *testing.T) {
 	if _, err := aggregates.New(rival, decider).Decide(ctx, "a-1", deposit(1)); !errors.Is(err, context.Canceled) || !errors.Is(err, es.ErrRetry) || rival.tries != 1 {
 		t.Errorf("a cancelled decision, after %d tries: %v", rival.tries, err)
 	}
+	ctx, cancel = context.WithCancel(t.Context())
+	rival.tries, rival.before = 0, func(attempt int) error {
+		if attempt == 2 {
+			cancel()
+		}
+		return es.ErrRetry
+	}
+	if _, err := aggregates.New(rival, decider).Decide(ctx, "a-1", deposit(1)); !errors.Is(err, context.Canceled) || !errors.Is(err, es.ErrRetry) || rival.tries != 2 {
+		t.Errorf("cancelled in a pause, after %d tries: %v", rival.tries, err)
+	}
 }
 
 // Other errors are not tried again: it is not known whether the events were recorded.
-func TestDecideRetriesOnlyWhatIsSafe(t *testing.T) {
+func TestDecide_tries_again_only_what_is_safe(t *testing.T) {
 	t.Parallel()
 	lost := errors.New("connection lost")
 	for _, c := range []struct {
@@ -133,25 +144,28 @@ func TestDecideRetriesOnlyWhatIsSafe(t *testing.T) {
 }
 
 // Of many who decide at once each is decided on what the others left.
-func TestDecideConcurrently(t *testing.T) {
+func TestDecide_is_decided_on_what_the_others_left(t *testing.T) {
 	t.Parallel()
 	_, accounts := newAccounts()
 	_, err := accounts.Decide(t.Context(), "a-1", open("ann"))
 	must(t, err)
 	_, err = accounts.Decide(t.Context(), "a-1", deposit(100))
 	must(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a turn that is never given back fails, and does not hang
+	defer cancel()
 	var withdrawn, refused atomic.Int64
 	var wg sync.WaitGroup
 	for range 32 {
 		wg.Go(func() {
 			for range 5 {
-				switch _, err := accounts.Decide(t.Context(), "a-1", withdraw(1)); {
+				switch _, err := accounts.Decide(ctx, "a-1", withdraw(1)); {
 				case err == nil:
 					withdrawn.Add(1)
 				case errors.Is(err, errInsufficientFunds):
 					refused.Add(1)
 				default:
 					t.Error(err)
+					return
 				}
 			}
 		})
@@ -164,7 +178,7 @@ func TestDecideConcurrently(t *testing.T) {
 	}
 }
 
-func TestDecideRecordsMetadata(t *testing.T) {
+func TestDecide_records_metadata(t *testing.T) {
 	t.Parallel()
 	store, accounts := newAccounts()
 	want := es.Metadata{CorrelationID: "request-1", CausationID: "command-2", Extra: map[string]string{"user": "ann"}}
@@ -178,8 +192,44 @@ func TestDecideRecordsMetadata(t *testing.T) {
 	}
 }
 
+// owned is a codec whose events bring metadata of their own.
+type owned struct {
+	es.Codec[Event]
+	metadata es.Metadata
+}
+
+func (c owned) Encode(e Event) (es.EventData, error) {
+	data, err := c.Codec.Encode(e)
+	data.Metadata = c.metadata
+	return data, err
+}
+
+// What an event says of itself is not overwritten by what the context says of all.
+func TestDecide_keeps_the_metadata_of_an_event_before_the_contexts(t *testing.T) {
+	t.Parallel()
+	own := decider
+	own.Codec = owned{codec, es.Metadata{CorrelationID: "own", TraceParent: "own", Extra: map[string]string{"user": "own"}}}
+	store := memstore.New()
+	ctx := es.WithMetadata(t.Context(), es.Metadata{
+		CorrelationID: "context", CausationID: "context", TraceParent: "context", TraceState: "context",
+		Extra: map[string]string{"user": "context", "tenant": "context"},
+	})
+	_, err := aggregates.New(store, own).Decide(ctx, "a-1", open("ann"))
+	must(t, err)
+	want := es.Metadata{
+		CorrelationID: "own", CausationID: "context", TraceParent: "own", // the state of another's trace is not its own
+		Extra: map[string]string{"user": "own", "tenant": "context"},
+	}
+	for e, err := range store.ReadStream(t.Context(), stream("a-1"), 1) {
+		must(t, err)
+		if d := cmp.Diff(want, e.Metadata); d != "" {
+			t.Errorf("(-want +got):\n%s", d)
+		}
+	}
+}
+
 // Who waits for a turn at an aggregate can be told to stop, and others go on.
-func TestDecideCancelledWhileItWaits(t *testing.T) {
+func TestDecide_cancelled_while_it_waits(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	given(t, store, "a-1", Opened{"ann"})

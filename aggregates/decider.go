@@ -21,13 +21,14 @@ type Decider[S any, E es.Event] struct {
 	Codec es.Codec[E]
 }
 
-// mustBeComplete panics when a field is missing: a mistake in the program.
+// mustBeComplete panics with an [es.ErrInvalid] when a field is missing: a mistake in
+// the program.
 func (d Decider[S, E]) mustBeComplete() {
 	if d.Evolve == nil || d.Codec == nil {
-		panic(fmt.Sprintf("aggregates: decider of category %q: set Evolve and Codec", d.Category))
+		panic(fmt.Errorf("aggregates: %w: decider of category %q: set Evolve and Codec", es.ErrInvalid, d.Category))
 	}
 	if err := (es.StreamID{Category: d.Category, ID: "any"}).Validate(); err != nil {
-		panic(err)
+		panic(wrap("decider", err))
 	}
 }
 

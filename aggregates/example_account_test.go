@@ -59,9 +59,9 @@ func ExampleRepository_History() {
 	// 3 account.withdrawn {Cents:400} → {Open:true Balance:600}
 }
 
-// TestAccount is a service's whole life: decisions on Postgres, a read model that
+// TestAccount_from_its_first_decision_to_its_past is a service's whole life: decisions on Postgres, a read model that
 // follows, is rebuilt and is read as of a moment.
-func TestAccount(t *testing.T) {
+func TestAccount_from_its_first_decision_to_its_past(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	store := pgstoretest.New(t)
@@ -100,7 +100,7 @@ func TestAccount(t *testing.T) {
 	}))
 }
 
-func TestDecisions(t *testing.T) {
+func TestDecisions_of_an_account(t *testing.T) {
 	t.Parallel()
 	account := aggregatetest.For(t, decider)
 	account.When(open("ann")).Then(Opened{"ann"}).ThenState(Account{Open: true})

@@ -1,6 +1,13 @@
 package aggregates
 
-// Option changes how a repository works.
+import (
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Option changes how a repository works. One that cannot be is a mistake in the
+// program, as an incomplete decider is: [New] panics.
 type Option func(*options)
 
 type options struct{ attempts int }
@@ -11,4 +18,11 @@ func defaults() options { return options{attempts: 20} }
 
 // WithAttempts sets how often Decide tries before it returns the conflict: 20 unless
 // told, at least once.
-func WithAttempts(n int) Option { return func(o *options) { o.attempts = max(n, 1) } }
+func WithAttempts(n int) Option { return func(o *options) { o.attempts = n } }
+
+// mustBePossible panics with an [es.ErrInvalid] when an option cannot be.
+func (o options) mustBePossible() {
+	if o.attempts < 1 {
+		panic(fmt.Errorf("aggregates: %w: WithAttempts(%d): give 1 or more", es.ErrInvalid, o.attempts))
+	}
+}

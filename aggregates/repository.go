@@ -2,9 +2,9 @@ package aggregates
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -13,22 +13,28 @@ import (
 // states in memory and is safe for concurrent use; callers that decide on the same
 // aggregates do best to share one.
 type Repository[S any, E es.Event] struct {
-	store    es.Store
-	decider  Decider[S, E]
-	attempts int
-	turns    turns
+	store   es.Store
+	decider Decider[S, E]
+	options options
+	values  bool   // S is of values alone: a copy shares nothing with it
+	turns   *turns // among those who decide on one aggregate and met a conflict
 }
 
-// New returns the repository of the decider's aggregates in a store. A decider
-// without Evolve or Codec, or with a category that no store accepts, is a mistake in
-// the program, and New panics.
+// New returns the repository of the decider's aggregates in a store. What it is given
+// stands in the program, so what cannot be is a mistake there, and New panics: a
+// decider without Evolve or Codec, a category that no store accepts, no store, an
+// option with an impossible value.
 func New[S any, E es.Event](store es.Store, d Decider[S, E], options ...Option) *Repository[S, E] {
 	d.mustBeComplete()
+	if store == nil {
+		panic(fmt.Errorf("aggregates: %w: New without a store", es.ErrInvalid))
+	}
 	o := defaults()
 	for _, option := range options {
 		option(&o)
 	}
-	return &Repository[S, E]{store: store, decider: d, attempts: o.attempts}
+	o.mustBePossible()
+	return &Repository[S, E]{store: store, decider: d, options: o, values: ofValues(reflect.TypeFor[S]()), turns: &turns{}}
 }
 
 // InTx returns the repository in a transaction of the caller's: what it decides is
@@ -40,19 +46,20 @@ func New[S any, E es.Event](store es.Store, d Decider[S, E], options ...Option) 
 // caller, who runs the whole transaction again: what it did before the conflict may
 // rest on what has changed since.
 func (r *Repository[S, E]) InTx(tx es.Store) *Repository[S, E] {
-	return &Repository[S, E]{store: tx, decider: r.decider, attempts: 1}
+	in := *r // everything is as it was outside, but:
+	in.store = tx
+	in.options.attempts = 1 // so no turn is taken either, which would be held until the transaction ends
+	return &in
 }
 
 // Load returns what the aggregate is now. One without events gives
 // [es.ErrStreamNotFound]; an event that the codec does not know
 // [es.ErrUnknownType].
 func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error) {
-	state := r.decider.initial(id)
-	for step, err := range r.steps(ctx, state) {
-		if err != nil {
-			return State[S]{}, wrap("load", err)
-		}
-		state = step.State
+	begin := r.decider.initial(id)
+	state, err := r.decider.fold(begin, r.after(ctx, begin), nil)
+	if err != nil {
+		return State[S]{}, wrap("load", err)
 	}
 	return state, nil
 }
@@ -61,7 +68,8 @@ func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error
 // error ends it; the errors are those of [Repository.Load].
 func (r *Repository[S, E]) History(ctx context.Context, id string) iter.Seq2[Step[S, E], error] {
 	return func(yield func(Step[S, E], error) bool) {
-		for step, err := range r.steps(ctx, r.decider.initial(id)) {
+		begin := r.decider.initial(id)
+		for step, err := range r.decider.steps(begin, r.after(ctx, begin), nil) {
 			if err != nil {
 				err = wrap("read the history", err)
 			}
@@ -70,37 +78,6 @@ func (r *Repository[S, E]) History(ctx context.Context, id string) iter.Seq2[Ste
 			}
 		}
 	}
-}
-
-// steps yields the events after a state, each with the state that it leads to.
-func (r *Repository[S, E]) steps(ctx context.Context, state State[S]) iter.Seq2[Step[S, E], error] {
-	return func(yield func(Step[S, E], error) bool) {
-		for recorded, err := range r.store.ReadStream(ctx, r.decider.stream(state.ID), state.Version+1) {
-			if err != nil {
-				yield(Step[S, E]{}, err)
-				return
-			}
-			event, err := r.decider.Codec.Decode(recorded)
-			if err != nil {
-				yield(Step[S, E]{}, err)
-				return
-			}
-			state = r.decider.evolve(state, event, recorded.Recorded)
-			if !yield(Step[S, E]{Event: event, Recorded: recorded.Recorded, State: state}, nil) {
-				return
-			}
-		}
-	}
-}
-
-// loadOrInitial is Load for a decision: an aggregate without events is its initial
-// state.
-func (r *Repository[S, E]) loadOrInitial(ctx context.Context, id string) (State[S], error) {
-	state, err := r.Load(ctx, id)
-	if errors.Is(err, es.ErrStreamNotFound) {
-		return r.decider.initial(id), nil
-	}
-	return state, err
 }
 
 // wrap adds no stream: the errors beneath name it.

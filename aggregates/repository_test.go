@@ -34,7 +34,7 @@ func given(t *testing.T, store es.Store, id string, events ...Event) []es.Record
 	return recorded
 }
 
-func TestLoadFoldsTheWholeStream(t *testing.T) {
+func TestLoad_folds_the_whole_stream(t *testing.T) {
 	t.Parallel()
 	store, accounts := newAccounts()
 	given(t, store, "other", Opened{"bob"}, Deposited{1})
@@ -51,7 +51,7 @@ func TestLoadFoldsTheWholeStream(t *testing.T) {
 	}
 }
 
-func TestLoadWithoutEvents(t *testing.T) {
+func TestLoad_without_events(t *testing.T) {
 	t.Parallel()
 	_, accounts := newAccounts()
 	_, err := accounts.Load(t.Context(), "none")
@@ -69,7 +69,7 @@ func TestLoadWithoutEvents(t *testing.T) {
 }
 
 // The state is that of the whole stream or none.
-func TestEventsThatCannotBeReadFailTheCall(t *testing.T) {
+func TestEvents_that_cannot_be_read_fail_the_call(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
 		event es.EventData
@@ -112,7 +112,7 @@ func TestEventsThatCannotBeReadFailTheCall(t *testing.T) {
 	}
 }
 
-func TestHistory(t *testing.T) {
+func TestHistory_has_the_state_after_each_event(t *testing.T) {
 	t.Parallel()
 	store, accounts := newAccounts()
 	recorded := given(t, store, "a-1", Opened{"ann"}, Deposited{10}, Withdrawn{3})
@@ -136,7 +136,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-func TestInitialState(t *testing.T) {
+func TestInitial_state_is_where_the_fold_begins(t *testing.T) {
 	t.Parallel()
 	d := decider
 	d.Initial = func() Account { return Account{Balance: 100} }
@@ -149,20 +149,30 @@ func TestInitialState(t *testing.T) {
 	}
 }
 
-func TestNewRefusesAnIncompleteDecider(t *testing.T) {
+func TestNew_refuses_mistakes_in_the_program(t *testing.T) {
 	t.Parallel()
-	for what, d := range map[string]aggregates.Decider[Account, Event]{
-		"no codec":     {Category: "account", Evolve: evolve},
-		"no evolve":    {Category: "account", Codec: codec},
-		"bad category": {Category: "a/b", Evolve: evolve, Codec: codec},
+	good := decider
+	for what, c := range map[string]struct {
+		store   es.Store
+		decider aggregates.Decider[Account, Event]
+		options []aggregates.Option
+		says    string
+	}{
+		"no codec":     {memstore.New(), aggregates.Decider[Account, Event]{Category: "account", Evolve: evolve}, nil, "set Evolve and Codec"},
+		"no evolve":    {memstore.New(), aggregates.Decider[Account, Event]{Category: "account", Codec: codec}, nil, "set Evolve and Codec"},
+		"bad category": {memstore.New(), aggregates.Decider[Account, Event]{Category: "a/b", Evolve: evolve, Codec: codec}, nil, `"a/b"`},
+		"no store":     {nil, good, nil, "without a store"},
+		"no attempt":   {memstore.New(), good, []aggregates.Option{aggregates.WithAttempts(0)}, "WithAttempts(0): give 1 or more"},
+		"fewer":        {memstore.New(), good, []aggregates.Option{aggregates.WithAttempts(-1)}, "WithAttempts(-1)"},
 	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: New does not panic", what)
+				err, ok := recover().(error)
+				if !ok || !errors.Is(err, es.ErrInvalid) || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "aggregates: ") {
+					t.Errorf("%s: New panics with %v, want an ErrInvalid that says %q", what, err, c.says)
 				}
 			}()
-			aggregates.New(memstore.New(), d)
+			aggregates.New(c.store, c.decider, c.options...)
 		}()
 	}
 }
@@ -171,13 +181,21 @@ func TestNewRefusesAnIncompleteDecider(t *testing.T) {
 type interposed struct {
 	es.Store
 	before func(attempt int) error
+	on     func(es.StreamID) error
 	tries  int
 }
 
 func (s *interposed) Append(ctx context.Context, id es.StreamID, want es.Expected, events ...es.EventData) ([]es.RecordedEvent, error) {
 	s.tries++
-	if err := s.before(s.tries); err != nil {
-		return nil, err
+	if s.before != nil {
+		if err := s.before(s.tries); err != nil {
+			return nil, err
+		}
+	}
+	if s.on != nil {
+		if err := s.on(id); err != nil {
+			return nil, err
+		}
 	}
 	return s.Store.Append(ctx, id, want, events...)
 }

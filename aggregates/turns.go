@@ -21,8 +21,8 @@ type queue struct {
 // take waits for a turn at an aggregate, which the caller must give back. With an
 // error there is nothing to give back, and giving it back does nothing.
 func (t *turns) take(ctx context.Context, id string) (giveBack func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return func() {}, err
+	if ctx.Err() != nil {
+		return func() {}, context.Cause(ctx)
 	}
 	q := t.enter(id)
 	select {
@@ -30,7 +30,7 @@ func (t *turns) take(ctx context.Context, id string) (giveBack func(), err error
 		return func() { <-q.slot; t.leave(id, q) }, nil
 	case <-ctx.Done():
 		t.leave(id, q)
-		return func() {}, ctx.Err()
+		return func() {}, context.Cause(ctx)
 	}
 }
 

@@ -21,7 +21,7 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, f func(*pgstore.Tx) error, st
 }
 
 // Two aggregates and a table of the caller's change together or not at all.
-func TestInTx(t *testing.T) {
+func TestInTx_changes_all_or_nothing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { // each deadlock takes as long

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/aggregates/aggregatetest"
@@ -29,6 +32,10 @@ type (
 	Forgetful struct{ note string }
 	// Unknown is missing in the codec.
 	Unknown struct{}
+	// Tagged has a list that its codec leaves out when it is empty.
+	Tagged struct {
+		Tags []string `json:"tags,omitempty"`
+	}
 	// Huge is larger than a store accepts.
 	Huge struct{ Text string }
 )
@@ -36,11 +43,13 @@ type (
 func (Added) EventType() string     { return "cart.added" }
 func (Forgetful) EventType() string { return "cart.forgetful" }
 func (Unknown) EventType() string   { return "cart.unknown" }
+func (Tagged) EventType() string    { return "cart.tagged" }
 func (Huge) EventType() string      { return "cart.huge" }
 
 func (Added) isCartEvent()     {}
 func (Forgetful) isCartEvent() {}
 func (Unknown) isCartEvent()   {}
+func (Tagged) isCartEvent()    {}
 func (Huge) isCartEvent()      {}
 
 // Cart counts its items.
@@ -59,6 +68,19 @@ func evolve(c Cart, e Event) Cart {
 
 func decider() aggregates.Decider[Cart, Event] {
 	return aggregates.Decider[Cart, Event]{Category: "cart", Evolve: evolve, Codec: es.JSON[Event](Added{}, Forgetful{}, Huge{})}
+}
+
+// inPlace is a decider that changes the map of the state that it was given.
+func inPlace() aggregates.Decider[Cart, Event] {
+	d := decider()
+	d.Initial = func() Cart { return Cart{map[string]int{}} }
+	d.Evolve = func(c Cart, e Event) Cart {
+		if e, ok := e.(Added); ok {
+			c.items[e.Item] += e.N
+		}
+		return c
+	}
+	return d
 }
 
 var errFull = errors.New("cart: full")
@@ -110,9 +132,53 @@ func failures(scenario func(aggregatetest.Scenario[Cart, Event]), d aggregates.D
 	return strings.Join(r.failures, "\n")
 }
 
+// watched is a codec that looks at what it is given to decode.
+type watched struct {
+	es.Codec[Event]
+	decoded *[]es.RecordedEvent
+}
+
+func (c watched) Encode(e Event) (es.EventData, error) {
+	data, err := c.Codec.Encode(e)
+	data.Schema, data.ContentType, data.Metadata = 0, "text/x-cart", es.Metadata{CorrelationID: "own"}
+	return data, err
+}
+
+func (c watched) Decode(r es.RecordedEvent) (Event, error) {
+	*c.decoded = append(*c.decoded, r)
+	return c.Codec.Decode(r)
+}
+
+// A codec decodes what a store would give it, and the state is made of what it returns.
+func TestEvents_come_back_as_a_store_gives_them(t *testing.T) {
+	t.Parallel()
+	var decoded []es.RecordedEvent
+	d := decider()
+	d.Codec = watched{es.JSON[Event](Added{}, Tagged{}), &decoded}
+	nils := 0
+	d.Evolve = func(c Cart, e Event) Cart {
+		if e, ok := e.(Tagged); ok && e.Tags == nil {
+			nils++
+		}
+		return evolve(c, e)
+	}
+	aggregatetest.For(t, d).Given(Added{"pen", 1}, Tagged{Tags: []string{}}).ThenState(Cart{map[string]int{"pen": 1}})
+	if nils != 2 { // folded twice
+		t.Errorf("the state was made of the events that were given, not of those that come back: %d", nils)
+	}
+	for i, r := range decoded {
+		if r.Version != es.Version(i+1) || r.Schema != 1 || r.ContentType != "text/x-cart" || r.Metadata.CorrelationID != "own" || r.Stream.Category != "cart" || r.ID == (uuid.UUID{}) {
+			t.Errorf("event %d is decoded from %+v", i+1, r)
+		}
+	}
+	if len(decoded) != 2 {
+		t.Errorf("%d were decoded", len(decoded))
+	}
+}
+
 type cart = aggregatetest.Scenario[Cart, Event]
 
-func TestScenariosThatHold(t *testing.T) {
+func TestScenarios_that_hold(t *testing.T) {
 	t.Parallel()
 	full := aggregatetest.For(t, decider()).Given(Added{"pen", 5}, Added{"ink", 1}, Added{"pen", 4})
 	full.When(add("pen", 1)).Fails(errFull)
@@ -122,9 +188,14 @@ func TestScenariosThatHold(t *testing.T) {
 	full.Given(Added{"ink", 8}).When(add("ink", 1)).Fails(errFull)
 	full.When(add("ink", 1)).Then(Added{"ink", 1}) // full is as it was
 	aggregatetest.For(t, decider()).ThenState(Cart{})
+	// Scenarios that begin alike do not write into each other.
+	three := aggregatetest.For(t, decider()).Given(Added{"a", 1}).Given(Added{"b", 1}).Given(Added{"c", 1})
+	pen, ink := three.Given(Added{"pen", 1}), three.Given(Added{"ink", 1})
+	pen.ThenState(Cart{map[string]int{"a": 1, "b": 1, "c": 1, "pen": 1}})
+	ink.ThenState(Cart{map[string]int{"a": 1, "b": 1, "c": 1, "ink": 1}})
 }
 
-func TestScenariosThatDoNotHold(t *testing.T) {
+func TestScenarios_that_do_not_hold(t *testing.T) {
 	t.Parallel()
 	wrapped := fmt.Errorf("wrapped: %w", errFull)
 	calls := 0
@@ -154,14 +225,45 @@ func TestScenariosThatDoNotHold(t *testing.T) {
 		"events beside an error": {decider(), func(s cart) {
 			s.When(func(Cart) ([]Event, error) { return []Event{Added{"pen", 1}}, errFull }).Fails(errFull)
 		}, []string{"would be lost"}},
-		"another state":        {decider(), func(s cart) { s.When(add("pen", 1)).ThenState(Cart{map[string]int{"pen": 2}}) }, []string{"another state", "2", "1"}},
-		"another state, given": {decider(), func(s cart) { s.Given(Added{"pen", 1}).ThenState(Cart{}) }, []string{"another state", `"pen"`}},
-		"nothing said":         {decider(), func(s cart) { s.When(add("pen", 1)) }, []string{"proves nothing"}},
-		"given forgets":        {decider(), func(s cart) { s.Given(Forgetful{"n"}).When(say()).Then() }, []string{"event 1, cart.forgetful, does not survive", `"n"`}},
-		"decided forgets":      {decider(), func(s cart) { s.When(say(Forgetful{"n"})).Then(Forgetful{"n"}) }, []string{"does not survive", `"n"`}},
-		"not in the codec":     {decider(), func(s cart) { s.When(say(Unknown{})).Then(Unknown{}) }, []string{"cannot be encoded", "cart.unknown"}},
-		"refused by a store":   {decider(), func(s cart) { s.When(say(Huge{strings.Repeat("x", es.MaxData)})).ThenState(Cart{}) }, []string{"refused by a store", "payload of cart.huge"}},
-		"the fold is not pure": {counting, func(s cart) { s.Given(Added{"pen", 1}).When(say()).Then() }, []string{"gives two states"}},
+		"another state":             {decider(), func(s cart) { s.When(add("pen", 1)).ThenState(Cart{map[string]int{"pen": 2}}) }, []string{"another state", "2", "1"}},
+		"another state, given":      {decider(), func(s cart) { s.Given(Added{"pen", 1}).ThenState(Cart{}) }, []string{"another state", `"pen"`}},
+		"nothing said":              {decider(), func(s cart) { s.When(add("pen", 1)) }, []string{"proves nothing"}},
+		"given forgets":             {decider(), func(s cart) { s.Given(Forgetful{"n"}).When(say()).Then() }, []string{"event 1, cart.forgetful, does not survive", `"n"`}},
+		"decided forgets":           {decider(), func(s cart) { s.When(say(Forgetful{"n"})).Then(Forgetful{"n"}) }, []string{"does not survive", `"n"`}},
+		"not in the codec":          {decider(), func(s cart) { s.When(say(Unknown{})).Then(Unknown{}) }, []string{"cannot be encoded", "cart.unknown"}},
+		"refused by a store":        {decider(), func(s cart) { s.When(say(Huge{strings.Repeat("x", es.MaxData)})).ThenState(Cart{}) }, []string{"refused by a store", "payload of cart.huge"}},
+		"given, refused by a store": {decider(), func(s cart) { s.Given(Huge{strings.Repeat("x", es.MaxData)}).ThenState(Cart{}) }, []string{"event 1 would be refused", "payload of cart.huge"}},
+		"the fold is not pure":      {counting, func(s cart) { s.Given(Added{"pen", 1}).When(say()).Then() }, []string{"gives two states"}},
+		"the fold is not pure later": {func() aggregates.Decider[Cart, Event] {
+			later, n := decider(), 0
+			later.Evolve = func(c Cart, e Event) Cart {
+				if c = evolve(c, e); c.items["pen"] == 2 {
+					n++
+					c.items["calls"] = n
+				}
+				return c
+			}
+			return later
+		}(), func(s cart) {
+			s.Given(Added{"pen", 1}, Added{"pen", 1}, Added{"pen", 1}).ThenState(Cart{map[string]int{"pen": 3, "calls": 1}})
+		}, []string{"gives two states"}},
+		"the beginning is not pure": {func() aggregates.Decider[Cart, Event] {
+			begins, n := decider(), 0
+			begins.Initial = func() Cart {
+				n++
+				return Cart{map[string]int{"calls": n}}
+			}
+			return begins
+		}(), func(s cart) { s.When(say()).Then() }, []string{"gives two states"}},
+		"the fold changes what it was given": {inPlace(), func(s cart) { s.Given(Added{"pen", 1}, Added{"pen", 2}).When(say()).Then() }, []string{"Evolve changed the state", "event 1, cart.added", "copy a map"}},
+		"changes it with what was decided":   {inPlace(), func(s cart) { s.When(add("pen", 2)).ThenState(Cart{map[string]int{"pen": 2}}) }, []string{"Evolve changed the state"}},
+		"too many for one append": {decider(), func(s cart) {
+			s.When(say(slices.Repeat([]Event{Added{"pen", 1}}, es.MaxBatch+1)...)).ThenState(Cart{map[string]int{"pen": es.MaxBatch + 1}})
+		}, []string{"the decision would be refused", "1001 events"}},
+		"too large for one append": {decider(), func(s cart) {
+			large := Huge{strings.Repeat("x", es.MaxData-100)}
+			s.When(say(slices.Repeat([]Event{large}, 20)...)).Then(slices.Repeat([]Event{large}, 20)...)
+		}, []string{"the decision would be refused", "split it"}},
 		"the decision is no fold": {decider(), func(s cart) {
 			s.Given(Added{"pen", 1}).When(func(c Cart) ([]Event, error) { c.items["pen"] = 7; return nil, nil }).Then()
 		}, []string{"changed the state", "7"}},

@@ -8,7 +8,8 @@
 //	}
 //
 // Every scenario also checks what a store would do to it: each event must be
-// accepted at append and come back from the codec as it was, a decision must leave
-// the state that it looks at alone, and a fold made twice must give the same state.
+// accepted at append and come back from the codec as it was, and the events of one
+// decision together; a decision must leave the state that it looks at alone, and so
+// must Evolve the state that it was given; a fold made twice must give the same state.
 // Nil and empty slices and maps count as equal.
 package aggregatetest

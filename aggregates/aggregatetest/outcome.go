@@ -29,7 +29,7 @@ func (o *Outcome[S, E]) Then(want ...E) *Outcome[S, E] {
 	if difference := diff(want, o.events); difference != "" {
 		o.t.Errorf("aggregatetest: other events were decided (-want +got):\n%s", difference)
 	}
-	survive(o.t, o.decider, o.events)
+	o.decided()
 	return o
 }
 
@@ -39,8 +39,8 @@ func (o *Outcome[S, E]) ThenState(want S) *Outcome[S, E] {
 	if !o.succeeded() {
 		return o
 	}
-	events := survive(o.t, o.decider, o.events)
-	got := fold(o.decider, append(slices.Clip(o.given), events...))
+	events := o.decided()
+	got, _ := fold(o.t, o.decider, append(slices.Clip(o.given), events...))
 	if difference := diff(want, got); difference != "" {
 		o.t.Errorf("aggregatetest: the decided events lead to another state (-want +got):\n%s", difference)
 	}
@@ -62,6 +62,23 @@ func (o *Outcome[S, E]) Fails(want error) {
 	case len(o.events) > 0:
 		o.t.Errorf("aggregatetest: the decision failed as it should, but returned events too, which would be lost:\n%s", list(o.events))
 	}
+}
+
+// decided returns the decided events as they would be read back. They are one append,
+// and so have its limits too.
+func (o *Outcome[S, E]) decided() []E {
+	o.t.Helper()
+	back := survive(o.t, o.decider, o.events)
+	if len(o.events) > 0 {
+		data := make([]es.EventData, len(o.events))
+		for i, event := range o.events {
+			data[i], _ = o.decider.Codec.Encode(event) // it did before
+		}
+		if err := es.ValidateAppend(tested(o.decider), es.Any, data); err != nil {
+			o.t.Errorf("aggregatetest: the decision would be refused by a store: %v", err)
+		}
+	}
+	return back
 }
 
 func (o *Outcome[S, E]) succeeded() bool {

@@ -17,7 +17,7 @@ import (
 // the test when one would be refused or would come back as another.
 func survive[S any, E es.Event](t testing.TB, d aggregates.Decider[S, E], events []E) []E {
 	t.Helper()
-	stream := es.StreamID{Category: d.Category, ID: "tested"}
+	stream := tested(d)
 	back := make([]E, 0, len(events))
 	for i, event := range events {
 		data, err := d.Codec.Encode(event)
@@ -43,6 +43,10 @@ func survive[S any, E es.Event](t testing.TB, d aggregates.Decider[S, E], events
 		back = append(back, read)
 	}
 	return back
+}
+
+func tested[S any, E es.Event](d aggregates.Decider[S, E]) es.StreamID {
+	return es.StreamID{Category: d.Category, ID: "tested"}
 }
 
 // diff is empty when both are equal, unexported fields included.

@@ -4,29 +4,33 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/google/uuid"
+
+	"github.com/asof-dev/asof/es"
 )
 
-// Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
-const (
-	serializationFailure = "40001"
-	deadlockDetected     = "40P01"
-	undefinedTable       = "42P01"
-	invalidSchema        = "3F000"
-)
+// ErrBroken: the message carries the headers of an event of Asof's, and one of them
+// cannot be read. It is not acknowledged, as it may be an event that the reaction is
+// for. Set it aside by a middleware, such as Watermill's PoisonQueueWithFilter.
+var ErrBroken = errors.New("inbox: broken event")
 
-// explain says what failed, and what to do where that is known. The server's error
-// stays reachable by errors.As.
-func explain(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var server *pgconn.PgError
-	if errors.As(err, &server) && (server.Code == undefinedTable || server.Code == invalidSchema) {
-		return fmt.Errorf("inbox: %s: the inbox's table is missing: run the migrations (migrations.Up, or asof migrate): %w", what, err)
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return fmt.Errorf("inbox: %s: the database cannot be reached: check that it runs and that its URL is right: %w", what, err)
-	}
-	return fmt.Errorf("inbox: %s: %w", what, err)
+// AnotherLifeError says which life of a store a message is of, and which one the
+// reaction knows. errors.Is(err, [es.ErrAnotherLife]) is true for it.
+//
+// The store has lost events and begun another life. The reaction may have reacted to
+// events that are lost: see what it did of them, take that back, and then call
+// [Inbox.Accept]. Until then messages of the new life are not acknowledged.
+type AnotherLifeError struct {
+	Consumer string
+	Source   string
+	Life     uuid.UUID // that the message is of
+	Known    uuid.UUID // that the reaction is in
 }
+
+func (e *AnotherLifeError) Error() string {
+	return fmt.Sprintf("inbox: %s: a message of %.100q is of life %s, and %q is in life %s: see what the reaction did of the events that the store has lost, take it back, then accept the new life (Inbox.Accept)",
+		es.ErrAnotherLife, e.Source, e.Life, e.Consumer, e.Known)
+}
+
+// Is makes errors.Is(err, es.ErrAnotherLife) true.
+func (e *AnotherLifeError) Is(target error) bool { return target == es.ErrAnotherLife }

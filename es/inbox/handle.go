@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -16,45 +16,99 @@ import (
 // Handle returns a handler for Watermill's router that reacts once to every event
 // which a [kafka.Subscriber] delivers. The context carries metadata: what react
 // appends through a repository is correlated with the event, caused by it, and of
-// its trace.
+// its trace, as far as a store accepts what the message says.
 //
-// Messages that are no events, and events that are not of [WithTypes], are
-// acknowledged and counted. An error of react, or of the database, is returned, so
-// that the message comes again.
+// An error of react, or of the database, is returned, so that the message comes
+// again. So are [ErrBroken] and [es.ErrAnotherLife], which stay until somebody has
+// seen to them.
+//
+// Events of types that [WithTypes] leaves out are acknowledged and counted. So are
+// messages of other systems, which are no events of Asof's, CloudEvents or not: the
+// first of each kind in a topic is logged as a warning. [Inbox.HandleAny] reacts to
+// them too.
 func (i *Inbox) Handle(react func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error) message.NoPublishHandlerFunc {
 	return func(m *message.Message) error {
+		if i.refused != nil {
+			return i.refused
+		}
 		ctx := m.Context()
-		e, err := kafka.EventOf(m)
-		if errors.Is(err, kafka.ErrNotAnEvent) || err == nil && !i.wants(e.Type) {
-			i.skipped.Add(1)
-			i.log.DebugContext(ctx, "message is not for this reaction", "message", m.UUID, "type", e.Type)
+		e, err := read(m)
+		if foreign, ok := errors.AsType[*foreignError](err); ok {
+			i.foreign.Add(1)
+			i.tell(ctx, slog.LevelWarn, m, foreign.kind, "messages of another system are acknowledged without a reaction: Inbox.HandleAny reacts to them", err)
+			return nil
+		}
+		if !i.wants(m.Metadata[headerType]) {
+			i.skip(ctx, m)
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("inbox: read message %s: %w", m.UUID, err)
+			return i.isBroken(ctx, m, err)
 		}
-		ctx = es.WithMetadata(ctx, follow(e.Recorded))
-		_, err = i.Once(ctx, kafka.MessageID(m), func(ctx context.Context, tx *pgstore.Tx) error {
+		ctx = es.WithMetadata(ctx, follow(e.Metadata, e.ID.String()))
+		return i.deliver(ctx, m, func(ctx context.Context, tx *pgstore.Tx) error {
 			return react(ctx, e, tx)
 		})
+	}
+}
+
+// HandleAny returns a handler that reacts once to every message, whoever published
+// it: CloudEvents of other systems, and what is none. Two deliveries are of one
+// message when [kafka.MessageID] is the same. [kafka.EventOf] reads those that are
+// Asof's. [WithTypes] goes by the type of a CloudEvent, and leaves out what has none.
+// For the rest it is as [Inbox.Handle].
+func (i *Inbox) HandleAny(react func(ctx context.Context, m *message.Message, tx *pgstore.Tx) error) message.NoPublishHandlerFunc {
+	return func(m *message.Message) error {
+		if i.refused != nil {
+			return i.refused
+		}
+		ctx := m.Context()
+		if !i.wants(m.Metadata[headerType]) {
+			i.skip(ctx, m)
+			return nil
+		}
+		if err := lifeReadable(m); err != nil && asofs(m) {
+			return i.isBroken(ctx, m, fmt.Errorf("%w: %w", ErrBroken, err))
+		}
+		return i.deliver(es.WithMetadata(ctx, followAny(m)), m, func(ctx context.Context, tx *pgstore.Tx) error {
+			return react(ctx, m, tx)
+		})
+	}
+}
+
+// deliver reacts to a message once, in the life of its store.
+func (i *Inbox) deliver(ctx context.Context, m *message.Message, react func(context.Context, *pgstore.Tx) error) error {
+	d, err := deliveryOf(m)
+	if err != nil {
 		return err
 	}
+	_, err = i.take(ctx, d, react)
+	return err
 }
 
-func (i *Inbox) wants(eventType string) bool {
-	return i.types == nil || slices.Contains(i.types, eventType)
+func (i *Inbox) skip(ctx context.Context, m *message.Message) {
+	i.skipped.Add(1)
+	i.log.DebugContext(ctx, "message is not for this reaction", "message", m.UUID, "type", m.Metadata[headerType])
 }
 
-// follow is the metadata of what follows from an event.
-func follow(e es.Recorded) es.Metadata {
-	m := es.Metadata{
-		CorrelationID: e.Metadata.CorrelationID,
-		CausationID:   e.ID.String(),
-		TraceParent:   e.Metadata.TraceParent,
-		TraceState:    e.Metadata.TraceState,
+// isBroken counts an event that cannot be read, which is not acknowledged.
+func (i *Inbox) isBroken(ctx context.Context, m *message.Message, err error) error {
+	i.broken.Add(1)
+	i.tell(ctx, slog.LevelError, m, "broken", "an event cannot be read and is not acknowledged: set it aside by a middleware", err)
+	return fmt.Errorf("inbox: message %.100q: %w", m.UUID, err)
+}
+
+// tell logs what happened to a message, once for its kind and topic.
+func (i *Inbox) tell(ctx context.Context, level slog.Level, m *message.Message, kind, text string, err error) {
+	topic, eventType := m.Metadata[kafka.MetadataTopic], fmt.Sprintf("%.128s", m.Metadata[headerType])
+	if !i.told.first(topic, kind+" "+eventType) {
+		return
 	}
-	if m.CorrelationID == "" {
-		m.CorrelationID = e.ID.String()
+	attrs := []slog.Attr{
+		slog.String("kind", kind), slog.String("topic", topic), slog.String("type", eventType),
+		slog.String("source", fmt.Sprintf("%.128s", m.Metadata[headerSource])),
+		slog.String("partition", m.Metadata[kafka.MetadataPartition]), slog.String("offset", m.Metadata[kafka.MetadataOffset]),
+		slog.Any("error", err),
 	}
-	return m
+	i.log.LogAttrs(ctx, level, text, attrs...)
 }

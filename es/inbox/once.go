@@ -4,39 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
-// Limits of what is stored.
-const (
-	MaxConsumer  = 128  // bytes of a consumer's name
-	MaxMessageID = 1024 // bytes of a message id
-)
-
-// A reaction that lost a race is tried again: with a pause that doubles from 2 ms
-// and a random part, six tries take up to about a tenth of a second.
+// A reaction that lost a race is tried again: with random pauses below a bound that
+// doubles, six tries take about a tenth of a second.
 const (
 	tries      = 6
-	firstPause = 2 * time.Millisecond
+	firstPause = 4 * time.Millisecond
+	lastPause  = 64 * time.Millisecond
 )
-
-// insertSQL notes the message. While another transaction has noted it and is still
-// open, this waits, and inserts if that one is rolled back. Bind: $1 consumer, $2
-// message id. No row: the message was had before.
-const insertSQL = `insert into {asof}.inbox (consumer, message_id) values ($1, $2) on conflict do nothing`
 
 // Once calls react for a message that the consumer has not had, in a transaction
 // that also notes the message, and reports whether it was so. All that react does
-// through tx is committed with the id, or nothing is.
+// through tx is committed with the id, or nothing is. For a message of Kafka's the id
+// is [kafka.MessageID]; one that the database could not store is noted by its digest.
 //
 // A message that another delivery is just reacting to is waited for. When react
 // fails with [es.ErrConflict] or [es.ErrRetry], or the database breaks the
@@ -44,79 +33,77 @@ const insertSQL = `insert into {asof}.inbox (consumer, message_id) values ($1, $
 // few times: it must not change anything outside of tx. Any other error is returned
 // as it is, and the message counts as not had. After an error of the connection it
 // is not known whether the transaction was committed; the next delivery finds out.
+//
+// An id says nothing of the life of the store that the message comes from: that is
+// looked at by [Inbox.Handle] and [Inbox.HandleAny].
 func (i *Inbox) Once(ctx context.Context, messageID string, react func(ctx context.Context, tx *pgstore.Tx) error) (fresh bool, err error) {
-	if err := i.validate(messageID); err != nil {
-		return false, err
+	if messageID == "" {
+		return false, fmt.Errorf("inbox: %w: message id is empty: give what tells two deliveries from two messages", es.ErrInvalid)
 	}
-	pause := firstPause
+	return i.take(ctx, delivery{id: stored(messageID)}, react)
+}
+
+// outcome is what became of a delivery.
+type outcome int
+
+const (
+	undecided outcome = iota
+	reacted
+	repeated
+	late // its life was left
+)
+
+// take reacts to a delivery, as often as races are lost.
+func (i *Inbox) take(ctx context.Context, d delivery, react func(ctx context.Context, tx *pgstore.Tx) error) (fresh bool, err error) {
+	if i.refused != nil {
+		return false, i.refused
+	}
+	pause := wait.Backoff{First: firstPause, Last: lastPause, Random: true}
 	for try := 1; ; try++ {
-		fresh, err = i.once(ctx, messageID, react)
-		switch {
-		case err == nil && fresh:
-			i.reacted.Add(1)
-			return true, nil
-		case err == nil:
-			i.repeated.Add(1)
-			return false, nil
-		case try == tries || !lostRace(err):
+		result, err := i.once(ctx, d, react)
+		if err == nil {
+			i.count(ctx, d, result)
+			return result == reacted, nil
+		}
+		if try == tries || !lostRace(err) || pause.Wait(ctx) != nil {
 			return false, err
 		}
-		if wait(ctx, pause+rand.N(pause)) != nil {
-			return false, err
-		}
-		pause *= 2
 	}
 }
 
-func (i *Inbox) once(ctx context.Context, messageID string, react func(ctx context.Context, tx *pgstore.Tx) error) (fresh bool, err error) {
-	var failed error // the reaction's own error is not explained
+func (i *Inbox) count(ctx context.Context, d delivery, result outcome) {
+	switch result {
+	case reacted:
+		i.reacted.Add(1)
+	case repeated:
+		i.repeated.Add(1)
+	case late:
+		i.late.Add(1)
+		i.log.WarnContext(ctx, "a message of a life that its store has left is acknowledged without a reaction",
+			"message", d.id, "source", d.source, "life", d.life, "position", d.position)
+	default:
+	}
+}
+
+func (i *Inbox) once(ctx context.Context, d delivery, react func(ctx context.Context, tx *pgstore.Tx) error) (result outcome, err error) {
+	var own error // the reaction's error and a refusal are not the database's
 	err = pgx.BeginTxFunc(ctx, i.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, i.q(insertSQL), i.consumer, messageID)
-		if err != nil {
+		if result, err = i.note(ctx, tx, d); err != nil || result != reacted {
+			if errors.Is(err, es.ErrAnotherLife) {
+				own = err
+			}
 			return err
 		}
-		if fresh = tag.RowsAffected() == 1; !fresh {
-			return nil
-		}
-		failed = react(ctx, i.store.InTx(tx))
-		return failed
+		own = react(ctx, i.store.InTx(tx))
+		return own
 	})
-	if failed != nil {
-		return false, failed
+	if own != nil {
+		return undecided, own
 	}
-	return fresh && err == nil, explain("react to message "+messageID, err)
+	return result, pg.Explain("inbox", "react to message "+d.id, err)
 }
 
 // lostRace reports an error that a new transaction may not meet again.
 func lostRace(err error) bool {
-	var server *pgconn.PgError
-	if errors.As(err, &server) && (server.Code == serializationFailure || server.Code == deadlockDetected) {
-		return true
-	}
-	return errors.Is(err, es.ErrRetry) || errors.Is(err, es.ErrConflict)
-}
-
-func (i *Inbox) validate(messageID string) error {
-	if !storable(i.consumer, MaxConsumer) {
-		return fmt.Errorf("inbox: %w: consumer %.40q: give 1 to %d bytes of UTF-8", es.ErrInvalid, i.consumer, MaxConsumer)
-	}
-	if !storable(messageID, MaxMessageID) {
-		return fmt.Errorf("inbox: %w: message id %.40q: give 1 to %d bytes of UTF-8", es.ErrInvalid, messageID, MaxMessageID)
-	}
-	return nil
-}
-
-func storable(text string, limit int) bool {
-	return text != "" && len(text) <= limit && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return pg.LostRace(err) || errors.Is(err, es.ErrRetry) || errors.Is(err, es.ErrConflict)
 }

@@ -5,9 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
@@ -33,6 +35,14 @@ func (w *world) number(sql string, args ...any) (n int64) {
 	return n
 }
 
+func (w *world) text(sql string, args ...any) (text string) {
+	w.Helper()
+	if err := w.pool.QueryRow(w.Context(), sql, args...).Scan(&text); err != nil {
+		w.Fatalf("%s: %v", sql, err)
+	}
+	return text
+}
+
 func (w *world) exec(sql string, args ...any) {
 	w.Helper()
 	if _, err := w.pool.Exec(w.Context(), sql, args...); err != nil {
@@ -49,6 +59,35 @@ func (w *world) want(events, messages int64) {
 	if n := w.number(`select count(*) from asof.inbox`); n != messages {
 		w.Fatalf("%d messages are noted, not %d", n, messages)
 	}
+}
+
+// delivered is a message as a subscriber delivers it, with the headers of what a relay
+// publishes.
+func delivered(source string, e es.RecordedEvent, headers ...kafka.Header) *message.Message {
+	published := kafka.FromEvent(source, e.Stream.Category, e)
+	m := message.NewMessage(e.ID.String(), published.Value)
+	for _, h := range append(published.Headers, headers...) {
+		m.Metadata[h.Key] = string(h.Value)
+	}
+	m.Metadata[kafka.MetadataTopic] = e.Stream.Category
+	m.Metadata[kafka.MetadataPartition], m.Metadata[kafka.MetadataOffset] = "0", "7"
+	return m
+}
+
+// placed is the event of an order, as another service's log has it.
+func placed(order string, version es.Version, position es.Position) es.RecordedEvent {
+	return es.RecordedEvent{
+		Recorded: es.Recorded{
+			ID: es.NewID(), Type: "order.placed", Schema: 1, Stream: es.StreamID{Category: "order", ID: order},
+			Version: version, Position: position, RecordedAt: time.Now().UTC().Truncate(time.Microsecond),
+		},
+		Data: []byte(`{}`),
+	}
+}
+
+// reserveFor is reserve for a handler of events.
+func reserveFor(ctx context.Context, _ es.RecordedEvent, tx *pgstore.Tx) error {
+	return reserve(ctx, tx)
 }
 
 func stock() es.StreamID { return es.StreamID{Category: "stock", ID: "p-1"} }

@@ -1,0 +1,91 @@
+package inbox
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Limits of what is stored.
+const (
+	MaxConsumer  = 128  // bytes of a consumer's name
+	MaxMessageID = 1024 // bytes of a message id; of a longer one its digest is stored
+)
+
+func storable(text string, limit int) bool {
+	return text != "" && len(text) <= limit && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
+}
+
+// digest begins what is stored in the place of a text that cannot be.
+const digest = "sha256:"
+
+// stored is what stands for a text of a message in the tables: the text itself, or
+// its digest when the database would refuse it. Whatever a message's headers contain,
+// it can be noted, and two texts stay two.
+func stored(text string) string {
+	if storable(text, MaxMessageID) && !strings.HasPrefix(text, digest) {
+		return text
+	}
+	return digestOf(text)
+}
+
+func digestOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return digest + hex.EncodeToString(sum[:])
+}
+
+// recordable reports an event that no store has recorded, as none would accept it:
+// something else wrote its message. The category is the topic's name, whatever it is,
+// and the payload is the reaction's to judge.
+func recordable(e es.RecordedEvent) error {
+	return es.ValidateAppend(es.StreamID{Category: "any", ID: e.Stream.ID}, es.Any, []es.EventData{{
+		ID: e.ID, Type: e.Type, Schema: e.Schema, ContentType: e.ContentType, Data: []byte(`{}`), Metadata: e.Metadata,
+	}})
+}
+
+// acceptable returns the metadata without what a store would refuse. It leaves half of
+// the room to what a reaction adds.
+func acceptable(m es.Metadata) es.Metadata {
+	for _, value := range []*string{&m.CorrelationID, &m.CausationID, &m.TraceParent, &m.TraceState} {
+		if !plain(*value) {
+			*value = ""
+		}
+	}
+	extra := m.Extra
+	m.Extra = nil
+	for key, value := range extra {
+		if recordable(es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: "any", Stream: es.StreamID{ID: "any"}, Metadata: es.Metadata{Extra: map[string]string{key: value}}}}) != nil {
+			continue
+		}
+		if m.Extra == nil {
+			m.Extra = map[string]string{}
+		}
+		m.Extra[key] = value
+	}
+	if tooLarge(m) {
+		m.Extra = nil
+	}
+	for _, value := range []*string{&m.TraceState, &m.TraceParent, &m.CorrelationID, &m.CausationID} {
+		if tooLarge(m) {
+			*value = ""
+		}
+	}
+	if m.TraceParent == "" { // its other half says nothing alone
+		m.TraceState = ""
+	}
+	return m
+}
+
+func tooLarge(m es.Metadata) bool {
+	encoded, err := m.MarshalBinary()
+	return err != nil || len(encoded) > es.MaxMetadata/2
+}
+
+// plain reports whether a store accepts a value of metadata.
+func plain(value string) bool {
+	return utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
+}
