@@ -170,7 +170,8 @@ const tripTime = 5 * time.Second
 
 // advance tries once to raise the settled head above what the caller knew, and reports
 // whether it is above. Those who wait take turns, each as long as its own context lets
-// it; an error forgets what was pending, and the next one begins again from step (1).
+// it. What was pending stays so through errors: its holders are gone with the server
+// too, but for what was prepared, and that is seen under whatever name.
 func (s *settler) advance(ctx context.Context, above es.Position) (bool, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -184,9 +185,6 @@ func (s *settler) advance(ctx context.Context, above es.Position) (bool, error) 
 	ctx, cancel := context.WithTimeout(ctx, tripTime)
 	defer cancel()
 	err := s.tryAdvance(ctx)
-	if err != nil {
-		s.pending = nil
-	}
 	return s.known() > above, err
 }
 
