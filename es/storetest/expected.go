@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -50,7 +51,12 @@ func expectedVersions(w *world) {
 		}
 	}
 	w.none("after conflicts", stream("none"))
-	w.refused("a number that means nothing", two, es.Expected(-3), es.ErrInvalid, data(1)...)
+	for _, wrong := range []es.Version{-1, -2, -3, math.MinInt64, math.MinInt64 + 1, math.MinInt64 + 2} { // a calculation that went wrong
+		for _, id := range []string{two, "none"} {
+			w.refused("a negative version", id, es.Exactly(wrong), es.ErrInvalid, data(1)...)
+			w.refused("a number that means nothing", id, es.Expected(max(wrong, -3)), es.ErrInvalid, data(1)...)
+		}
+	}
 	w.ordered(w.read(two, 1))
 }
 

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/asof-dev/asof/es"
@@ -85,4 +87,37 @@ func idsUsedOtherwise(w *world) {
 	}
 	w.refused("an id twice in one append", "3", es.NoStream, es.ErrInvalid, fresh[0], fresh[0])
 	w.append("1", es.Exactly(3), fresh...) // and none of them was used up
+}
+
+// sameIDsOtherBody: an id that is known says another event when type, schema, content
+// type or payload differ. Metadata may differ, and what was recorded is returned.
+func sameIDsOtherBody(w *world) {
+	for _, n := range []int{1, 3} {
+		id := string(rune('0' + n))
+		events := data(n)
+		first := w.append(id, es.NoStream, events...)
+		change := func(f func(*es.EventData)) []es.EventData {
+			changed := slices.Clone(events)
+			f(&changed[n-1])
+			return changed
+		}
+		for what, other := range map[string][]es.EventData{
+			"type":         change(func(e *es.EventData) { e.Type += "2" }),
+			"schema":       change(func(e *es.EventData) { e.Schema = 7 }),
+			"content type": change(func(e *es.EventData) { e.ContentType = "text/plain" }),
+			"payload":      change(func(e *es.EventData) { e.Data = []byte(`{"other":true}`) }),
+		} {
+			for _, want := range []es.Expected{es.NoStream, es.Any, es.StreamExists, es.Exactly(es.Version(n))} {
+				err := w.refusal("another "+what, stream(id), want, es.ErrDuplicateID, other...)
+				if err != nil && !strings.Contains(err.Error(), what) {
+					w.Errorf("another %s: %q does not say so", what, err)
+				}
+			}
+		}
+		again := change(func(e *es.EventData) { e.Metadata = es.Metadata{CorrelationID: "another request"} })
+		w.same("with other metadata", first, w.append(id, es.NoStream, again...))
+		if got := w.read(id, 1); len(got) != n {
+			w.Errorf("the stream has %d events, want %d", len(got), n)
+		}
+	}
 }

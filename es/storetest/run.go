@@ -57,6 +57,7 @@ func storeTests() map[string]func(*world) {
 		"ids/again":                    sameIDsAgain,
 		"ids/again, concurrent":        sameIDsConcurrent,
 		"ids/other use":                idsUsedOtherwise,
+		"ids/other body":               sameIDsOtherBody,
 		"limits/names":                 nameLimits,
 		"limits/payload":               payloadLimits,
 		"limits/metadata":              metadataLimits,
@@ -67,7 +68,9 @@ func storeTests() map[string]func(*world) {
 		"stream/pages":                 readPages,
 		"stream/early end":             readEndsEarly,
 		"stream/names":                 streamsAreApart,
+		"stream/colliding categories":  collidingCategories,
 		"settle/moments":               settleMoments,
+		"settle/positions":             settlePositions,
 	}
 }
 

@@ -137,3 +137,41 @@ func settleMoments(w *world) {
 		last = next
 	}
 }
+
+func settlePositions(w *world) {
+	if err := w.store.SettleTo(w.Context(), 0); err != nil {
+		w.Errorf("the beginning of an empty store: %v", err)
+	}
+	if err := w.store.SettleTo(w.Context(), 1); !errors.Is(err, es.ErrNotSettled) {
+		w.Errorf("position 1 of an empty store: got %v, want ErrNotSettled", err)
+	}
+	last := w.append("1", es.NoStream, data(3)...)[2]
+	for p := range last.Position + 1 {
+		if err := w.store.SettleTo(w.Context(), p); err != nil {
+			w.Errorf("position %d of %d: %v", p, last.Position, err)
+		}
+	}
+	if err := w.store.SettleTo(w.Context(), last.Position+1); !errors.Is(err, es.ErrNotSettled) {
+		w.Errorf("a position past the end: got %v, want ErrNotSettled", err)
+	}
+}
+
+// collidingCategories: Kafka takes . and _ of a topic's name for one, so a store has one
+// of the categories that differ in nothing else.
+func collidingCategories(w *world) {
+	for _, s := range []es.StreamID{{Category: "a.b_c", ID: "1"}, {Category: "a-b-c", ID: "1"}, {Category: "A.b_c", ID: "1"}} {
+		if _, err := w.store.Append(w.Context(), s, es.NoStream, data(1)...); err != nil {
+			w.Errorf("%s: %v", s, err)
+		}
+	}
+	for _, category := range []string{"a_b_c", "a.b.c", "a_b.c"} {
+		s := es.StreamID{Category: category, ID: "1"}
+		if err := w.refusal(category+" beside a.b_c", s, es.NoStream, es.ErrInvalid, data(1)...); err != nil && !strings.Contains(err.Error(), "a.b_c") {
+			w.Errorf("%q does not name the other category", err)
+		}
+		w.none("after the refusal", s)
+	}
+	for _, category := range []string{"__consumer_offsets", "__transaction_state", "__x"} {
+		w.refusal("a topic of Kafka's own", es.StreamID{Category: category, ID: "1"}, es.NoStream, es.ErrInvalid, data(1)...)
+	}
+}
