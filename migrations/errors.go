@@ -36,6 +36,14 @@ func otherSet(format string, args ...any) error {
 	return &problem{ErrOtherSet, fmt.Sprintf(format, args...)}
 }
 
+// granted says which grant would have helped, when a right was missing.
+func granted(err error, grant string) error {
+	if pg.Is(err, pg.InsufficientPrivilege) {
+		return fmt.Errorf("%w: %s", err, grant)
+	}
+	return err
+}
+
 // explain says what failed. That a table is missing is said of a file's own SQL here,
 // and never means that the migrations did not run.
 func explain(what string, err error) error {

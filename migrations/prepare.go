@@ -28,7 +28,7 @@ func (s *session) prepare(ctx context.Context, p plan) error {
 		return err
 	}
 	if err := p.createTable(ctx, tx, st); err != nil {
-		return fmt.Errorf("make the table of versions: %w", err)
+		return fmt.Errorf("make the table of versions: %w", granted(err, "migrations run as the owner of the schema and its tables"))
 	}
 	for _, f := range p.files {
 		if _, err := tx.Exec(ctx, fmt.Sprintf(adoptSQL, p.table), f.version, f.name, f.checksum); err != nil {
@@ -53,12 +53,9 @@ func createSchema(ctx context.Context, tx pgx.Tx, schema string) error {
 	if !missing {
 		return nil
 	}
-	_, err = tx.Exec(ctx, `create schema `+pg.Quote(schema))
-	if pg.Is(err, pg.InsufficientPrivilege) {
-		return fmt.Errorf("create schema: have it made (create schema %s authorization %s), or: grant create on database %s to %[2]s: %[4]w", schema, pg.Quote(role), pg.Quote(database), err)
-	}
-	if err != nil {
-		return fmt.Errorf("create schema: %w", err)
+	if _, err = tx.Exec(ctx, `create schema `+pg.Quote(schema)); err != nil {
+		return fmt.Errorf("create schema: %w", granted(err, fmt.Sprintf("have it made by create schema %s authorization %s, or: grant create on database %s to %[2]s",
+			pg.Quote(schema), pg.Quote(role), pg.Quote(database))))
 	}
 	return nil
 }

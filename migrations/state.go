@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // versionTable is goose's own, so that the goose command works on it too. Two columns
@@ -64,23 +66,27 @@ from %s v where version_id > 0 order by id`
 func (p plan) state(ctx context.Context, q querier) (state, error) {
 	s := state{rows: map[int64]row{}}
 	if err := q.QueryRow(ctx, tableSQL, p.table).Scan(&s.exists, &s.complete); err != nil {
-		return s, fmt.Errorf("look for the table of versions: %w", err)
+		return s, fmt.Errorf("look for the table of versions: %w", granted(err, p.readGrant()))
 	}
 	if !s.exists {
 		return s, nil
 	}
 	rows, err := q.Query(ctx, fmt.Sprintf(rowsSQL, p.table))
 	if err != nil {
-		return s, fmt.Errorf("read the table of versions: %w", err)
+		return s, fmt.Errorf("read the table of versions: %w", granted(err, p.readGrant()))
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
 	if err != nil {
-		return s, fmt.Errorf("read the table of versions: %w", err)
+		return s, fmt.Errorf("read the table of versions: %w", granted(err, p.readGrant()))
 	}
 	for _, r := range list {
 		s.rows[r.Version] = r
 	}
 	return s, p.fits(s)
+}
+
+func (p plan) readGrant() string {
+	return fmt.Sprintf("to see what is applied: grant usage on schema %s, and grant select on %s", pg.Quote(p.schema), p.table)
 }
 
 // fits refuses a schema that another set has been at. Numbers above the set's own are

@@ -90,12 +90,12 @@ func (s *session) ask(ctx context.Context, question func() (bool, error)) error 
 
 // pathHolds refuses a session whose unqualified names would end elsewhere.
 func pathHolds(ctx context.Context, q querier, schema string) error {
-	var current, role string
-	if err := q.QueryRow(ctx, `select coalesce(current_schema(), 'none'), current_user`).Scan(&current, &role); err != nil {
+	var current string
+	if err := q.QueryRow(ctx, `select coalesce(current_schema(), 'none')`).Scan(&current); err != nil {
 		return fmt.Errorf("look at the search path: %w", err)
 	}
 	if current != schema {
-		return fmt.Errorf("unqualified names lead to schema %s and not to %s: connect to Postgres directly, and as the schema's owner or after: grant usage, create on schema %[2]s to %[3]s", current, schema, role)
+		return fmt.Errorf("unqualified names lead to schema %s and not to %s: connect to Postgres directly, as the schema's owner", current, schema)
 	}
 	return nil
 }
