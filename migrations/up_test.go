@@ -144,38 +144,6 @@ func TestUp_keeps_sets_in_schemas_of_their_own(t *testing.T) {
 	}
 }
 
-func TestUp_refuses_bad_sets_before_it_does_anything(t *testing.T) {
-	t.Parallel()
-	pool := embeddedtest.Pool(t)
-	good := service(map[string]string{"0001_notes.sql": "create table notes (n int)"})
-	for _, name := range []string{"", "Asof", "1asof", "a-b", `a"b`, "a b", "asof; drop table x", strings.Repeat("a", 64)} {
-		bad := good
-		bad.Schema = name
-		for call, err := range map[string]error{
-			"Up":   migrations.Up(t.Context(), pool, migrations.Framework("before"), bad),
-			"Down": migrations.Down(t.Context(), pool, bad, 0),
-		} {
-			if err == nil || !strings.Contains(err.Error(), "use 1 to 63 of a-z 0-9 _") || strings.Count(err.Error(), "migrations: ") != 1 {
-				t.Errorf("%s of schema %q: got %v, want a refusal that says what is allowed", call, name, err)
-			}
-		}
-	}
-	if got := tables(t, pool, "before"); len(got) != 0 {
-		t.Errorf("the set before a bad one was applied: %v", got)
-	}
-	long := good
-	long.Schema = strings.Repeat("a", 63)
-	must(t, migrations.Up(t.Context(), pool, long))
-	for what, set := range map[string]migrations.Set{
-		"has no files":             {Schema: "service"},
-		"no file of the form 0001": {Schema: "service", Files: good.Files, Dir: "elsewhere"},
-	} {
-		if err := migrations.Up(t.Context(), pool, set); err == nil || !strings.Contains(err.Error(), what) {
-			t.Errorf("got %v, want an error that says %q", err, what)
-		}
-	}
-}
-
 // A pool of one connection is enough, and stays free.
 func TestUp_takes_nothing_from_the_pool(t *testing.T) {
 	t.Parallel()
