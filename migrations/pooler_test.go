@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -107,11 +108,14 @@ func TestUp_does_not_rely_on_startup_parameters(t *testing.T) {
 
 // pooler serves clients as a pooler in transaction mode does: each transaction of a
 // client may have another of its sessions.
-type pooler struct{ sessions chan *pgconn.HijackedConn }
+type pooler struct {
+	sessions chan *pgconn.HijackedConn
+	change   func(*pgproto3.Parse) // a statement on its way; nil leaves it
+}
 
 func newPooler(t *testing.T, pool *pgxpool.Pool, n int) *pooler {
 	t.Helper()
-	p := &pooler{make(chan *pgconn.HijackedConn, n)}
+	p := &pooler{sessions: make(chan *pgconn.HijackedConn, n)}
 	for range n {
 		conn, err := pgconn.ConnectConfig(t.Context(), &pool.Config().ConnConfig.Config)
 		must(t, err)
@@ -131,7 +135,7 @@ func (p *pooler) serve(conn net.Conn) error {
 	client.Send(&pgproto3.AuthenticationOk{})
 	client.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
 	client.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
-	client.Send(&pgproto3.BackendKeyData{ProcessID: 42, SecretKey: []byte{1, 2, 3, 4}})
+	client.Send(&pgproto3.BackendKeyData{ProcessID: 4_000_000_000, SecretKey: []byte{1, 2, 3, 4}})
 	client.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 	if err := client.Flush(); err != nil {
 		return err
@@ -157,6 +161,9 @@ func (p *pooler) transaction(client *pgproto3.Backend) (done bool, err error) {
 		if session == nil {
 			session = <-p.sessions
 			defer func() { p.sessions <- session }()
+		}
+		if parse, ok := message.(*pgproto3.Parse); ok && p.change != nil {
+			p.change(parse)
 		}
 		session.Frontend.Send(message)
 		switch message.(type) {
@@ -241,4 +248,21 @@ func left(t *testing.T, session *pgconn.HijackedConn) string {
 	results, err := conn.Exec(context.WithoutCancel(t.Context()), sessionState).ReadAll()
 	must(t, err)
 	return string(results[0].Rows[0][0])
+}
+
+// Where the search path does not hold, nothing is made in a schema of chance.
+func TestUp_refuses_a_session_whose_names_lead_elsewhere(t *testing.T) {
+	t.Parallel()
+	pool := embeddedtest.Pool(t)
+	p := newPooler(t, pool, 1)
+	p.change = func(parse *pgproto3.Parse) {
+		parse.Query = strings.ReplaceAll(parse.Query, "'search_path'", "'application_name'")
+	}
+	pooled := proxy(t, pool, p.serve)
+	says(t, migrations.Up(t.Context(), pooled), "schema public and not to asof", "connect to Postgres directly")
+	must(t, migrations.Up(t.Context(), pool, raw(map[string]string{"0001_a.sql": up("create table a (n int)")})))
+	says(t, migrations.Up(t.Context(), pooled, raw(map[string]string{"0001_a.sql": up("create table a (n int)"), "0002_b.sql": up("create table b (n int)")})), "schema public and not to service")
+	if got := tables(t, pool, "public"); len(got) != 0 {
+		t.Errorf("public has %v", got)
+	}
 }

@@ -36,7 +36,7 @@ func connect(ctx context.Context, pool *pgxpool.Pool) (*session, error) {
 	}
 	s := &session{conn: conn}
 	// A pooler tells the client a number of its own.
-	if err := conn.QueryRow(ctx, `select pg_backend_pid() = $1`, int64(conn.PgConn().PID())).Scan(&s.direct); err != nil {
+	if err := conn.QueryRow(ctx, `select pg_backend_pid() = $1::bigint`, int64(conn.PgConn().PID())).Scan(&s.direct); err != nil {
 		s.close(ctx)
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
@@ -59,18 +60,15 @@ func TestUp_down_and_up_again_make_the_same(t *testing.T) {
 func TestUp_in_many_processes_at_once(t *testing.T) {
 	t.Parallel()
 	address := embeddedtest.Database(t)
+	// What is read after the lock was waited for must be what others left.
+	configure(t, newPool(t, address), "default_transaction_isolation", "repeatable read")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for range 8 {
+		pool := newPool(t, address)
 		wg.Go(func() {
-			pool, err := pgxpool.New(ctx, address)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer pool.Close()
 			if err := migrations.Up(ctx, pool, migrations.Framework("asof"), service(map[string]string{"0001_notes.sql": "create table notes (n int)"})); err != nil {
 				t.Error(err)
 			}
@@ -157,6 +155,28 @@ func TestUp_takes_nothing_from_the_pool(t *testing.T) {
 	must(t, err)
 	defer conn.Release()
 	must(t, migrations.Up(t.Context(), pool))
+}
+
+// A password that is fetched for each connection is fetched for this one.
+func TestUp_connects_as_the_pool_does(t *testing.T) {
+	t.Parallel()
+	pool := embeddedtest.Pool(t)
+	password := pool.Config().ConnConfig.Password
+	fetching := another(t, pool, func(c *pgxpool.Config) {
+		c.ConnConfig.Password = "none yet"
+		c.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+			c.Password = password
+			return nil
+		}
+	})
+	must(t, migrations.Up(t.Context(), fetching))
+	locked := errors.New("the safe is locked")
+	refusing := another(t, pool, func(c *pgxpool.Config) {
+		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return locked }
+	})
+	if err := migrations.Up(t.Context(), refusing); !errors.Is(err, locked) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // Who waits for another's migrations can be told to stop.

@@ -70,6 +70,14 @@ func configure(t *testing.T, pool *pgxpool.Pool, name, value string) {
 	exec(t, pool, fmt.Sprintf(`alter database %s set %s = '%s'`, pgx.Identifier{pool.Config().ConnConfig.Database}.Sanitize(), name, value))
 }
 
+func newPool(t *testing.T, address string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), address)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
 // another is a pool on the same database, changed.
 func another(t *testing.T, pool *pgxpool.Pool, change func(*pgxpool.Config)) *pgxpool.Pool {
 	t.Helper()
