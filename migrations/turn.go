@@ -30,8 +30,8 @@ func (s *session) turn(ctx context.Context, schema string) (tx pgx.Tx, err error
 		if err = tx.QueryRow(ctx, turnSQL, schema).Scan(&mine, &path); err == nil && mine {
 			_, err = tx.Exec(ctx, patientSQL, true)
 		}
-		if err != nil || !mine {
-			rollback(ctx, tx)
+		if err == nil && !mine {
+			err = tx.Rollback(ctx)
 		}
 		return mine, err
 	})
@@ -62,7 +62,7 @@ func (s *session) lock(ctx context.Context, schema string) error {
 
 // unlock gives the session's lock back; with a connection that is lost it is gone.
 func (s *session) unlock(ctx context.Context, schema string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if _, err := s.conn.Exec(ctx, unlockSQL, schema); err != nil {
 		_ = s.conn.Close(ctx)
@@ -100,8 +100,11 @@ func pathHolds(ctx context.Context, q querier, schema string) error {
 	return nil
 }
 
+// grace is for giving back what is held, when the context has ended too.
+const grace = 5 * time.Second
+
 func rollback(ctx context.Context, tx pgx.Tx) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	_ = tx.Rollback(ctx)
 }

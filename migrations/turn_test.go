@@ -67,7 +67,7 @@ func end(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	const there = `from pg_locks where locktype = 'advisory' and objid = 77 and not granted and database = (select oid from pg_database where datname = current_database())`
 	until(t, pool, "a file is at the gate", `select exists (select `+there+`)`)
-	exec(t, pool, `select pg_terminate_backend(pid, 60000) `+there)
+	exec(t, pool, `select pg_terminate_backend(pid, 20000) `+there)
 }
 
 // The session of who works is ended in the middle of a file, twice: the next one does

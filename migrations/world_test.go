@@ -124,10 +124,13 @@ func applied(t *testing.T, pool *pgxpool.Pool, set migrations.Set) (done, open [
 	return done, open
 }
 
+// patience is for machines that have much else to do.
+const patience = 30 * time.Second
+
 // until asks a question of the database until the answer is yes.
 func until(t *testing.T, pool *pgxpool.Pool, what, sql string, args ...any) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for yes := false; !yes; {
 		err := pool.QueryRow(ctx, sql, args...).Scan(&yes)
@@ -150,7 +153,7 @@ func waiters(t *testing.T, pool *pgxpool.Pool, n int) {
 // ups calls Up in n processes (pools) at once and returns their answers as they come.
 func ups(t *testing.T, pool *pgxpool.Pool, n int, sets ...migrations.Set) <-chan error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	answers := make(chan error, n)
 	ended := make(chan struct{}, n)
 	for range n {
