@@ -20,7 +20,7 @@ type execer interface {
 // each file: whatever others do, and whatever became of their locks, none is done
 // twice or out of order.
 func (s *session) run(ctx context.Context, g goal) error {
-	for {
+	for prepared := false; ; {
 		st, err := g.state(ctx, s.conn)
 		if err != nil {
 			return err
@@ -36,12 +36,11 @@ func (s *session) run(ctx context.Context, g goal) error {
 			return err
 		}
 		switch {
-		case f != nil && !st.complete, g.up && g.strangers(st):
-			if err := s.prepare(ctx, g.plan); err != nil {
-				if f == nil && pg.MayNotWrite(err) { // there is nothing to do, and no right to write down by whom it was done
-					return nil
-				}
-				return err
+		case !prepared && (f != nil && !st.complete || g.up && g.strangers(st)):
+			prepared = true
+			err = s.prepare(ctx, g.plan)
+			if f == nil && pg.MayNotWrite(err) { // there is nothing to do, and no right to write down by whom it was done
+				return nil
 			}
 		case f == nil:
 			return nil

@@ -1,6 +1,7 @@
 package migrations_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -26,6 +27,7 @@ func TestUp_builds_an_index_concurrently_while_others_wait(t *testing.T) {
 	// An old snapshot keeps the first at its index until the others have come to wait.
 	old, err := pool.Begin(t.Context())
 	must(t, err)
+	t.Cleanup(func() { _ = old.Rollback(context.WithoutCancel(t.Context())) })
 	_, err = old.Exec(t.Context(), `declare c cursor for select * from service.notes; fetch c`)
 	must(t, err)
 	answers := ups(t, pool, 3, raw(files))

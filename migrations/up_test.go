@@ -69,7 +69,7 @@ func TestUp_in_many_processes_at_once(t *testing.T) {
 	for range 8 {
 		pool := newPool(t, address)
 		wg.Go(func() {
-			if err := migrations.Up(ctx, pool, migrations.Framework("asof"), service(map[string]string{"0001_notes.sql": "create table notes (n int)"})); err != nil {
+			if err := migrations.Up(ctx, pool, migrations.Framework("asof"), service(map[string]string{"0001_notes.sql": "create table notes as select current_setting('transaction_isolation') as level"})); err != nil {
 				t.Error(err)
 			}
 			var ready bool
@@ -79,6 +79,9 @@ func TestUp_in_many_processes_at_once(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if level := text(t, newPool(t, address), `select level from service.notes`); level != "read committed" {
+		t.Errorf("a file ran in %s", level)
+	}
 	t.Logf("eight took %s", time.Since(begin))
 }
 
