@@ -2,54 +2,60 @@ package migrations
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/pressly/goose/v3"
 )
-
-// versionTable is goose's own name, so that the goose command works on it too.
-const versionTable = "goose_db_version"
 
 // Up brings every set to its newest version, in the given order; without sets,
 // the framework's tables in schema asof. Each file is one transaction: a failed one
 // leaves the earlier ones applied and names itself.
+//
+// A file with the annotation -- +goose NO TRANSACTION has none. When it fails in its
+// middle, or its connection does, a part of it is done: Up then ends with
+// [ErrUnfinished] until somebody has looked and told the table of versions, by a
+// statement that the error gives. Such a file needs a connection without a pooler.
 func Up(ctx context.Context, pool *pgxpool.Pool, sets ...Set) error {
 	if len(sets) == 0 {
 		sets = []Set{Framework("asof")}
 	}
-	for _, set := range sets {
-		if _, err := set.source(); err != nil { // before anything is done
-			return fmt.Errorf("migrations: up: %w", err)
-		}
+	list, err := plans(sets) // before anything is done
+	if err != nil {
+		return explain("up", err)
 	}
-	for _, set := range sets {
-		err := alone(ctx, pool, set, func(p *goose.Provider) error {
-			_, err := p.Up(ctx)
-			return named(err)
-		})
-		if err != nil {
-			return fmt.Errorf("migrations: up %s: %w", set.Schema, err)
+	for _, p := range list {
+		if err := run(ctx, pool, goal{plan: p, up: true}); err != nil {
+			return explain("up "+p.schema, err)
 		}
 	}
 	return nil
 }
 
-// Down takes a set back to a version: 0 removes all that it made, with its data.
+// Down takes a set back to a version: 0 removes all that it made, with its data. Of a
+// set that was never applied it touches nothing.
 func Down(ctx context.Context, pool *pgxpool.Pool, set Set, version int64) error {
-	err := alone(ctx, pool, set, func(p *goose.Provider) error {
-		_, err := p.DownTo(ctx, version)
-		return named(err)
-	})
-	if err != nil {
-		return fmt.Errorf("migrations: down %s to %d: %w", set.Schema, version, err)
+	what := fmt.Sprintf("down %s to %d", set.Schema, version)
+	p, err := set.plan()
+	if err == nil && version < 0 {
+		err = invalid("give 0 or the number of a file")
 	}
-	return nil
+	if err != nil {
+		return explain(what, err)
+	}
+	return explain(what, run(ctx, pool, goal{plan: p, to: version}))
+}
+
+func run(ctx context.Context, pool *pgxpool.Pool, g goal) error {
+	s, err := connect(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer s.close(ctx)
+	if err := s.patient(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx, g)
 }
 
 // File is one migration and when it was applied; the zero time means not yet.
@@ -57,90 +63,36 @@ type File struct {
 	Version   int64
 	Name      string
 	AppliedAt time.Time
+	// Unfinished means that it was begun outside a transaction and did not finish, or
+	// is at work now.
+	Unfinished bool
 }
 
-// Status lists a set's files in order.
+// Status lists a set's files in order. It writes nothing and waits for nobody, so that
+// a role that may only read, and a standby, can ask.
 func Status(ctx context.Context, pool *pgxpool.Pool, set Set) ([]File, error) {
-	var list []File
-	err := alone(ctx, pool, set, func(p *goose.Provider) error {
-		states, err := p.Status(ctx)
-		for _, s := range states {
-			list = append(list, File{Version: s.Source.Version, Name: s.Source.Path, AppliedAt: s.AppliedAt})
-		}
-		return err
-	})
+	what := "status of " + set.Schema
+	p, err := set.plan()
 	if err != nil {
-		return nil, fmt.Errorf("migrations: status of %s: %w", set.Schema, err)
+		return nil, explain(what, err)
+	}
+	s, err := connect(ctx, pool)
+	if err != nil {
+		return nil, explain(what, err)
+	}
+	defer s.close(ctx)
+	st, err := p.state(ctx, s.conn)
+	if err != nil {
+		return nil, explain(what, err)
+	}
+	list := make([]File, 0, len(p.files))
+	for _, f := range p.files {
+		row := st.rows[f.version]
+		entry := File{Version: f.version, Name: f.name, Unfinished: row.unfinished()}
+		if row.Applied {
+			entry.AppliedAt = row.At
+		}
+		list = append(list, entry)
 	}
 	return list, nil
-}
-
-// named says which file failed, where goose gives its number alone.
-func named(err error) error {
-	var partial *goose.PartialError
-	if !errors.As(err, &partial) || partial.Failed == nil || partial.Failed.Source == nil {
-		return err
-	}
-	return fmt.Errorf("%s: %w", partial.Failed.Source.Path, partial.Err)
-}
-
-// alone runs f while no other process migrates the schema. The lock is held by a
-// transaction of its own: goose's session locker polls every five seconds, and
-// goose needs the schema to exist before it makes its version table there.
-// The connections are not taken from the pool, which may be as small as one.
-func alone(ctx context.Context, pool *pgxpool.Pool, set Set, f func(*goose.Provider) error) (err error) {
-	source, err := set.source()
-	if err != nil {
-		return err
-	}
-	config := pool.Config().ConnConfig
-	lock, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	defer lock.Close(context.WithoutCancel(ctx))
-	return pgx.BeginFunc(ctx, lock, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, lockSQL, set.Schema); err != nil {
-			return fmt.Errorf("wait for other migrations: %w", err)
-		}
-		db := open(config, set.Schema)
-		defer db.Close()
-		if err := createSchema(ctx, db, set.Schema); err != nil {
-			return err
-		}
-		provider, err := goose.NewProvider(goose.DialectPostgres, db, source, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
-		if errors.Is(err, goose.ErrNoMigrations) {
-			return errors.New("the set has no file of the form 0001_name.sql")
-		}
-		if err != nil {
-			return err
-		}
-		return f(provider)
-	})
-}
-
-// lockSQL waits for other migrations of the schema. Bind: $1 schema.
-const lockSQL = `select pg_advisory_xact_lock(hashtextextended('asof migrations ' || $1, 0))`
-
-// open returns a database whose connections resolve unqualified names in schema.
-func open(config *pgx.ConnConfig, schema string) *sql.DB {
-	config = config.Copy()
-	config.RuntimeParams["search_path"] = schema
-	return stdlib.OpenDB(*config)
-}
-
-// createSchema looks first, so that a role without the right to create schemas can
-// run migrations in one made for it.
-func createSchema(ctx context.Context, db *sql.DB, schema string) error {
-	var missing bool
-	if err := db.QueryRowContext(ctx, `select to_regnamespace($1) is null`, schema).Scan(&missing); err != nil {
-		return fmt.Errorf("look for schema: %w", err)
-	}
-	if !missing {
-		return nil
-	}
-	if _, err := db.ExecContext(ctx, `create schema if not exists `+pgx.Identifier{schema}.Sanitize()); err != nil {
-		return fmt.Errorf("create schema: %w", err)
-	}
-	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,51 +17,7 @@ import (
 	"github.com/asof-dev/asof/migrations"
 )
 
-// service is a set of a service's own, with the given files.
-func service(files map[string]string) migrations.Set {
-	content := fstest.MapFS{}
-	for name, up := range files {
-		content["sql/"+name] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + up + ";\n-- +goose Down\ndrop table if exists notes;\n")}
-	}
-	return migrations.Set{Schema: "service", Files: content, Dir: "sql"}
-}
-
-// tables lists the tables of a schema, without goose's own.
-func tables(t *testing.T, pool *pgxpool.Pool, schema string) []string {
-	t.Helper()
-	rows, err := pool.Query(t.Context(), `select tablename::text from pg_tables where schemaname = $1 and tablename <> 'goose_db_version' order by 1`, schema)
-	must(t, err)
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	must(t, err)
-	return names
-}
-
-// applied lists the files of a set: those that are applied, and those that are not.
-func applied(t *testing.T, pool *pgxpool.Pool, set migrations.Set) (done, open []string) {
-	t.Helper()
-	files, err := migrations.Status(t.Context(), pool, set)
-	must(t, err)
-	if !slices.IsSortedFunc(files, func(a, b migrations.File) int { return int(a.Version - b.Version) }) {
-		t.Errorf("status is not in order: %v", files)
-	}
-	for _, f := range files {
-		if f.AppliedAt.IsZero() {
-			open = append(open, f.Name)
-		} else {
-			done = append(done, f.Name)
-		}
-	}
-	return done, open
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestUpDownUp(t *testing.T) {
+func TestUp_down_and_up_again_make_the_same(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	pool := embeddedtest.Pool(t)
@@ -102,22 +57,19 @@ func TestUpDownUp(t *testing.T) {
 }
 
 // Several processes start at once on an empty database: one works, all go on.
-func TestUpConcurrently(t *testing.T) {
+func TestUp_in_many_processes_at_once(t *testing.T) {
 	t.Parallel()
 	address := embeddedtest.Database(t)
+	// What is read after the lock was waited for must be what others left.
+	configure(t, newPool(t, address), "default_transaction_isolation", "repeatable read")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for range 8 {
+		pool := newPool(t, address)
 		wg.Go(func() {
-			pool, err := pgxpool.New(ctx, address)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			defer pool.Close()
-			if err := migrations.Up(ctx, pool, migrations.Framework("asof"), service(map[string]string{"0001_notes.sql": "create table notes (n int)"})); err != nil {
+			if err := migrations.Up(ctx, pool, migrations.Framework("asof"), service(map[string]string{"0001_notes.sql": "create table notes as select current_setting('transaction_isolation') as level"})); err != nil {
 				t.Error(err)
 			}
 			var ready bool
@@ -127,11 +79,14 @@ func TestUpConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	if level := text(t, newPool(t, address), `select level from service.notes`); level != "read committed" {
+		t.Errorf("a file ran in %s", level)
+	}
 	t.Logf("eight took %s", time.Since(begin))
 }
 
 // A failed file names itself, leaves the earlier ones, and nothing of its own.
-func TestFailedMigration(t *testing.T) {
+func TestUp_leaves_what_came_before_a_failed_file(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	pool := embeddedtest.Pool(t)
@@ -169,7 +124,7 @@ func TestFailedMigration(t *testing.T) {
 }
 
 // Sets live beside each other, each in its schema, also the framework's own twice.
-func TestSetsBesideEachOther(t *testing.T) {
+func TestUp_keeps_sets_in_schemas_of_their_own(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	pool := embeddedtest.Pool(t)
@@ -190,40 +145,8 @@ func TestSetsBesideEachOther(t *testing.T) {
 	}
 }
 
-func TestBadSets(t *testing.T) {
-	t.Parallel()
-	pool := embeddedtest.Pool(t)
-	good := service(map[string]string{"0001_notes.sql": "create table notes (n int)"})
-	for _, name := range []string{"", "Asof", "1asof", "a-b", `a"b`, "a b", "asof; drop table x", strings.Repeat("a", 64)} {
-		bad := good
-		bad.Schema = name
-		for call, err := range map[string]error{
-			"Up":   migrations.Up(t.Context(), pool, migrations.Framework("before"), bad),
-			"Down": migrations.Down(t.Context(), pool, bad, 0),
-		} {
-			if err == nil || !strings.Contains(err.Error(), "use 1 to 63 of a-z 0-9 _") || strings.Count(err.Error(), "migrations: ") != 1 {
-				t.Errorf("%s of schema %q: got %v, want a refusal that says what is allowed", call, name, err)
-			}
-		}
-	}
-	if got := tables(t, pool, "before"); len(got) != 0 {
-		t.Errorf("the set before a bad one was applied: %v", got)
-	}
-	long := good
-	long.Schema = strings.Repeat("a", 63)
-	must(t, migrations.Up(t.Context(), pool, long))
-	for what, set := range map[string]migrations.Set{
-		"has no files":             {Schema: "service"},
-		"no file of the form 0001": {Schema: "service", Files: good.Files, Dir: "elsewhere"},
-	} {
-		if err := migrations.Up(t.Context(), pool, set); err == nil || !strings.Contains(err.Error(), what) {
-			t.Errorf("got %v, want an error that says %q", err, what)
-		}
-	}
-}
-
 // A pool of one connection is enough, and stays free.
-func TestUpTakesNothingFromThePool(t *testing.T) {
+func TestUp_takes_nothing_from_the_pool(t *testing.T) {
 	t.Parallel()
 	config, err := pgxpool.ParseConfig(embeddedtest.Database(t))
 	must(t, err)
@@ -237,8 +160,30 @@ func TestUpTakesNothingFromThePool(t *testing.T) {
 	must(t, migrations.Up(t.Context(), pool))
 }
 
+// A password that is fetched for each connection is fetched for this one.
+func TestUp_connects_as_the_pool_does(t *testing.T) {
+	t.Parallel()
+	pool := embeddedtest.Pool(t)
+	password := pool.Config().ConnConfig.Password
+	fetching := another(t, pool, func(c *pgxpool.Config) {
+		c.ConnConfig.Password = "none yet"
+		c.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+			c.Password = password
+			return nil
+		}
+	})
+	must(t, migrations.Up(t.Context(), fetching))
+	locked := errors.New("the safe is locked")
+	refusing := another(t, pool, func(c *pgxpool.Config) {
+		c.BeforeConnect = func(context.Context, *pgx.ConnConfig) error { return locked }
+	})
+	if err := migrations.Up(t.Context(), refusing); !errors.Is(err, locked) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Who waits for another's migrations can be told to stop.
-func TestUpCancelledWhileItWaits(t *testing.T) {
+func TestUp_can_be_cancelled_while_it_waits(t *testing.T) {
 	t.Parallel()
 	pool := embeddedtest.Pool(t)
 	tx, err := pool.Begin(t.Context())
@@ -249,11 +194,7 @@ func TestUpCancelledWhileItWaits(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	answer := make(chan error, 1)
 	go func() { answer <- migrations.Up(ctx, pool) }()
-	patience, stop := context.WithTimeout(t.Context(), time.Minute)
-	defer stop()
-	for waiting := false; !waiting; {
-		must(t, pool.QueryRow(patience, `select exists (select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database()))`).Scan(&waiting))
-	}
+	waiters(t, pool, 1)
 	cancel()
 	if err := <-answer; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "wait for other migrations") {
 		t.Errorf("got %v, want context.Canceled", err)
@@ -261,31 +202,21 @@ func TestUpCancelledWhileItWaits(t *testing.T) {
 }
 
 // A role that may not create schemas can run migrations in one made for it.
-func TestUpInASchemaMadeForTheRole(t *testing.T) {
+func TestUp_in_a_schema_made_for_the_role(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	pool := embeddedtest.Pool(t)
-	role := "role_" + pool.Config().ConnConfig.Database // roles are the whole server's
-	role = role[:min(len(role), 63)]
-	_, err := pool.Exec(ctx, `create role `+role+` login password 'of its own'; create schema asof authorization `+role)
-	must(t, err)
-	t.Cleanup(func() {
-		if _, err := pool.Exec(context.WithoutCancel(ctx), `drop owned by `+role+` cascade; drop role `+role); err != nil {
-			t.Error(err)
-		}
-	})
-	config := pool.Config()
-	config.ConnConfig.User, config.ConnConfig.Password = role, "of its own"
-	own, err := pgxpool.NewWithConfig(ctx, config)
-	must(t, err)
-	defer own.Close()
+	role, own := login(t, pool, "")
+	exec(t, pool, `create schema asof authorization `+role)
 	must(t, migrations.Up(ctx, own, migrations.Framework("asof")))
-	if err := migrations.Up(ctx, own, migrations.Framework("another")); err == nil || !strings.Contains(err.Error(), "create schema") {
-		t.Errorf("a schema that the role may not create: got %v", err)
-	}
+	says(t, migrations.Up(ctx, own, migrations.Framework("another")), `create schema "another" authorization`, "grant create on database", "permission denied")
+	exec(t, pool, `create schema closed; revoke all on schema closed from public`)
+	says(t, migrations.Up(ctx, own, migrations.Framework("closed")), `grant usage on schema "closed"`)
+	exec(t, pool, `grant usage on schema closed to `+role)
+	says(t, migrations.Up(ctx, own, migrations.Framework("closed")), "run as the owner")
 }
 
-func TestUnreachableDatabase(t *testing.T) {
+func TestUp_says_that_the_database_cannot_be_reached(t *testing.T) {
 	t.Parallel()
 	pool, err := pgxpool.New(t.Context(), "postgres://user:s3cret@127.0.0.1:1/nowhere")
 	must(t, err)
