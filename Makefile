@@ -21,8 +21,9 @@ test: ## Run all tests, on a real PostgreSQL and an embedded broker
 	go test -timeout 20m ./...
 
 .PHONY: test/race
-test/race: ## Run all tests with the race detector (needs a C compiler)
-	go test -race -timeout 40m ./...
+test/race: packages ?= ./...
+test/race: ## Run tests with the race detector, all or those of packages=… (needs a C compiler)
+	go test -race -timeout 40m $(packages)
 
 .PHONY: test/kafka
 test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brokers (needs a JDK 17 and Maven)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
@@ -15,7 +16,10 @@ type Status struct {
 	Settled    es.Position // no event can appear at or below; may be up to a second old while holders are open
 	Events     int64       // how many there are; about, from the planner's statistics, in a log past position 100,000
 	Categories []Category
-	Holders    []Holder // transactions that have appended and are still open, oldest first
+	Holders    []Holder  // transactions that have appended and are still open, oldest first
+	Life       uuid.UUID // of the store: see [es.ErrAnotherLife]
+	Moment     time.Time // what was recorded before it is final for everybody; zero when no moment was made so
+	Elsewhere  string    // how the store is not where repair has confirmed it, in words; empty when it is
 }
 
 // Category is a kind of stream.
@@ -42,8 +46,10 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var st Status
 	batch := &pgx.Batch{}
 	batch.Queue(s.sql.status).QueryRow(func(row pgx.Row) error {
-		return row.Scan((*int64)(&st.Head), (*int64)(&st.Settled), &st.Events)
+		return row.Scan((*int64)(&st.Head), (*int64)(&st.Settled), &st.Events, (*[16]byte)(&st.Life), &st.Moment)
 	})
+	var was, is place
+	batch.Queue(s.sql.place).QueryRow(func(row pgx.Row) error { return scanPlaces(row, &was, &is) })
 	batch.Queue(s.sql.categories).Query(func(rows pgx.Rows) (err error) {
 		st.Categories, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Category])
 		return err
@@ -54,6 +60,10 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	})
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return Status{}, explain("read the status", err)
+	}
+	st.Elsewhere = is.differs(was)
+	if st.Moment = st.Moment.UTC(); st.Moment.Unix() == 0 {
+		st.Moment = time.Time{}
 	}
 	if r := s.run.Load(); r != nil {
 		st.Settled = max(st.Settled, min(r.settler.known(), st.Head))
@@ -68,7 +78,8 @@ const (
 	// statusSQL counts a small log, of which there may be no statistics yet.
 	statusSQL = `
 select head.position, (select position from {asof}.settled_head),
-       case when head.position > 100000 and c.reltuples > 0 then c.reltuples::bigint else (select count(*) from {asof}.events) end
+       case when head.position > 100000 and c.reltuples > 0 then c.reltuples::bigint else (select count(*) from {asof}.events) end,
+       (select life from {asof}.store_identity), (select coalesce(moment, 'epoch') from {asof}.settled_head)
 from (select coalesce(max(position), 0) as position from {asof}.events) head, pg_class c
 where c.oid = {events}`
 
