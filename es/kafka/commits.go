@@ -7,6 +7,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -24,40 +26,53 @@ type commits struct {
 	writing    sync.Mutex // one request at a time, or an older could overtake a newer one
 
 	mu      sync.Mutex
-	pending map[string]map[int]int64
+	pending map[place]commit
 	over    bool // the generation
 	seen    failures
 }
 
-func newCommits(c *Client, generation *kafkago.Generation) *commits {
-	return &commits{client: c, generation: generation, pending: make(map[string]map[int]int64)}
+// place names a partition.
+type place struct {
+	topic     string
+	partition int
 }
 
-func (c *commits) set(topic string, partition int, next int64) {
+func newCommits(c *Client, generation *kafkago.Generation) *commits {
+	return &commits{client: c, generation: generation, pending: make(map[place]commit)}
+}
+
+func (c *commits) set(p *Partition, next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
-		return
+	if !c.over {
+		c.pending[place{p.topic, p.number}] = commit{id: p.id, next: next}
 	}
-	if c.pending[topic] == nil {
-		c.pending[topic] = make(map[int]int64)
-	}
-	c.pending[topic][partition] = next
 }
 
 // run writes what is pending now and then.
 func (c *commits) run(ctx context.Context) {
-	for pause(ctx, commitEvery) == nil {
+	for wait.For(ctx, commitEvery) == nil {
 		c.flush(ctx)
 	}
 }
 
-func (c *commits) flush(ctx context.Context) {
+// finish writes what is pending when the generation ends, if that can be done while the
+// group waits for this member.
+func (c *commits) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	rest := newBackoff()
+	for !c.flush(ctx) && rest.Wait(ctx) == nil { //nolint:revive // flush does the work
+	}
+}
+
+// flush reports that nothing is pending that could be written.
+func (c *commits) flush(ctx context.Context) bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	taken, request := c.take()
 	if len(taken) == 0 {
-		return
+		return true
 	}
 	// A request under way is finished when run ends: its result would be unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
@@ -67,44 +82,37 @@ func (c *commits) flush(ctx context.Context) {
 		err = commitError(response)
 	}
 	if err == nil {
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen.warn(c.client.log, err, "kafka: commits not written", "group", c.generation.GroupID, "generation", c.generation.ID)
+	c.seen.warn(c.client.log, err, "commits not written", "group", c.generation.GroupID, "generation", c.generation.ID)
 	if generationOver(err) {
 		c.over, c.pending = true, nil
-		return
+		return true
 	}
-	for topic, partitions := range taken { // to be tried again
-		for partition, next := range partitions {
-			if _, newer := c.pending[topic][partition]; newer {
-				continue
-			}
-			if c.pending[topic] == nil {
-				c.pending[topic] = make(map[int]int64)
-			}
-			c.pending[topic][partition] = next
+	for at, older := range taken { // to be tried again
+		if _, newer := c.pending[at]; !newer {
+			c.pending[at] = older
 		}
 	}
+	return false
 }
 
-func (c *commits) take() (map[string]map[int]int64, *kafkago.OffsetCommitRequest) {
+func (c *commits) take() (map[place]commit, *kafkago.OffsetCommitRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 {
 		return nil, nil
 	}
 	taken := c.pending
-	c.pending = make(map[string]map[int]int64)
+	c.pending = make(map[place]commit)
 	request := &kafkago.OffsetCommitRequest{
 		GroupID: c.generation.GroupID, GenerationID: int(c.generation.ID), MemberID: c.generation.MemberID,
-		Topics: make(map[string][]kafkago.OffsetCommit, len(taken)),
+		Topics: make(map[string][]kafkago.OffsetCommit),
 	}
-	for topic, partitions := range taken {
-		for partition, next := range partitions {
-			request.Topics[topic] = append(request.Topics[topic], kafkago.OffsetCommit{Partition: partition, Offset: next})
-		}
+	for at, one := range taken {
+		request.Topics[at.topic] = append(request.Topics[at.topic], kafkago.OffsetCommit{Partition: at.partition, Offset: one.next, Metadata: one.metadata()})
 	}
 	return taken, request
 }

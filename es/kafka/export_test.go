@@ -17,7 +17,7 @@ func KeyPartition(key []byte, partitions int) int { return keyPartition(key, par
 // CommitNow writes a commit and returns what the broker said.
 func (p *Partition) CommitNow(next int64) error {
 	p.commits.mu.Lock()
-	p.commits.pending = map[string]map[int]int64{p.topic: {p.number: next}}
+	p.commits.pending = map[place]commit{{p.topic, p.number}: {id: p.id, next: next}}
 	p.commits.mu.Unlock()
 	_, request := p.commits.take()
 	response, err := p.client.api.OffsetCommit(context.Background(), request)
