@@ -72,10 +72,7 @@ func TestConsume_goes_on_while_one_of_its_topics_is_deleted(t *testing.T) {
 
 func deleteTopic(t *testing.T, topic string) {
 	t.Helper()
-	transport := &kafkago.Transport{}
-	defer transport.CloseIdleConnections()
-	admin := &kafkago.Client{Addr: kafkago.TCP(embeddedtest.Brokers(t)...), Transport: transport}
-	answer, err := admin.DeleteTopics(testContext(t), &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
+	answer, err := admin(t).DeleteTopics(testContext(t), &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
 	if err != nil || answer.Errors[topic] != nil {
 		t.Fatal(err, answer)
 	}

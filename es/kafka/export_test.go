@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // NewThrough is New with connections that the test makes.
@@ -30,4 +32,11 @@ func (p *Partition) CommitNow(next int64) error {
 // PatientDial dials connections that are given up when they are silent for so long.
 func PatientDial(known []string, silent time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return newDialer((&net.Dialer{}).DialContext, known).patient(silent, silent)
+}
+
+// ReadRecords reads what a broker returned, and the offset to go on from.
+func ReadRecords(raw []byte, from int64, aborted ...kmsg.FetchResponseTopicPartitionAbortedTransaction) ([]Message, int64, error) {
+	f := newFetched("topic", 0, from, aborted)
+	err := f.read(raw)
+	return f.messages, f.next, err
 }

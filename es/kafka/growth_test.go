@@ -12,9 +12,14 @@ import (
 // admin asks the brokers what es/kafka does not.
 func admin(t *testing.T) *kafkago.Client {
 	t.Helper()
+	return adminOf(t, embeddedtest.Brokers(t))
+}
+
+func adminOf(t *testing.T, brokers []string) *kafkago.Client {
+	t.Helper()
 	transport := &kafkago.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &kafkago.Client{Addr: kafkago.TCP(embeddedtest.Brokers(t)...), Transport: transport}
+	return &kafkago.Client{Addr: kafkago.TCP(brokers...), Transport: transport}
 }
 
 // grow gives a topic more partitions and returns when clients see them.

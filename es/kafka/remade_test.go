@@ -122,7 +122,7 @@ func TestConsume_ignores_a_commit_of_the_topic_that_was_there_before(t *testing.
 			remake(t, c, topic, 1)
 			fresh := entries(topic, "new", n)
 			publish(t, p, fresh...)
-			setCommit(t, group.Name, topic, commit)
+			setCommit(t, admin(t), group.Name, topic, commit)
 			if lag, err := c.Lag(testContext(t), group.Name, topic); err != nil || lag != int64(n) {
 				t.Errorf("lag %d, %v: want %d", lag, err, n)
 			}
@@ -143,7 +143,7 @@ func TestConsume_reads_all_where_the_commit_lies_beyond_the_end(t *testing.T) {
 		group := kafka.Group{Name: unique("group"), Topics: []string{topic}, From: from}
 		list := entries(topic, "new", 5)
 		publish(t, newProducer(t, c), list...)
-		setCommit(t, group.Name, topic, kafkago.OffsetCommit{Offset: 100})
+		setCommit(t, admin(t), group.Name, topic, kafkago.OffsetCommit{Offset: 100})
 		var got collector
 		member := consume(t, group, got.collect)
 		eventually(t, "all is read", func() bool { return got.has(list) })
@@ -162,10 +162,10 @@ func commitOf(t *testing.T, group, topic string) kafkago.OffsetCommit {
 }
 
 // setCommit commits for a group without members.
-func setCommit(t *testing.T, group, topic string, commit kafkago.OffsetCommit) {
+func setCommit(t *testing.T, client *kafkago.Client, group, topic string, commit kafkago.OffsetCommit) {
 	t.Helper()
 	eventually(t, "the commit is taken", func() bool {
-		answer, err := admin(t).OffsetCommit(testContext(t), &kafkago.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: map[string][]kafkago.OffsetCommit{topic: {commit}}})
+		answer, err := client.OffsetCommit(testContext(t), &kafkago.OffsetCommitRequest{GroupID: group, GenerationID: -1, Topics: map[string][]kafkago.OffsetCommit{topic: {commit}}})
 		return err == nil && answer.Topics[topic][0].Error == nil
 	})
 }
