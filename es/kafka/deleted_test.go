@@ -72,7 +72,12 @@ func TestConsume_goes_on_while_one_of_its_topics_is_deleted(t *testing.T) {
 
 func deleteTopic(t *testing.T, topic string) {
 	t.Helper()
-	answer, err := admin(t).DeleteTopics(testContext(t), &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
+	deleteTopicOf(t, admin(t), topic)
+}
+
+func deleteTopicOf(t *testing.T, client *kafkago.Client, topic string) {
+	t.Helper()
+	answer, err := client.DeleteTopics(testContext(t), &kafkago.DeleteTopicsRequest{Topics: []string{topic}})
 	if err != nil || answer.Errors[topic] != nil {
 		t.Fatal(err, answer)
 	}

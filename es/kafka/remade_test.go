@@ -8,15 +8,22 @@ import (
 
 	kafkago "github.com/segmentio/kafka-go"
 
+	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es/kafka"
 )
 
 // remake deletes a topic and makes it again.
 func remake(t *testing.T, c *kafka.Client, topic string, partitions int) {
 	t.Helper()
-	deleteTopic(t, topic)
+	remakeOn(t, embeddedtest.Brokers(t), c, topic, partitions)
+}
+
+func remakeOn(t *testing.T, brokers []string, c *kafka.Client, topic string, partitions int) {
+	t.Helper()
+	client := adminOf(t, brokers)
+	deleteTopicOf(t, client, topic)
 	eventually(t, "the topic is made again", func() bool {
-		answer, err := admin(t).CreateTopics(testContext(t), &kafkago.CreateTopicsRequest{
+		answer, err := client.CreateTopics(testContext(t), &kafkago.CreateTopicsRequest{
 			Topics: []kafkago.TopicConfig{{Topic: topic, NumPartitions: partitions, ReplicationFactor: -1}},
 		})
 		return err == nil && answer.Errors[topic] == nil
@@ -169,3 +176,5 @@ func setCommit(t *testing.T, client *kafkago.Client, group, topic string, commit
 		return err == nil && answer.Topics[topic][0].Error == nil
 	})
 }
+
+func commitAt(offset int64) kafkago.OffsetCommit { return kafkago.OffsetCommit{Offset: offset} }
