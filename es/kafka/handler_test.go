@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es/kafka"
 )
 
@@ -123,25 +124,25 @@ func TestPublish_spreads_messages_without_a_key(t *testing.T) {
 // Close does not give up a message that is under way.
 func TestClose_of_a_producer_waits_for_what_is_under_way(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t, kfake.NumBrokers(1))
-	c := clientOf(t, cluster)
-	topic := newTopic(t, c, 1)
-	underWay, goOn := make(chan struct{}), make(chan struct{})
-	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		close(underWay)
-		cluster.DropControl()
-		cluster.SleepControl(func() { <-goOn })
-		return nil, nil, false
-	})
-	p := c.NewProducer()
+	f := newFaults(t)
+	topic := newTopic(t, newClient(t), 1)
+	p := f.client(t).NewProducer()
+	publish(t, p, kafka.Message{Topic: topic})
+	for _, broker := range embeddedtest.Brokers(t) {
+		f.freeze(broker, true)
+	}
 	published, closed := make(chan error, 1), make(chan error, 1)
-	go func() { published <- p.Publish(t.Context(), kafka.Message{Topic: topic}) }()
-	next(t, "the message is under way", underWay)
+	go func() { published <- p.Publish(t.Context(), kafka.Message{Topic: topic, Value: make([]byte, 2000)}) }()
+	eventually(t, "the message is under way", func() bool { return f.held.Load() > 0 })
 	go func() { closed <- p.Close() }()
 	eventuallySoon(t, "more is refused", func() bool {
-		return errors.Is(p.Publish(t.Context(), kafka.Message{Topic: topic, Key: []byte("k")}), kafka.ErrClosed)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		return errors.Is(p.Publish(ctx, kafka.Message{Topic: topic}), kafka.ErrClosed)
 	})
-	close(goOn)
+	for _, broker := range embeddedtest.Brokers(t) {
+		f.freeze(broker, false)
+	}
 	if err := next(t, "Publish returns", published); err != nil {
 		t.Error(err)
 	}
