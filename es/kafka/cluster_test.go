@@ -296,6 +296,29 @@ func TestPublish_goes_to_the_new_leader_while_the_old_one_is_silent(t *testing.T
 	f.freeze(cluster.ListenAddrs()[old], false)
 }
 
+// Brokers refuse a request that is larger than message.max.bytes, whatever it carries.
+func TestPublish_sends_no_more_at_once_than_a_broker_takes(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.NumBrokers(1))
+	c := clientOf(t, cluster)
+	topic := newTopic(t, c, 1)
+	var requests, largest atomic.Int64
+	cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		requests.Add(1)
+		largest.Store(max(largest.Load(), int64(len(r.(*kmsg.ProduceRequest).Topics[0].Partitions[0].Records))))
+		return nil, nil, false
+	})
+	list := numbered(topic, 100, 7)
+	for i := range list {
+		list[i].Headers = []kafka.Header{{Key: "large", Value: make([]byte, 50_000)}}
+	}
+	publish(t, newProducer(t, c), list...)
+	if requests.Load() > 12 || largest.Load() > 1_048_588 {
+		t.Errorf("5 MB went in %d requests, the largest of %d bytes", requests.Load(), largest.Load())
+	}
+}
+
 func eventuallySoon(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(soon)

@@ -23,7 +23,6 @@ const (
 type commits struct {
 	client     *Client
 	generation *kafkago.Generation
-	writing    sync.Mutex // one request at a time, or an older could overtake a newer one
 
 	mu      sync.Mutex
 	pending map[place]commit
@@ -66,10 +65,9 @@ func (c *commits) finish(ctx context.Context) {
 	}
 }
 
-// flush reports that nothing is pending that could be written.
+// flush reports that nothing is pending that could be written. One is under way at a
+// time, or an older could overtake a newer one: run has ended when finish is called.
 func (c *commits) flush(ctx context.Context) bool {
-	c.writing.Lock()
-	defer c.writing.Unlock()
 	taken, request := c.take()
 	if len(taken) == 0 {
 		return true

@@ -122,12 +122,12 @@ func (m *member) position(ctx context.Context) error {
 	return nil
 }
 
+// fail ends the member: Consume returns the error, which closes the group.
 func (m *member) fail(err error) {
 	select {
 	case m.failed <- err:
-	default:
+	default: // another was first
 	}
-	m.revoke(errRevoked) // the others stop too
 }
 
 // wait returns the error of a handler, or nil when the generation has ended.
