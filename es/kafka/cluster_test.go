@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -187,19 +188,7 @@ func TestConsume_asks_again_for_commits_that_cannot_be_read(t *testing.T) {
 	setCommit(t, adminOf(t, cluster.ListenAddrs()), group.Name, topic, kafkago.OffsetCommit{Offset: 6})
 	for range 4 {
 		cluster.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
-			request := r.(*kmsg.OffsetFetchRequest)
-			answer := request.ResponseKind().(*kmsg.OffsetFetchResponse)
-			for _, topic := range request.Topics {
-				one := kmsg.NewOffsetFetchResponseTopic()
-				one.Topic = topic.Topic
-				for _, p := range topic.Partitions {
-					partition := kmsg.NewOffsetFetchResponseTopicPartition()
-					partition.Partition, partition.Offset, partition.ErrorCode = p, -1, kerr.UnstableOffsetCommit.Code
-					one.Partitions = append(one.Partitions, partition)
-				}
-				answer.Topics = append(answer.Topics, one)
-			}
-			return answer, nil, true
+			return answerNone(r, kerr.UnstableOffsetCommit.Code), nil, true
 		})
 	}
 	var got collector
@@ -209,6 +198,88 @@ func TestConsume_asks_again_for_commits_that_cannot_be_read(t *testing.T) {
 	if list := got.list(); list[0].Offset != 6 {
 		t.Errorf("read from %d, and 6 was committed", list[0].Offset)
 	}
+}
+
+// answerNone answers that the group has no commit, as brokers do that drop the commits
+// in a topic with the topic.
+func answerNone(r kmsg.Request, code int16) kmsg.Response {
+	request := r.(*kmsg.OffsetFetchRequest)
+	answer := request.ResponseKind().(*kmsg.OffsetFetchResponse)
+	for _, topic := range request.Topics {
+		one := kmsg.NewOffsetFetchResponseTopic()
+		one.Topic = topic.Topic
+		for _, p := range topic.Partitions {
+			partition := kmsg.NewOffsetFetchResponseTopicPartition()
+			partition.Partition, partition.Offset, partition.ErrorCode = p, -1, code
+			one.Partitions = append(one.Partitions, partition)
+		}
+		answer.Topics = append(answer.Topics, one)
+	}
+	return answer
+}
+
+// The end from which a group began is one of the topic that was there then.
+func TestConsume_from_Last_reads_all_of_a_topic_that_was_made_again(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.NumBrokers(1))
+	c := clientOf(t, cluster)
+	topic := newTopic(t, c, 1)
+	p := newProducer(t, c)
+	publish(t, p, entries(topic, "old", 10)...)
+	cluster.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		return answerNone(r, 0), nil, true
+	})
+	var got collector
+	joined := make(chan struct{}, 100)
+	member := consumeBy(t, c, kafka.Group{Name: "group", Topics: []string{topic}, From: kafka.Last}, func(ctx context.Context, part *kafka.Partition) error {
+		joined <- struct{}{}
+		return got.collect(ctx, part)
+	})
+	next(t, "the partition is assigned", joined)
+	remakeOn(t, cluster.ListenAddrs(), c, topic, 1)
+	fresh := entries(topic, "new", 40)
+	publish(t, p, fresh...)
+	eventuallySoon(t, "all of the new topic is read", func() bool { return got.has(fresh) })
+	member.stop()
+}
+
+// A member that cannot look at its topics for the moment keeps its place in the group.
+func TestConsume_joins_again_while_the_topics_cannot_be_looked_at(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.NumBrokers(1))
+	c := clientOf(t, cluster)
+	topic := newTopic(t, c, 2)
+	var broken atomic.Bool
+	cluster.ControlKey(int16(kmsg.Metadata), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		request := r.(*kmsg.MetadataRequest)
+		if !broken.Load() || request.Version < 10 || len(request.Topics) == 0 {
+			return nil, nil, false
+		}
+		return nil, errors.New("the connection breaks"), true
+	})
+	group := kafka.Group{Name: "group", Topics: []string{topic}}
+	one, two := make(chan int, 100), make(chan int, 100)
+	handle := func(parts chan int) func(context.Context, *kafka.Partition) error {
+		return func(ctx context.Context, part *kafka.Partition) error {
+			parts <- part.Number()
+			<-ctx.Done()
+			return nil
+		}
+	}
+	first := consumeBy(t, c, group, handle(one))
+	next(t, "it has a partition", one)
+	next(t, "it has the other", one)
+	second := consumeBy(t, clientOf(t, cluster), group, handle(two))
+	next(t, "each has one", two)
+	next(t, "each has one", one)
+	broken.Store(true)
+	second.stop()
+	if a, b := next(t, "it has a partition", one), next(t, "it has both", one); a == b {
+		t.Errorf("partition %d twice", a)
+	}
+	first.stop()
 }
 
 // Compaction leaves holes: the last records of a batch may be gone, and no more than

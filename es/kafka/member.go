@@ -30,6 +30,9 @@ func newMember(ctx context.Context, c *Client, g Group, generation *kafkago.Gene
 	}
 	m.ctx, m.revoke = context.WithCancelCause(ctx)
 	for topic, assigned := range generation.Assignments {
+		if known[topic].Partitions == 0 {
+			continue // others know of it already; this one joins again when it does
+		}
 		for _, a := range assigned {
 			m.parts = append(m.parts, &Partition{
 				client: c, topic: topic, id: known[topic].ID, number: a.ID, commits: m.commits,

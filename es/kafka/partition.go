@@ -76,9 +76,6 @@ func (p *Partition) SeekTo(offset int64) {
 func (p *Partition) Commit(next int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if next == p.hole {
-		next = max(next, p.next) // or what is no message would seem to be left to do
-	}
 	p.noted = next
 	p.commits.set(p, next)
 }
@@ -89,7 +86,7 @@ func (p *Partition) moveTo(hole, next int64) {
 	defer p.mu.Unlock()
 	done := p.noted >= 0 && p.noted >= p.hole
 	p.hole, p.next = hole, next
-	if done && len(p.buffer) == 0 { // nothing came but what is no message
+	if done && len(p.buffer) == 0 { // nothing came but what is no message, and would seem to be left to do
 		p.noted = next
 		p.commits.set(p, next)
 	}

@@ -61,10 +61,13 @@ func TestConsume_hands_out_neither_markers_nor_what_was_aborted(t *testing.T) {
 	var got collector
 	member := consume(t, group, got.collect)
 	got.wait(t, len(want))
-	eventually(t, "nothing counts as not committed, though the last offset is that of a marker", func() bool {
+	done := func() bool {
 		lag, err := c.Lag(testContext(t), group.Name, topic)
 		return err == nil && lag == 0
-	})
+	}
+	eventuallySoon(t, "nothing counts as not committed, though the last offset is that of a marker", done)
+	transact(t, franz(t, kgo.TransactionalID(unique("tx"))), topic, kgo.TryAbort, "aborted", "aborted")
+	eventuallySoon(t, "what was aborted does not count either", done)
 	member.stop()
 	var values []string
 	for _, m := range got.list() {
