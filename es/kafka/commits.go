@@ -15,6 +15,9 @@ const (
 	// commitEvery is how long commits are gathered.
 	commitEvery   = 200 * time.Millisecond
 	commitTimeout = 2 * time.Second
+	// finishTimeout is for the last commits, and leaves a part of rebalanceTimeout to the
+	// handlers.
+	finishTimeout = time.Second
 )
 
 // commits gathers the commits of a generation. It writes them with the generation
@@ -58,14 +61,14 @@ func (c *commits) run(ctx context.Context) {
 // finish writes what is pending when the generation ends, if that can be done while the
 // group waits for this member.
 func (c *commits) finish(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
 	rest := newBackoff()
 	for !c.flush(ctx) && rest.Wait(ctx) == nil { //nolint:revive // flush does the work
 	}
 }
 
-// flush reports that nothing is pending that could be written. One is under way at a
+// flush reports that nothing is left for which to wait. One is under way at a
 // time, or an older could overtake a newer one: run has ended when finish is called.
 func (c *commits) flush(ctx context.Context) bool {
 	taken, request := c.take()
@@ -76,8 +79,9 @@ func (c *commits) flush(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	response, err := c.client.api.OffsetCommit(ctx, request)
+	failed := taken
 	if err == nil {
-		err = commitError(response)
+		failed, err = unwritten(taken, response)
 	}
 	if err == nil {
 		return true
@@ -89,12 +93,12 @@ func (c *commits) flush(ctx context.Context) bool {
 		c.over, c.pending = true, nil
 		return true
 	}
-	for at, older := range taken { // to be tried again
+	for at, older := range failed { // to be tried again
 		if _, newer := c.pending[at]; !newer {
 			c.pending[at] = older
 		}
 	}
-	return false
+	return unknownTopic(err)
 }
 
 func (c *commits) take() (map[place]commit, *kafkago.OffsetCommitRequest) {
@@ -115,15 +119,24 @@ func (c *commits) take() (map[place]commit, *kafkago.OffsetCommitRequest) {
 	return taken, request
 }
 
-func commitError(response *kafkago.OffsetCommitResponse) error {
-	for _, partitions := range response.Topics {
+// unwritten returns the commits to try again and why. That a topic is unknown is said
+// last: it is gone, or the broker has just begun, so that nobody need wait for it.
+func unwritten(taken map[place]commit, response *kafkago.OffsetCommitResponse) (map[place]commit, error) {
+	failed := make(map[place]commit)
+	var why error
+	for topic, partitions := range response.Topics {
 		for _, p := range partitions {
-			if p.Error != nil {
-				return p.Error
+			if p.Error == nil {
+				continue
+			}
+			at := place{topic, p.Partition}
+			failed[at] = taken[at]
+			if why == nil || unknownTopic(why) || generationOver(p.Error) {
+				why = p.Error
 			}
 		}
 	}
-	return nil
+	return failed, why
 }
 
 // generationOver reports that this member's commits count no more.

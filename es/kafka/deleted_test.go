@@ -49,14 +49,14 @@ func TestConsume_goes_on_while_one_of_its_topics_is_deleted(t *testing.T) {
 	member := consumeBy(t, client, group, got.collect)
 	got.wait(t, 20)
 
-	deleteTopic(t, gone)
+	deleteTopic(t, gone) // while its commits are perhaps not written yet
 	other := consume(t, kafka.Group{Name: group.Name, Topics: []string{kept}}, got.collect)
 	eventually(t, "the group says that it waits", func() bool { return waits.Load() > 0 })
 	begin, before := time.Now(), joins.n.Load()
 	publish(t, p, numbered(kept, 10, 3)...)
 	eventually(t, "the topic that is kept is read", func() bool { return len(of(kept, got.list())) >= 20 })
 	eventually(t, "a while has passed", func() bool { return time.Since(begin) > 3*time.Second })
-	if n := joins.n.Load() - before; n > 2 { // one when the other member came
+	if n := joins.n.Load() - before; n > 1 { // when the other member came
 		t.Errorf("the group was joined %d times in %s", n, time.Since(begin))
 	}
 

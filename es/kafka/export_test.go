@@ -21,12 +21,13 @@ func (p *Partition) CommitNow(next int64) error {
 	p.commits.mu.Lock()
 	p.commits.pending = map[place]commit{{p.topic, p.number}: {id: p.id, next: next}}
 	p.commits.mu.Unlock()
-	_, request := p.commits.take()
+	taken, request := p.commits.take()
 	response, err := p.client.api.OffsetCommit(context.Background(), request)
 	if err != nil {
 		return err
 	}
-	return commitError(response)
+	_, err = unwritten(taken, response)
+	return err
 }
 
 // PatientDial dials connections that are given up when they are silent for so long.

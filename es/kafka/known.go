@@ -28,15 +28,15 @@ func (c *Client) topicStates(ctx context.Context, topics []string) (map[string]t
 	request := kmsg.NewPtrMetadataRequest()
 	for _, topic := range topics {
 		one := kmsg.NewMetadataRequestTopic()
-		one.Topic = kmsg.StringPtr(topic)
+		one.Topic = new(topic)
 		request.Topics = append(request.Topics, one)
 	}
-	answer, err := c.exchange(ctx, request, metadataWithIDs)
+	answer, err := as[*kmsg.MetadataResponse](c.exchange(ctx, request, metadataWithIDs))
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[string]topicState, len(topics))
-	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+	for _, t := range answer.Topics {
 		err := codeError(t.ErrorCode)
 		switch {
 		case err != nil && !unknownTopic(err):
@@ -70,5 +70,5 @@ func missing(topics []string, states map[string]topicState) (list []string) {
 	return list
 }
 
-// watchEveryTopic is how often a member looks at its topics.
+// watchTopicsEvery is how often a member looks at its topics.
 const watchTopicsEvery = time.Second

@@ -190,11 +190,10 @@ func (p *Partition) ask() (*kmsg.FetchResponseTopicPartition, error) {
 	topic := kmsg.NewFetchRequestTopic()
 	topic.Topic, topic.TopicID, topic.Partitions = p.topic, p.id, append(topic.Partitions, partition)
 	request.Topics = append(request.Topics, topic)
-	response, err := p.conn.ask(request)
+	answer, err := as[*kmsg.FetchResponse](p.conn.ask(request))
 	if err != nil {
 		return nil, err
 	}
-	answer := response.(*kmsg.FetchResponse)
 	if err := codeError(answer.ErrorCode); err != nil {
 		return nil, err
 	}

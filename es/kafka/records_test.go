@@ -56,7 +56,7 @@ func abort(producer, first int64) kmsg.FetchResponseTopicPartitionAbortedTransac
 func TestRecords_have_their_offsets_and_leave_holes_behind(t *testing.T) {
 	t.Parallel()
 	type aborted = []kmsg.FetchResponseTopicPartitionAbortedTransaction
-	join := func(batches ...[]byte) []byte { return slices.Concat(batches...) }
+	join := slices.Concat[[]byte]
 	whole := batch(10, 2, nil, 0, 1, 2)
 	for name, test := range map[string]struct {
 		raw     []byte

@@ -37,12 +37,12 @@ func newWire(rw io.ReadWriter, clientID string) *wire {
 // most returns the version to use: the highest that both know.
 func (w *wire) most(key, known int16) (int16, error) {
 	if w.versions == nil {
-		answer, err := w.ask(kmsg.NewPtrApiVersionsRequest())
+		answer, err := as[*kmsg.ApiVersionsResponse](w.ask(kmsg.NewPtrApiVersionsRequest()))
 		if err != nil {
 			return 0, err
 		}
 		w.versions = make(map[int16]int16)
-		for _, k := range answer.(*kmsg.ApiVersionsResponse).ApiKeys {
+		for _, k := range answer.ApiKeys {
 			w.versions[k.ApiKey] = k.MaxVersion
 		}
 	}
@@ -133,6 +133,8 @@ type exchange struct {
 }
 
 // ApiKey implements protocol.Message.
+//
+//nolint:revive // the interface calls it so
 func (e *exchange) ApiKey() protocol.ApiKey { return protocol.ApiKey(e.request.Key()) }
 
 // Required implements protocol.RawExchanger.
@@ -153,11 +155,20 @@ func (e *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // exchange asks any broker. Each request is one of its own: when ctx ends the former
 // may still be under way.
 func (c *Client) exchange(ctx context.Context, request kmsg.Request, known int16) (kmsg.Response, error) {
-	answer, err := c.transport.RoundTrip(ctx, c.api.Addr, &exchange{clientID: c.config.ClientID, request: request, known: known})
+	answer, err := as[*exchange](c.transport.RoundTrip(ctx, c.api.Addr, &exchange{clientID: c.config.ClientID, request: request, known: known}))
 	if err != nil {
 		return nil, err
 	}
-	return answer.(*exchange).answer, nil
+	return answer.answer, nil
+}
+
+// as is the answer as one of the kind that was asked for.
+func as[A any](answer any, err error) (A, error) {
+	typed, ok := answer.(A)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: it is a %T", errNotKafka, answer)
+	}
+	return typed, err
 }
 
 // codeError returns what the code in an answer says, nil for none.
