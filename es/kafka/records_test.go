@@ -118,7 +118,7 @@ func TestRecords_that_are_broken_are_refused(t *testing.T) {
 		return raw
 	}
 	for name, second := range map[string][]byte{
-		"checksum": damage(65, 'x'), "attributes": damage(22, 1), "old": damage(16, 1), "length": damage(8, 0xff), "no length": damage(11, 1),
+		"checksum": damage(67, 'x'), "attributes": damage(22, 1), "old": damage(16, 1), "length": damage(8, 0xff), "no length": damage(11, 1),
 	} {
 		messages, next, err := kafka.ReadRecords(slices.Concat(whole, second), 10)
 		if err == nil || len(messages) != 1 || next != 11 {

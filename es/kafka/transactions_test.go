@@ -69,6 +69,10 @@ func TestConsume_hands_out_neither_markers_nor_what_was_aborted(t *testing.T) {
 	transact(t, franz(t, kgo.TransactionalID(unique("tx"))), topic, kgo.TryAbort, "aborted", "aborted")
 	eventuallySoon(t, "what was aborted does not count either", done)
 	member.stop()
+	transact(t, franz(t, kgo.TransactionalID(unique("tx"))), topic, kgo.TryAbort, "aborted")
+	member = consume(t, group, got.collect)
+	eventuallySoon(t, "nor what was aborted while nobody read", done)
+	member.stop()
 	var values []string
 	for _, m := range got.list() {
 		values = append(values, string(m.Value))
