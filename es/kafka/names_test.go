@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/asof-dev/asof/es/kafka"
 )
@@ -134,6 +137,24 @@ func TestEnsureTopics_says_which_topic_a_name_collides_with(t *testing.T) {
 	err := c.EnsureTopics(testContext(t), kafka.Topic{Name: name, Partitions: 1})
 	if !errors.Is(err, kafka.ErrInvalid) || !strings.Contains(err.Error(), there) || !strings.Contains(err.Error(), name) ||
 		strings.Contains(err.Error(), "check that they run") || strings.Contains(err.Error(), "create it") {
+		t.Fatal(err)
+	}
+}
+
+// The topic in the way may be one that this client has no ACL for.
+func TestEnsureTopics_ends_with_a_name_that_the_broker_refuses(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.NumBrokers(1))
+	c := clientOf(t, cluster)
+	cluster.ControlKey(int16(kmsg.CreateTopics), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		answer := r.ResponseKind().(*kmsg.CreateTopicsResponse)
+		one := kmsg.NewCreateTopicsResponseTopic()
+		one.Topic, one.ErrorCode = "topic", kerr.InvalidTopicException.Code
+		answer.Topics = append(answer.Topics, one)
+		return answer, nil, true
+	})
+	err := c.EnsureTopics(testContext(t), kafka.Topic{Name: "topic"})
+	if !errors.Is(err, kafka.ErrInvalid) || errors.Is(err, kafka.ErrNoTopic) || !strings.Contains(err.Error(), "the broker refuses the topic's name") {
 		t.Fatal(err)
 	}
 }
