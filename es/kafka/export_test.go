@@ -41,3 +41,12 @@ func ReadRecords(raw []byte, from int64, aborted ...kmsg.FetchResponseTopicParti
 	err := f.read(raw)
 	return f.messages, f.next, err
 }
+
+// DialBroker connects to a broker as partitions do.
+func (c *Client) DialBroker(ctx context.Context, address string) error {
+	conn, err := c.dialBroker(ctx, address, fetchSilence)
+	if err == nil {
+		_ = conn.conn.Close()
+	}
+	return err
+}
