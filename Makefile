@@ -32,7 +32,7 @@ test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brok
 
 .PHONY: bin/withkafka
 bin/withkafka:
-	go build -o $@ ./embedded/embeddedtest/realkafka/withkafka
+	go build -o $@ ./internal/realkafka/withkafka
 
 .PHONY: lint
 lint: ## Check the style and the directions of dependence (builds its linter once, for minutes)

@@ -10,10 +10,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/kafkaserver"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/cachedir"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // ErrInUse: another living process uses the directory. The text names both.
@@ -100,7 +101,7 @@ func findPostgres(ctx context.Context, c Config) (pgbin.Install, error) {
 	cache := c.CacheDir
 	if c.PostgresBin == "" {
 		var err error
-		if cache, err = pgbin.CacheDir(cache); err != nil {
+		if cache, err = cachedir.Dir(cache); err != nil {
 			return pgbin.Install{}, err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
+	"github.com/asof-dev/asof/internal/cachedir"
 )
 
 // The other tests run as whoever runs them; this one runs as an ordinary user,
@@ -208,7 +209,7 @@ func TestRoot_is_told_of_a_closed_directory(t *testing.T) {
 func postgresBin(t *testing.T) string {
 	t.Helper()
 	env := embedded.FromEnv()
-	cache, err := pgbin.CacheDir(env.CacheDir)
+	cache, err := cachedir.Dir(env.CacheDir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/embedded"
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
-	"github.com/asof-dev/asof/embedded/internal/dirs"
-	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/cachedir"
+	"github.com/asof-dev/asof/internal/dirlock"
+	"github.com/asof-dev/asof/internal/dirs"
 )
 
 // staleAfter is how long a directory without a lock may be one that is just being
@@ -29,7 +29,7 @@ type scratch struct {
 // scratchDir is where test servers live: unlike a test's temporary directory
 // the server's user may enter it when the tests run as root.
 func scratchDir() (string, error) {
-	cache, err := pgbin.CacheDir(embedded.FromEnv().CacheDir)
+	cache, err := cachedir.Dir(embedded.FromEnv().CacheDir)
 	if err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/asof-dev/asof/embedded"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/cachedir"
 )
 
 const (
@@ -41,7 +42,7 @@ func newServer(ctx context.Context, with settings) (_ *pgserver.Server, _ pgserv
 // their making.
 func programs(ctx context.Context, major int, template bool) (install pgbin.Install, dir string, err error) {
 	env := embedded.FromEnv()
-	cache, err := pgbin.CacheDir(env.CacheDir)
+	cache, err := cachedir.Dir(env.CacheDir)
 	if err != nil {
 		return install, "", err
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -53,7 +55,7 @@ func newClient(c Config, dial dialFunc) (*Client, error) {
 		c.ClientID = "asof"
 	}
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.Default()
 	}
 	client := &Client{config: c, log: c.Logger, dialer: newDialer(dial, c.Brokers)}
 	client.transport = &kafkago.Transport{
@@ -80,7 +82,7 @@ func (c *Client) Ping(ctx context.Context) error {
 				return nil
 			}
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if wait.For(ctx, 50*time.Millisecond) != nil {
 			break
 		}
 	}
@@ -140,15 +142,3 @@ func (c *Client) leader(ctx context.Context, topic string, partition int) (kafka
 }
 
 func (c *Client) brokerList() string { return strings.Join(c.config.Brokers, ", ") }
-
-// pause waits, and returns the cause when ctx ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
-}

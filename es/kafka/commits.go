@@ -7,12 +7,17 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
 	// commitEvery is how long commits are gathered.
 	commitEvery   = 200 * time.Millisecond
 	commitTimeout = 2 * time.Second
+	// finishTimeout is for the last commits, and leaves a part of rebalanceTimeout to the
+	// handlers.
+	finishTimeout = time.Second
 )
 
 // commits gathers the commits of a generation. It writes them with the generation
@@ -21,103 +26,117 @@ const (
 type commits struct {
 	client     *Client
 	generation *kafkago.Generation
-	writing    sync.Mutex // one request at a time, or an older could overtake a newer one
 
 	mu      sync.Mutex
-	pending map[string]map[int]int64
+	pending map[place]commit
 	over    bool // the generation
 	seen    failures
 }
 
-func newCommits(c *Client, generation *kafkago.Generation) *commits {
-	return &commits{client: c, generation: generation, pending: make(map[string]map[int]int64)}
+// place names a partition.
+type place struct {
+	topic     string
+	partition int
 }
 
-func (c *commits) set(topic string, partition int, next int64) {
+func newCommits(c *Client, generation *kafkago.Generation) *commits {
+	return &commits{client: c, generation: generation, pending: make(map[place]commit)}
+}
+
+func (c *commits) set(p *Partition, next int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
-		return
+	if !c.over {
+		c.pending[place{p.topic, p.number}] = commit{id: p.id, next: next}
 	}
-	if c.pending[topic] == nil {
-		c.pending[topic] = make(map[int]int64)
-	}
-	c.pending[topic][partition] = next
 }
 
 // run writes what is pending now and then.
 func (c *commits) run(ctx context.Context) {
-	for pause(ctx, commitEvery) == nil {
+	for wait.For(ctx, commitEvery) == nil {
 		c.flush(ctx)
 	}
 }
 
-func (c *commits) flush(ctx context.Context) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+// finish writes what is pending when the generation ends, if that can be done while the
+// group waits for this member.
+func (c *commits) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	rest := newBackoff()
+	for !c.flush(ctx) && rest.Wait(ctx) == nil { //nolint:revive // flush does the work
+	}
+}
+
+// flush reports that nothing is left for which to wait. One is under way at a
+// time, or an older could overtake a newer one: run has ended when finish is called.
+func (c *commits) flush(ctx context.Context) bool {
 	taken, request := c.take()
 	if len(taken) == 0 {
-		return
+		return true
 	}
 	// A request under way is finished when run ends: its result would be unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	response, err := c.client.api.OffsetCommit(ctx, request)
+	failed := taken
 	if err == nil {
-		err = commitError(response)
+		failed, err = unwritten(taken, response)
 	}
 	if err == nil {
-		return
+		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen.warn(c.client.log, err, "kafka: commits not written", "group", c.generation.GroupID, "generation", c.generation.ID)
+	c.seen.warn(c.client.log, err, "commits not written", "group", c.generation.GroupID, "generation", c.generation.ID)
 	if generationOver(err) {
 		c.over, c.pending = true, nil
-		return
+		return true
 	}
-	for topic, partitions := range taken { // to be tried again
-		for partition, next := range partitions {
-			if _, newer := c.pending[topic][partition]; newer {
-				continue
-			}
-			if c.pending[topic] == nil {
-				c.pending[topic] = make(map[int]int64)
-			}
-			c.pending[topic][partition] = next
+	for at, older := range failed { // to be tried again
+		if _, newer := c.pending[at]; !newer {
+			c.pending[at] = older
 		}
 	}
+	return unknownTopic(err)
 }
 
-func (c *commits) take() (map[string]map[int]int64, *kafkago.OffsetCommitRequest) {
+func (c *commits) take() (map[place]commit, *kafkago.OffsetCommitRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.pending) == 0 {
 		return nil, nil
 	}
 	taken := c.pending
-	c.pending = make(map[string]map[int]int64)
+	c.pending = make(map[place]commit)
 	request := &kafkago.OffsetCommitRequest{
 		GroupID: c.generation.GroupID, GenerationID: int(c.generation.ID), MemberID: c.generation.MemberID,
-		Topics: make(map[string][]kafkago.OffsetCommit, len(taken)),
+		Topics: make(map[string][]kafkago.OffsetCommit),
 	}
-	for topic, partitions := range taken {
-		for partition, next := range partitions {
-			request.Topics[topic] = append(request.Topics[topic], kafkago.OffsetCommit{Partition: partition, Offset: next})
-		}
+	for at, one := range taken {
+		request.Topics[at.topic] = append(request.Topics[at.topic], kafkago.OffsetCommit{Partition: at.partition, Offset: one.next, Metadata: one.metadata()})
 	}
 	return taken, request
 }
 
-func commitError(response *kafkago.OffsetCommitResponse) error {
-	for _, partitions := range response.Topics {
+// unwritten returns the commits to try again and why. That a topic is unknown is said
+// last: it is gone, or the broker has just begun, so that nobody need wait for it.
+func unwritten(taken map[place]commit, response *kafkago.OffsetCommitResponse) (map[place]commit, error) {
+	failed := make(map[place]commit)
+	var why error
+	for topic, partitions := range response.Topics {
 		for _, p := range partitions {
-			if p.Error != nil {
-				return p.Error
+			if p.Error == nil {
+				continue
+			}
+			at := place{topic, p.Partition}
+			failed[at] = taken[at]
+			if why == nil || unknownTopic(why) || generationOver(p.Error) {
+				why = p.Error
 			}
 		}
 	}
-	return nil
+	return failed, why
 }
 
 // generationOver reports that this member's commits count no more.

@@ -19,6 +19,6 @@ type Config struct {
 	// SASL logs in, by a mechanism of kafka-go's packages sasl/plain and sasl/scram.
 	// Nil means that there is no login.
 	SASL sasl.Mechanism
-	// Logger gets what is retried and what was reset. Nil discards it.
+	// Logger gets what is retried and what was reset. Nil means slog.Default().
 	Logger *slog.Logger
 }

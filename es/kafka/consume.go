@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	kafkago "github.com/segmentio/kafka-go"
 )
 
@@ -38,7 +39,8 @@ type Group struct {
 	Name   string
 	Topics []string
 	// From is used where the group has no commit. Last means the end of the topics
-	// when Consume was called.
+	// when Consume was called; in a partition, or topic, that is made later it is the
+	// beginning.
 	From Start
 }
 
@@ -56,8 +58,12 @@ type Group struct {
 //
 // Consume returns at once when the cluster cannot be reached ([ErrUnreachable]) or a
 // topic does not exist ([ErrNoTopic]). After that it joins again by itself,
-// whatever happens to the brokers. When a topic is deleted it reads none of them
-// until that one is made again.
+// whatever happens to the brokers. Every member looks at its own topics each second
+// and joins again when one of them has more partitions, or was deleted and made again:
+// then the new topic is read from its beginning.
+//
+// Messages of transactions are handed out when their transaction is committed, those
+// of an aborted one never: their offsets, and those of its markers, are left out.
 func (c *Client) Consume(ctx context.Context, g Group, handle func(ctx context.Context, part *Partition) error) error {
 	starts, err := c.begin(ctx, g)
 	if err != nil {
@@ -70,8 +76,9 @@ func (c *Client) Consume(ctx context.Context, g Group, handle func(ctx context.C
 }
 
 // consume is Consume after its checks.
-func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int]int64, handle func(context.Context, *Partition) error) error {
-	group, err := kafkago.NewConsumerGroup(c.groupConfig(g))
+func (c *Client) consume(ctx context.Context, g Group, starts map[string]start, handle func(context.Context, *Partition) error) error {
+	topics := &balancer{client: c, ctx: ctx, group: g}
+	group, err := kafkago.NewConsumerGroup(c.groupConfig(g, topics))
 	if err != nil {
 		return fmt.Errorf("%w: group %q: %w", ErrInvalid, g.Name, err)
 	}
@@ -80,7 +87,7 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int
 	defer context.AfterFunc(ctx, func() { _ = group.Close() })()
 
 	var seen failures
-	var rest backoff
+	rest := newBackoff()
 	for {
 		generation, err := group.Next(ctx)
 		switch {
@@ -93,67 +100,95 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]map[int
 		case err != nil && denied(err):
 			return c.explain(ctx, "join group "+g.Name, err)
 		case err != nil:
-			seen.warn(c.log, err, "kafka: cannot join the group yet", "group", g.Name)
+			seen.warn(c.log, err, "cannot join the group yet", "group", g.Name)
 			continue
 		}
 		begin := time.Now()
-		m := newMember(ctx, c, g, generation, starts, handle)
+		m := newMember(ctx, c, g, generation, topics.states(), starts, handle)
 		generation.Start(m.run)
+		generation.Start(topics.watch)
 		if err := m.wait(); err != nil {
 			return err
 		}
 		if time.Since(begin) > joinBackoff {
-			seen, rest = failures{}, backoff{}
+			seen = failures{}
+			rest.Reset()
 			continue
 		}
-		// kafka-go ends a generation at once, and joins the next, when a topic is missing.
-		if known, err := c.metadata(ctx, g.Topics...); err == nil {
-			if err = missingTopic(known); err != nil {
-				seen.warn(c.log, err, "kafka: the group waits for its topics", "group", g.Name, "topics", g.Topics)
-			}
-		}
-		_ = rest.pause(ctx)
+		_ = rest.Wait(ctx)
 	}
 }
 
+// start is where a group from Last begins in a topic.
+type start struct {
+	id    uuid.UUID // of the topic whose end it is
+	heads map[int]int64
+}
+
 // begin checks the group and finds where it starts in partitions without a commit.
-func (c *Client) begin(ctx context.Context, g Group) (map[string]map[int]int64, error) {
-	if g.Name == "" || len(g.Topics) == 0 || slices.Contains(g.Topics, "") || (g.From != First && g.From != Last) {
-		return nil, fmt.Errorf("%w: group %+v: give a name and the topics", ErrInvalid, g)
+func (c *Client) begin(ctx context.Context, g Group) (map[string]start, error) {
+	if err := g.check(); err != nil {
+		return nil, err
 	}
-	starts := make(map[string]map[int]int64)
 	for _, topic := range g.Topics {
 		if _, err := c.Partitions(ctx, topic); err != nil {
 			return nil, err
 		}
-		if g.From == First {
-			continue
-		}
+	}
+	starts := make(map[string]start)
+	if g.From == First {
+		return starts, nil
+	}
+	var known map[string]topicState
+	err := c.retry(ctx, func(ctx context.Context) (err error) {
+		known, err = c.topicStates(ctx, g.Topics)
+		return err
+	})
+	if err != nil {
+		return nil, c.explain(ctx, "look at the topics of group "+g.Name, err)
+	}
+	for _, topic := range g.Topics {
 		heads, err := c.Heads(ctx, topic)
 		if err != nil {
 			return nil, err
 		}
-		starts[topic] = heads
+		starts[topic] = start{id: known[topic].ID, heads: heads}
 	}
 	return starts, nil
 }
 
-func (c *Client) groupConfig(g Group) kafkago.ConsumerGroupConfig {
+func (g Group) check() error {
+	if g.Name == "" || len(g.Topics) == 0 {
+		return fmt.Errorf("%w: group %+v: give a name and the topics", ErrInvalid, g)
+	}
+	if g.From != First && g.From != Last {
+		return fmt.Errorf("%w: group %q: From is %d: give First or Last", ErrInvalid, g.Name, g.From)
+	}
+	for i, topic := range g.Topics {
+		if err := ValidTopic(topic); err != nil {
+			return fmt.Errorf("group %q: %w", g.Name, err)
+		}
+		if slices.Contains(g.Topics[:i], topic) {
+			return fmt.Errorf("%w: group %q: topic %s is named twice", ErrInvalid, g.Name, topic)
+		}
+	}
+	return nil
+}
+
+func (c *Client) groupConfig(g Group, topics *balancer) kafkago.ConsumerGroupConfig {
 	brokers := slices.Clone(c.config.Brokers)
 	rand.Shuffle(len(brokers), func(i, j int) { brokers[i], brokers[j] = brokers[j], brokers[i] })
 	return kafkago.ConsumerGroupConfig{
 		ID: g.Name, Topics: g.Topics, Brokers: brokers, Dialer: c.conns(coordinatorSilence),
-		// Range gives partitions of one number to one member, so that topics can be joined.
-		GroupBalancers:        []kafkago.GroupBalancer{kafkago.RangeGroupBalancer{}},
-		HeartbeatInterval:     heartbeatEvery,
-		SessionTimeout:        sessionTimeout,
-		RebalanceTimeout:      rebalanceTimeout,
-		JoinGroupBackoff:      joinBackoff,
-		Timeout:               coordinatorTimeout,
-		WatchPartitionChanges: true,
-		StartOffset:           kafkago.FirstOffset,
+		GroupBalancers:    []kafkago.GroupBalancer{topics},
+		HeartbeatInterval: heartbeatEvery,
+		SessionTimeout:    sessionTimeout,
+		RebalanceTimeout:  rebalanceTimeout,
+		JoinGroupBackoff:  joinBackoff,
+		Timeout:           coordinatorTimeout,
+		StartOffset:       kafkago.FirstOffset,
 	}
 }
 
-// revoked is why a handler's context ends.
+// errRevoked is why a handler's context ends.
 var errRevoked = errors.New("kafka: the partition was revoked")

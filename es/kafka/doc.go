@@ -30,6 +30,10 @@
 // is revoked the handler's context ends, its commits are written within the old
 // generation, and a late commit of a former member is refused by the broker.
 //
+// A topic that is deleted and made again is another topic, and is read from its
+// beginning. Messages of transactions are handed out when they are committed, and
+// never when they are aborted.
+//
 // Events travel in the form of the CloudEvents 1.0 Kafka binding, binary mode:
 // see [FromEvent]. [Publisher] and [Subscriber] are Watermill's.
 package kafka

@@ -30,6 +30,8 @@ func (c *Client) explain(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("%w: %s: %w: raise the topic's max.message.bytes or store large content elsewhere", ErrTooLarge, what, err)
 	case invalid(err):
 		return fmt.Errorf("%w: %s: %w: the broker does not accept the message: a compacted topic takes none without a key, others none of a time too far away", ErrInvalid, what, err)
+	case errors.Is(err, kafkago.InvalidTopic):
+		return fmt.Errorf("%w: %s: %w: the broker refuses the topic's name: give one that it takes", ErrInvalid, what, err)
 	case unknownTopic(err):
 		return noTopic(what, err)
 	case closedOnUs(err) && c.config.SASL != nil:
@@ -121,7 +123,7 @@ func invalid(err error) bool {
 }
 
 func unknownTopic(err error) bool {
-	return errors.Is(err, kafkago.UnknownTopicOrPartition) || errors.Is(err, kafkago.InvalidTopic) ||
+	return errors.Is(err, kafkago.UnknownTopicOrPartition) || errors.Is(err, errOtherTopic) ||
 		errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
 }
 

@@ -20,6 +20,7 @@ type faults struct {
 	cuts atomic.Int64
 
 	refused atomic.Int64 // connections that were not made
+	held    atomic.Int64 // requests of more than a kilobyte that were held back
 
 	mu      sync.Mutex
 	closed  bool            // no new connections
@@ -120,7 +121,7 @@ func (f *faults) pump(w *wire, from, to net.Conn) {
 			f.cuts.Add(1)
 			return
 		}
-		f.thaw(w.address)
+		f.thaw(w.address, n)
 		if n > 0 {
 			if _, err := to.Write(piece[:n]); err != nil {
 				return
@@ -133,13 +134,16 @@ func (f *faults) pump(w *wire, from, to net.Conn) {
 }
 
 // thaw waits while the broker is frozen.
-func (f *faults) thaw(address string) {
+func (f *faults) thaw(address string, n int) {
 	for {
 		f.mu.Lock()
 		frozen, changed := f.frozen[address], f.changed
 		f.mu.Unlock()
 		if !frozen {
 			return
+		}
+		if n > 1000 {
+			f.held.Add(1)
 		}
 		<-changed
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // watchEvery is how often a request under way looks whether its leader has changed.
@@ -96,7 +98,7 @@ func (l *line) take() []waiting {
 // left out of the next try.
 func (l *line) deliver(batch []waiting) {
 	c := l.producer.client
-	var wait backoff
+	rest := newBackoff()
 	var last error
 	for {
 		if batch = live(batch); len(batch) == 0 {
@@ -121,14 +123,14 @@ func (l *line) deliver(batch []waiting) {
 			return
 		}
 		if last == nil || last.Error() != err.Error() {
-			l.seen.warn(c.log, err, "kafka: not acknowledged, sending again", "topic", l.topic, "partition", l.partition, "messages", len(batch))
+			l.seen.warn(c.log, err, "not acknowledged, sending again", "topic", l.topic, "partition", l.partition, "messages", len(batch))
 			explained := c.explain(l.producer.ctx, l.what(), err)
 			for _, w := range batch {
 				w.call.note(explained)
 			}
 			last = err
 		}
-		l.rest(&wait, batch)
+		l.rest(rest, batch)
 		l.forget()
 	}
 }
@@ -163,10 +165,10 @@ func fail(batch []waiting, err error) {
 func refused(err error) bool { return tooLarge(err) || invalid(err) }
 
 // rest pauses between two tries, as long as somebody waits.
-func (l *line) rest(wait *backoff, batch []waiting) {
+func (l *line) rest(rest *wait.Backoff, batch []waiting) {
 	ctx, cancel := whileWaited(l.producer.ctx, batch)
 	defer cancel()
-	_ = wait.pause(ctx)
+	_ = rest.Wait(ctx)
 }
 
 // whileWaited is a context that ends when every caller of the batch has gone.
@@ -224,7 +226,7 @@ func (l *line) send(batch []waiting) error {
 }
 
 func (l *line) watch(ctx context.Context, moved context.CancelCauseFunc, leader int) {
-	for pause(ctx, watchEvery) == nil {
+	for wait.For(ctx, watchEvery) == nil {
 		now, err := l.producer.client.leader(ctx, l.topic, l.partition)
 		if err == nil && now.ID != leader {
 			moved(errLeaderMoved)

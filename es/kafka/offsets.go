@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	kafkago "github.com/segmentio/kafka-go"
@@ -84,7 +83,7 @@ func (c *Client) Lag(ctx context.Context, group string, topics ...string) (int64
 	return lag, nil
 }
 
-// committed returns the group's commits, by partition.
+// committed returns the group's commits in the topic as it is now, by partition.
 func (c *Client) committed(ctx context.Context, group, topic string) (map[int]int64, error) {
 	n, err := c.Partitions(ctx, topic)
 	if err != nil {
@@ -94,24 +93,19 @@ func (c *Client) committed(ctx context.Context, group, topic string) (map[int]in
 	for i := range wanted {
 		wanted[i] = i
 	}
-	found := make(map[int]int64, n)
+	next := make(map[int]int64, n)
 	err = c.retry(ctx, func(ctx context.Context) error {
-		response, err := c.api.OffsetFetch(ctx, &kafkago.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: wanted}})
+		states, err := c.topicStates(ctx, []string{topic})
 		if err != nil {
 			return err
 		}
-		if errors.Is(response.Error, kafkago.GroupIdNotFound) {
-			return nil
+		found, err := c.readCommits(ctx, group, map[string][]int{topic: wanted})
+		if err != nil {
+			return err
 		}
-		if response.Error != nil {
-			return response.Error
-		}
-		for _, p := range response.Topics[topic] {
-			if p.Error != nil {
-				return p.Error
-			}
-			if p.CommittedOffset >= 0 {
-				found[p.Partition] = p.CommittedOffset
+		for partition, commit := range found[topic] {
+			if commit.in(states[topic].ID) {
+				next[partition] = commit.next
 			}
 		}
 		return nil
@@ -119,5 +113,5 @@ func (c *Client) committed(ctx context.Context, group, topic string) (map[int]in
 	if err != nil {
 		return nil, c.explain(ctx, "read the commits of group "+group, err)
 	}
-	return found, nil
+	return next, nil
 }

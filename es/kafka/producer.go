@@ -40,16 +40,10 @@ type lineKey struct {
 	partition int
 }
 
-// ProducerOption changes a producer.
-type ProducerOption func(*Producer)
-
 // NewProducer returns a producer. The caller closes it.
-func (c *Client) NewProducer(options ...ProducerOption) *Producer {
+func (c *Client) NewProducer() *Producer {
 	p := &Producer{client: c, byPart: make(map[lineKey]*line), fixed: make(map[string]int)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
-	for _, option := range options {
-		option(p)
-	}
 	return p
 }
 
@@ -129,8 +123,8 @@ func (p *Producer) Fix(topic string, partitions int) {
 
 // partitions waits for a cluster that cannot be reached yet.
 func (p *Producer) partitions(ctx context.Context, topic string) (int, error) {
-	if topic == "" {
-		return 0, fmt.Errorf("%w: a message has no topic", ErrInvalid)
+	if err := ValidTopic(topic); err != nil {
+		return 0, err
 	}
 	p.mu.Lock()
 	fixed := p.fixed[topic]
@@ -138,13 +132,13 @@ func (p *Producer) partitions(ctx context.Context, topic string) (int, error) {
 	if fixed > 0 {
 		return fixed, nil
 	}
-	var wait backoff
+	rest := newBackoff()
 	for {
 		n, err := p.client.Partitions(ctx, topic)
 		if err == nil || !errors.Is(err, ErrUnreachable) {
 			return n, err
 		}
-		if wait.pause(ctx) != nil {
+		if rest.Wait(ctx) != nil {
 			return 0, fmt.Errorf("%w: %w", err, context.Cause(ctx))
 		}
 	}

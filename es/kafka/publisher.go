@@ -33,6 +33,9 @@ var _ message.Publisher = (*Publisher)(nil)
 
 // NewPublisher returns a publisher. The caller closes it.
 func NewPublisher(c *Client, config PublisherConfig) (*Publisher, error) {
+	if err := ValidTopicPrefix(config.TopicPrefix); err != nil {
+		return nil, err
+	}
 	if config.Timeout < 0 {
 		return nil, fmt.Errorf("%w: timeout %s: give 0 or more", ErrInvalid, config.Timeout)
 	}

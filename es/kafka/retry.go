@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"time"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -13,18 +15,12 @@ const (
 	answerTries   = 8
 )
 
-// backoff is a pause that grows.
-type backoff struct{ next time.Duration }
-
-func (b *backoff) pause(ctx context.Context) error {
-	d := max(b.next, firstBackoff)
-	b.next = min(2*d, lastBackoff)
-	return pause(ctx, d)
-}
+// newBackoff is the pause between tries of what the brokers do not answer.
+func newBackoff() *wait.Backoff { return &wait.Backoff{First: firstBackoff, Last: lastBackoff} }
 
 // retry asks again what fails for the moment, as after a leader has moved.
 func (c *Client) retry(ctx context.Context, ask func(context.Context) error) error {
-	var wait backoff
+	rest := newBackoff()
 	for try := 1; ; try++ {
 		if err := c.open(); err != nil {
 			return err
@@ -35,7 +31,7 @@ func (c *Client) retry(ctx context.Context, ask func(context.Context) error) err
 		if err == nil || try == answerTries || denied(err) {
 			return err
 		}
-		if wait.pause(ctx) != nil {
+		if rest.Wait(ctx) != nil {
 			return err
 		}
 	}

@@ -119,6 +119,39 @@ func TestRefused_login_is_said_without_the_password(t *testing.T) {
 	}
 }
 
+// The connections of partitions are made in a way of their own.
+func TestConnections_of_partitions_are_verified(t *testing.T) {
+	t.Parallel()
+	brokers, pool := guarded(t)
+	_, port, err := net.SplitHostPort(brokers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := plain.Mechanism{Username: "ann", Password: "secret-1"}
+	for name, test := range map[string]struct {
+		config  kafka.Config
+		address string
+		text    string // of the error
+	}{
+		"right":           {kafka.Config{TLS: &tls.Config{RootCAs: pool}, SASL: right}, brokers[0], ""},
+		"of another name": {kafka.Config{TLS: &tls.Config{RootCAs: pool}, SASL: right}, "localhost:" + port, "certificate"},
+		"a name is given": {kafka.Config{TLS: &tls.Config{RootCAs: pool, ServerName: "localhost"}, SASL: right}, brokers[0], "certificate"},
+		"foreign":         {kafka.Config{TLS: &tls.Config{RootCAs: x509.NewCertPool()}, SASL: right}, brokers[0], "certificate"},
+		"wrong password":  {kafka.Config{TLS: &tls.Config{RootCAs: pool}, SASL: plain.Mechanism{Username: "ann", Password: "secret-2"}}, brokers[0], "SASL"},
+	} {
+		test.config.Brokers = brokers
+		c, err := kafka.New(test.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.DialBroker(testContext(t), test.address)
+		if (err == nil) != (test.text == "") || err != nil && !strings.Contains(err.Error(), test.text) || err != nil && strings.Contains(err.Error(), "secret-") {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = c.Close()
+	}
+}
+
 func TestMissing_ACL_is_said(t *testing.T) {
 	t.Parallel()
 	brokers, pool := guarded(t, kfake.EnableACLs(), kfake.User("PLAIN", "eve", "secret-3"))

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -58,12 +60,24 @@ var (
 
 // NewSubscriber returns a subscriber. The caller closes it.
 func NewSubscriber(c *Client, config SubscriberConfig) (*Subscriber, error) {
-	if config.Group == "" {
-		return nil, fmt.Errorf("%w: the subscriber has no group: name one", ErrInvalid)
+	if err := config.check(); err != nil {
+		return nil, err
 	}
 	s := &Subscriber{client: c, config: config}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s, nil
+}
+
+func (config SubscriberConfig) check() error {
+	switch t := config.Topic; {
+	case config.Group == "":
+		return fmt.Errorf("%w: the subscriber has no group: name one", ErrInvalid)
+	case config.From != First && config.From != Last:
+		return fmt.Errorf("%w: subscriber of group %q: From is %d: give First or Last", ErrInvalid, config.Group, config.From)
+	case t.Partitions < 0 || t.Replication < 0:
+		return fmt.Errorf("%w: subscriber of group %q: topics of %d partitions, replication %d: give counts of 0 or more", ErrInvalid, config.Group, t.Partitions, t.Replication)
+	}
+	return ValidTopicPrefix(config.TopicPrefix)
 }
 
 // SubscribeInitialize creates the topic when it is missing.
@@ -90,13 +104,13 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.ctx, cancel)
-	d := &delivery{topic: topic, out: make(chan *message.Message)}
+	d := &delivery{prefix: s.config.TopicPrefix, out: make(chan *message.Message)}
 	s.subscriptions.Go(func() {
 		defer close(d.out)
 		defer cancel()
 		defer stop()
 		if err := s.client.consume(ctx, group, starts, d.partition); err != nil {
-			s.client.log.Error("kafka: the subscription has ended", "topic", group.Topics[0], "group", group.Name, "error", err)
+			s.client.log.Error("the subscription has ended", "topic", group.Topics[0], "group", group.Name, "error", err)
 		}
 	})
 	return d.out, nil
@@ -116,8 +130,8 @@ func (s *Subscriber) Close() error {
 
 // delivery hands messages of a topic out.
 type delivery struct {
-	topic string
-	out   chan *message.Message
+	prefix string
+	out    chan *message.Message
 }
 
 var errNotAcknowledged = errors.New("kafka: the message was not acknowledged")
@@ -129,7 +143,7 @@ func (d *delivery) partition(ctx context.Context, part *Partition) error {
 			return err
 		}
 		for i := range messages {
-			if err := d.deliver(ctx, &messages[i]); err != nil {
+			if err := d.deliver(ctx, part, &messages[i]); err != nil {
 				return err
 			}
 			part.Commit(messages[i].Offset + 1)
@@ -138,13 +152,13 @@ func (d *delivery) partition(ctx context.Context, part *Partition) error {
 }
 
 // deliver hands a message out until it is acknowledged.
-func (d *delivery) deliver(ctx context.Context, m *Message) error {
+func (d *delivery) deliver(ctx context.Context, part *Partition, m *Message) error {
 	for {
-		err := d.once(ctx, toWatermill(m, d.topic))
+		err := d.once(ctx, toWatermill(m, d.prefix, part.id))
 		if !errors.Is(err, errNotAcknowledged) {
 			return err
 		}
-		if err := pause(ctx, nackPause); err != nil {
+		if err := wait.For(ctx, nackPause); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -43,8 +45,8 @@ func (c *Client) EnsureTopics(ctx context.Context, topics ...Topic) error {
 	defer cancel()
 	names := make([]string, len(topics))
 	for i, t := range topics {
-		if t.Name == "" || t.Partitions < 0 || t.Replication < 0 {
-			return fmt.Errorf("%w: topic %+v: give a name and counts of 0 or more", ErrInvalid, t)
+		if err := t.check(topics[:i]); err != nil {
+			return err
 		}
 		names[i] = t.Name
 	}
@@ -66,6 +68,22 @@ func (c *Client) EnsureTopics(ctx context.Context, topics ...Topic) error {
 	return c.awaitLeaders(ctx, names)
 }
 
+// check refuses what no broker takes, beside the topics asked for already.
+func (t Topic) check(others []Topic) error {
+	if err := ValidTopic(t.Name); err != nil {
+		return err
+	}
+	if t.Partitions < 0 || t.Replication < 0 {
+		return fmt.Errorf("%w: topic %s: %d partitions, replication %d: give counts of 0 or more", ErrInvalid, t.Name, t.Partitions, t.Replication)
+	}
+	for _, other := range others {
+		if TopicsCollide(t.Name, other.Name) {
+			return fmt.Errorf("%w: topics %q and %q: brokers take but one of them: name each once, and so that they differ not in . and _ alone", ErrInvalid, other.Name, t.Name)
+		}
+	}
+	return nil
+}
+
 // createTopics creates what does not exist yet. A cluster that is electing its
 // controller is asked again.
 func (c *Client) createTopics(ctx context.Context, topics []Topic) error {
@@ -83,13 +101,30 @@ func (c *Client) createTopics(ctx context.Context, topics []Topic) error {
 		}
 		var code kafkago.Error
 		if errors.As(err, &code) && !code.Temporary() {
-			return c.explain(ctx, "create the topic "+missing[0].Topic, err)
+			return c.explain(ctx, "create the topic "+missing[0].Topic, c.named(ctx, missing[0].Topic, err))
 		}
-		if pause(ctx, lookAgain) != nil {
+		if wait.For(ctx, lookAgain) != nil {
 			return c.explain(ctx, "create the topic "+missing[0].Topic, errors.Join(context.Cause(ctx), err))
 		}
 	}
 	return nil
+}
+
+// named says which topic stands in the way of one whose name the broker refuses.
+func (c *Client) named(ctx context.Context, name string, err error) error {
+	if !errors.Is(err, kafkago.InvalidTopic) {
+		return err
+	}
+	known, lookErr := c.api.Metadata(ctx, &kafkago.MetadataRequest{}) // all that this client may see
+	if lookErr != nil {
+		return err
+	}
+	for _, t := range known.Topics {
+		if t.Name != name && TopicsCollide(t.Name, name) {
+			return fmt.Errorf("%w: topic %q: there is %q, which differs in . and _ alone, and brokers take but one of the two: give another name, or delete that one: %w", ErrInvalid, name, t.Name, err)
+		}
+	}
+	return err
 }
 
 func (c *Client) missing(ctx context.Context, topics []Topic) ([]kafkago.TopicConfig, error) {
@@ -147,7 +182,7 @@ func (c *Client) awaitLeaders(ctx context.Context, names []string) error {
 		if err == nil {
 			return nil
 		}
-		if pause(ctx, lookAgain) != nil {
+		if wait.For(ctx, lookAgain) != nil {
 			return c.explain(ctx, "wait for the leaders of new topics", err)
 		}
 	}
@@ -194,6 +229,9 @@ func knows(ctx context.Context, conns *kafkago.Dialer, address string, names []s
 // Partitions returns the number of partitions of a topic; [ErrNoTopic] when there
 // is none, after the moment in which it may just have been created.
 func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
+	if err := ValidTopic(topic); err != nil {
+		return 0, err
+	}
 	known, err := c.lookUp(ctx, missingTopic, topic)
 	if err != nil {
 		return 0, c.explain(ctx, "look for the topic "+topic, err)
@@ -219,7 +257,7 @@ func (c *Client) lookUp(ctx context.Context, check func(*kafkago.MetadataRespons
 		case errors.Is(err, context.DeadlineExceeded):
 			patience = slowAnswer
 		}
-		if time.Since(begin) > patience || pause(ctx, lookAgain) != nil {
+		if time.Since(begin) > patience || wait.For(ctx, lookAgain) != nil {
 			return nil, err
 		}
 	}

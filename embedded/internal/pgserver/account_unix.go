@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/asof-dev/asof/embedded/internal/dirs"
+	"github.com/asof-dev/asof/internal/dirs"
 )
 
 // account is the user that the server runs as when we are root, which

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"os"
 
-	"github.com/asof-dev/asof/embedded/internal/dirs"
+	"github.com/asof-dev/asof/internal/dirs"
 )
 
 // account is always nil: Windows has no user to change to.

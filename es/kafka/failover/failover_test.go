@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest/realkafka"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/realkafka"
 )
 
 const (

@@ -18,12 +18,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest/realkafka"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/internal/realkafka"
 )
 
 const (

@@ -16,8 +16,8 @@ import (
 	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/asof-dev/asof/embedded/internal/pgbin"
-	"github.com/asof-dev/asof/embedded/internal/ports"
+	"github.com/asof-dev/asof/internal/cachedir"
+	"github.com/asof-dev/asof/internal/ports"
 )
 
 const (
@@ -66,7 +66,7 @@ func Start(ctx context.Context, c Config) (*Cluster, error) {
 }
 
 func start(ctx context.Context, c Config) (*Cluster, error) {
-	cache, err := pgbin.CacheDir(c.CacheDir)
+	cache, err := cachedir.Dir(c.CacheDir)
 	if err != nil {
 		return nil, err
 	}

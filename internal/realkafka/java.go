@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/asof-dev/asof/embedded/internal/pgbin"
+	"github.com/asof-dev/asof/internal/cachedir"
 )
 
 // Java returns the command that runs a Java program of one source file, with the
@@ -27,7 +27,7 @@ func Java(ctx context.Context, c Config, artifacts []Artifact, source string, ar
 }
 
 func javaCommand(ctx context.Context, c Config, artifacts []Artifact, source string, args []string) (*exec.Cmd, error) {
-	cache, err := pgbin.CacheDir(c.CacheDir)
+	cache, err := cachedir.Dir(c.CacheDir)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/asof-dev/asof/embedded/internal/ports"
+	"github.com/asof-dev/asof/internal/ports"
 )
 
 func TestPort_is_remembered(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest/realkafka"
+	"github.com/asof-dev/asof/internal/realkafka"
 )
 
 // What is missing is named, with what to install. (That the brokers run is what

@@ -1,6 +1,6 @@
 //go:build unix
 
-package pgbin
+package cachedir
 
 import (
 	"fmt"

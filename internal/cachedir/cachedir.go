@@ -1,4 +1,5 @@
-package pgbin
+// Package cachedir finds the directory in which fetched programs are kept.
+package cachedir
 
 import (
 	"fmt"
@@ -6,18 +7,18 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/asof-dev/asof/embedded/internal/dirs"
+	"github.com/asof-dev/asof/internal/dirs"
 )
 
 // rootCache is root's cache: the server runs as another user and must be able
 // to read it, which /root does not allow.
 const rootCache = "/var/cache/asof"
 
-// CacheDir is the directory for fetched programs and templates, created if
+// Dir is the directory for fetched programs and templates, created if
 // missing: override (ASOF_CACHE) if given; /var/cache/asof as root; else asof
 // in the user's cache directory. When that cannot be written a directory of
 // this user's in the temporary directory is used.
-func CacheDir(override string) (string, error) {
+func Dir(override string) (string, error) {
 	if override != "" {
 		return makeDir(override)
 	}

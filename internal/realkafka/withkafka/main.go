@@ -20,7 +20,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/asof-dev/asof/embedded/embeddedtest/realkafka"
+	"github.com/asof-dev/asof/internal/realkafka"
 )
 
 const (

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -13,7 +14,9 @@ import (
 // Metadata keys of a message of a [Subscriber], besides one for each of its headers.
 // [Publisher] does not publish them, except that MetadataKey gives the key.
 const (
-	MetadataTopic     = "kafka_topic" // without the prefix
+	MetadataTopic     = "kafka_topic"    // without the prefix
+	MetadataPrefix    = "kafka_prefix"   // of the topic; not there when there is none
+	MetadataTopicID   = "kafka_topic_id" // not there where the brokers do not say: see Partition.TopicID
 	MetadataPartition = "kafka_partition"
 	MetadataOffset    = "kafka_offset"
 	MetadataKey       = "kafka_key"
@@ -26,15 +29,16 @@ const headerUUID = "_watermill_message_uuid"
 // ownMetadata reports what says where a message lay and is not part of it.
 func ownMetadata(key string) bool {
 	switch key {
-	case MetadataTopic, MetadataPartition, MetadataOffset, MetadataKey, MetadataTime, headerUUID:
+	case MetadataTopic, MetadataPrefix, MetadataTopicID, MetadataPartition, MetadataOffset, MetadataKey, MetadataTime, headerUUID:
 		return true
 	}
 	return false
 }
 
-// toWatermill returns a message for handlers. Of headers of one name it has the last.
-func toWatermill(m *Message, topic string) *message.Message {
-	metadata := make(message.Metadata, len(m.Headers)+5)
+// toWatermill returns a message for handlers, of a topic that has the id. Of headers of
+// one name it has the last.
+func toWatermill(m *Message, prefix string, topicID uuid.UUID) *message.Message {
+	metadata := make(message.Metadata, len(m.Headers)+7)
 	for _, h := range m.Headers {
 		metadata[h.Key] = string(h.Value)
 	}
@@ -43,7 +47,13 @@ func toWatermill(m *Message, topic string) *message.Message {
 	if !ok {
 		id = metadata[headerID] // of a CloudEvent
 	}
-	metadata[MetadataTopic] = topic
+	metadata[MetadataTopic] = strings.TrimPrefix(m.Topic, prefix)
+	if prefix != "" {
+		metadata[MetadataPrefix] = prefix
+	}
+	if topicID != uuid.Nil {
+		metadata[MetadataTopicID] = topicID.String()
+	}
 	metadata[MetadataPartition] = strconv.Itoa(m.Partition)
 	metadata[MetadataOffset] = strconv.FormatInt(m.Offset, 10)
 	metadata[MetadataTime] = m.Time.UTC().Format(time.RFC3339Nano)
@@ -84,19 +94,6 @@ func EventOf(w *message.Message) (es.RecordedEvent, error) {
 		}
 	}
 	return ToEvent(m)
-}
-
-// MessageID returns what tells a message from all others, to deduplicate it: source
-// and id of a CloudEvent, else Watermill's UUID, else the place in its topic.
-func MessageID(w *message.Message) string {
-	source, id := w.Metadata[headerSource], w.Metadata[headerID]
-	switch {
-	case source != "" && id != "":
-		return source + "/" + id
-	case w.UUID != "":
-		return w.UUID
-	}
-	return w.Metadata[MetadataTopic] + "/" + w.Metadata[MetadataPartition] + "/" + w.Metadata[MetadataOffset]
 }
 
 // LifeOf is [Life] for a message of a [Subscriber].

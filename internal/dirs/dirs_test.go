@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/asof-dev/asof/embedded/internal/dirs"
+	"github.com/asof-dev/asof/internal/dirs"
 )
 
 func modes(t *testing.T, want map[string]os.FileMode) {
