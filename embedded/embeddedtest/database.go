@@ -20,15 +20,21 @@ import (
 // ends with the process, and its directory goes when a later one sweeps.
 //
 //nolint:gochecknoglobals // the tests of a process share it
-var sharedServer = sync.OnceValues(func() (*pgserver.Server, error) {
+var sharedServer = sync.OnceValues(func() (*shared, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startWait)
 	defer cancel()
 	if err := sweep(ctx); err != nil {
 		return nil, err
 	}
-	server, _, _, err := newServer(ctx, settings{})
-	return server, err
+	server, _, place, err := newServer(ctx, settings{})
+	return &shared{Server: server, place: place}, err
 })
+
+// shared keeps the place too: with the last use of its lock's file the lock would go.
+type shared struct {
+	*pgserver.Server
+	place *scratch
+}
 
 // Database returns the address, as superuser, of a fresh database that is
 // dropped at the end of the test. Its encoding is UTF8, its collation C.
@@ -38,7 +44,7 @@ func Database(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
-	return server.URL(freshDatabase(t, server))
+	return server.URL(freshDatabase(t, server.Server))
 }
 
 // Pool returns a pool on a fresh database; it is closed at the end of the test.
@@ -48,7 +54,7 @@ func Pool(t testing.TB) *pgxpool.Pool {
 	if err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
-	return newPool(t, server.PoolConfig(freshDatabase(t, server)))
+	return newPool(t, server.PoolConfig(freshDatabase(t, server.Server)))
 }
 
 func newPool(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
