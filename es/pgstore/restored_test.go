@@ -106,6 +106,9 @@ func TestRestore_is_noticed_by_a_reader_that_went_on(t *testing.T) {
 	if _, err := store.Settle(short, time.Time{}); err == nil {
 		t.Error("the head is settled while an append is open")
 	}
+	if _, err := store.Read(ctx, place.Position, 10); !errors.Is(err, es.ErrRestored) {
+		t.Errorf("who has read the lost events goes on, since another has begun anew: %v", err)
+	}
 	must(t, tx.Commit(ctx))
 	if events, err := readAll(ctx, pgstore.New(server.Pool()), 0); err != nil || len(events) != 45+11+1+1 {
 		t.Errorf("the log has %d events, %v", len(events), err)
@@ -318,9 +321,13 @@ func TestCheckpoint_that_does_not_fit_is_refused(t *testing.T) {
 	store := open(t)
 	ctx := t.Context()
 	appendEach(ctx, t, store, "1", 5)
+	tx, hole := begun(ctx, t, store, "rolled back")
+	must(t, tx.Rollback(ctx))
+	appendEach(ctx, t, store, "1", 1)
 	place := reached(ctx, t, store)
 	for what, c := range map[string]es.Checkpoint{
 		"another event":  {Position: place.Position, EventID: es.NewID()},
+		"no event":       {Position: hole.Position, EventID: hole.ID},
 		"past the end":   {Position: place.Position + 1, EventID: place.EventID},
 		"another's life": {Life: place.Life, Position: 2, EventID: place.EventID},
 	} {
