@@ -10,10 +10,10 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/kafkaserver"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // ErrInUse: another living process uses the directory. The text names both.

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/embedded"
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/dirs"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // staleAfter is how long a directory without a lock may be one that is just being

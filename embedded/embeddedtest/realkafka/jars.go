@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 const (

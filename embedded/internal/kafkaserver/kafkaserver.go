@@ -16,8 +16,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/ports"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 const (

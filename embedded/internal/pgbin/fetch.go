@@ -14,8 +14,8 @@ import (
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/dirs"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 const (

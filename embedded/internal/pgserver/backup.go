@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // Backup copies the running server into the directory to, which exists and is empty:

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"os"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // Discard removes the directory of a server whose program has ended, and stops

@@ -16,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // readyWait is how long a server may take to accept connections; recovering

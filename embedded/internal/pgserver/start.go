@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/ports"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // Start starts a server in c.Dir and returns when it accepts connections. The

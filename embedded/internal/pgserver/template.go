@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
 	"github.com/asof-dev/asof/embedded/internal/dirs"
 	"github.com/asof-dev/asof/embedded/internal/pgbin"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 // MakeTemplate returns a directory below cache with a fresh data directory of

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/asof-dev/asof/embedded/internal/dirlock"
+	"github.com/asof-dev/asof/internal/dirlock"
 )
 
 func TestHeld_directory_is_refused_by_the_name_of_its_owner(t *testing.T) {
