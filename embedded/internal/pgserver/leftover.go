@@ -3,6 +3,8 @@ package pgserver
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -24,7 +26,7 @@ type ForeignServerError struct {
 
 // Error names the directory and the server's process.
 func (e *ForeignServerError) Error() string {
-	return fmt.Sprintf("%s is in use by a PostgreSQL server that was started by hand, process %d: stop it first", e.Data, e.PID)
+	return fmt.Sprintf("%s is in use by a PostgreSQL server that was started by hand, process %d: stop it first, by pg_ctl stop -D %s", e.Data, e.PID, e.Data)
 }
 
 // retireLeftover deals with the server that an ended program left running in
@@ -38,7 +40,7 @@ func retireLeftover(ctx context.Context, c Config) error {
 	switch line := commandLine(left.pid); {
 	case !serves(left.pid, line, c.data()):
 		return disownPIDFile(c.data())
-	case !strings.Contains(line, "cluster_name="+clusterName):
+	case !strings.Contains(line, "cluster_name="+clusterName) || !startedByUs(c, left.pid):
 		return &ForeignServerError{Data: c.data(), PID: left.pid}
 	}
 	c.logger().InfoContext(ctx, "stopping the server that an ended program left", "pid", left.pid, "dir", c.Dir)
@@ -56,9 +58,21 @@ func retireLeftover(ctx context.Context, c Config) error {
 	return disownPIDFile(c.data())
 }
 
-// serves tells whether the process with that command line is a server on data.
+// startedByUs tells whether the last server that a program of ours started in the
+// directory is that process.
+func startedByUs(c Config, pid int) bool {
+	text, err := os.ReadFile(c.started())
+	return err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(pid)
+}
+
+// serves tells whether the process with that command line is a server on data. One of
+// which that cannot be known counts as such: taking its file away would end it.
 func serves(pid int, line, data string) bool {
-	return strings.Contains(line, "postgres") && (strings.Contains(line, data) || workingDir(pid) == data)
+	if !strings.Contains(line, "postgres") {
+		return false
+	}
+	dir := workingDir(pid)
+	return dir == "" || dir == data || strings.Contains(line, data)
 }
 
 // stop asks with growing strength until gone, which it polls.

@@ -22,7 +22,7 @@ func Start(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
 		return nil, err
 	}
-	if err := MakeDir(c.Dir, dataName, passwordName, portName, logName, logName+".old", dirlock.FileName, initPattern, servicePattern); err != nil {
+	if err := MakeDir(c.Dir, dataName, passwordName, portName, logName, logName+".old", startedName, dirlock.FileName, initPattern, servicePattern); err != nil {
 		return nil, err
 	}
 	if c.Dir, err = filepath.EvalSymlinks(c.Dir); err != nil {
