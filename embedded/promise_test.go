@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/segmentio/kafka-go"
 )
 
 func TestServer_is_durable_closed_and_on_loopback_alone(t *testing.T) {
@@ -59,8 +60,18 @@ func TestBroker_makes_no_topic_by_mere_use(t *testing.T) {
 	t.Parallel()
 	c := config(t, newDir(t))
 	c.DatabaseURL = "postgres://unused"
-	kafka := dial(t, start(t, c).Brokers())
-	if err := kafka.produce("unmade", "x"); err == nil {
+	brokers := start(t, c).Brokers()
+	conn, err := kafka.DialContext(within(t), "tcp", brokers[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for range 2 { // this request lets a broker that does so make it
+		if made, err := conn.ReadPartitions("unmade"); err == nil {
+			t.Errorf("it was made: %v", made)
+		}
+	}
+	if err := dial(t, brokers).produce("unmade", "x"); err == nil {
 		t.Error("a topic that nobody made takes messages")
 	}
 }

@@ -69,8 +69,7 @@ func sweep(ctx context.Context, parent string) error {
 }
 
 func sweepOne(ctx context.Context, dir string) error {
-	marker, err := os.Lstat(filepath.Join(dir, dirlock.FileName))
-	if err != nil || !marker.Mode().IsRegular() || !ours(dir) || !ours(filepath.Join(dir, dirlock.FileName)) {
+	if !ours(dir) || !ours(filepath.Join(dir, dirlock.FileName)) {
 		return nil
 	}
 	lock, err := dirlock.Acquire(dir)
