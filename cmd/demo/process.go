@@ -107,7 +107,7 @@ func (p *process) stop(early bool) error {
 	defer timer.Stop()
 	select {
 	case <-p.done:
-		if code := p.cmd.ProcessState.ExitCode(); p.err != nil && !(early && (code == exitInterrupted || code == -1)) {
+		if code := p.cmd.ProcessState.ExitCode(); p.err != nil && (!early || code != exitInterrupted && code != -1) {
 			return fmt.Errorf("%s did not stop as it should: %w", p.name, p.err)
 		}
 		return nil

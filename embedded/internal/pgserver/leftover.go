@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // How long a server that we stop may take for each strength.
@@ -78,8 +80,8 @@ func serves(pid int, line, data string) bool {
 // stop asks with growing strength until gone, which it polls.
 func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
 	for _, try := range []struct {
-		how  strength
-		wait time.Duration
+		how   strength
+		limit time.Duration
 	}{{fast, fastWait}, {immediate, immediateWait}, {kill, killWait}} {
 		if gone() {
 			return nil
@@ -87,7 +89,7 @@ func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
 		if err := send(c.Install, pid, try.how); err != nil {
 			return fmt.Errorf("stop server process %d: %w", pid, err)
 		}
-		ended, err := poll(ctx, try.wait, gone)
+		ended, err := poll(ctx, try.limit, gone)
 		if ended || err != nil {
 			return err
 		}
@@ -96,22 +98,15 @@ func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
 	return fmt.Errorf("server process %d does not end: stop it by hand", pid)
 }
 
-// poll waits until done reports true, at most for wait.
-func poll(ctx context.Context, wait time.Duration, done func() bool) (bool, error) {
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	limit := time.NewTimer(wait)
-	defer limit.Stop()
-	for {
-		if done() {
-			return true, nil
+// poll waits until done reports true, at most for limit.
+func poll(ctx context.Context, limit time.Duration, done func() bool) (bool, error) {
+	for end := time.Now().Add(limit); !done(); {
+		if time.Now().After(end) {
+			return false, nil
 		}
-		select {
-		case <-ticker.C:
-		case <-limit.C:
-			return done(), nil
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
+		if err := wait.For(ctx, pollEvery); err != nil {
+			return false, err
 		}
 	}
+	return true, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded/internal/ports"
 	"github.com/asof-dev/asof/internal/dirlock"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // Start starts a server in c.Dir and returns when it accepts connections. The
@@ -129,7 +130,7 @@ func (s *Server) launchOnPort(ctx context.Context) error {
 		default:
 			return err
 		}
-		if _, err := poll(ctx, retryEvery, func() bool { return false }); err != nil {
+		if err := wait.For(ctx, retryEvery); err != nil {
 			return err
 		}
 	}
