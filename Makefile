@@ -8,12 +8,20 @@ help: ## Show the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z\/]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Run the services, the relay and the read models for real, and prove what they promise
-	go run ./cmd/demo
+demo: bin/demo ## Run the services, the relay and the read models for real, and prove what they promise
+	@$(call until_stopped,bin/demo)
 
 .PHONY: run
-run: ## Run the same until Ctrl-C, to try it by hand
-	go run ./cmd/demo run
+run: bin/demo ## Run the same until Ctrl-C, to try it by hand
+	@$(call until_stopped,bin/demo run)
+
+# Ctrl-C is no failure: 130 is what a program ends with that it stopped. (go run would
+# end with 1 whatever the program does.)
+until_stopped = trap 'stopped=1' INT; $(1); code=$$?; test "$$stopped$$code" = 1130 || exit $$code
+
+.PHONY: bin/demo
+bin/demo:
+	@go build -o $@ ./cmd/demo
 
 .PHONY: test
 test: ## Run all tests, on a real PostgreSQL and an embedded broker

@@ -59,7 +59,7 @@ func TestDirectory_in_use_is_refused(t *testing.T) {
 	dial(t, stack.Brokers()).create("orders")
 }
 
-func TestFromEnv(t *testing.T) {
+func TestConfig_is_what_the_environment_asks_for(t *testing.T) {
 	for name, value := range map[string]string{
 		"ASOF_DIR": "/data", "DATABASE_URL": "postgres://db", "KAFKA_BROKERS": " a:1,, b:2 ",
 		"ASOF_PG_BIN": "/bin", "ASOF_CACHE": "/cache", "ASOF_PG_REPOSITORY": "http://maven",

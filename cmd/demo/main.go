@@ -2,7 +2,8 @@
 // that they are in production.
 //
 //	demo        drive thousands of orders through the HTTP API, kill -9 what can be
-//	            killed, and verify what Asof promises; exit 0 only if all of it held
+//	            killed, and verify what Asof promises; exit 0 only if all of it held,
+//	            130 if it was stopped by Ctrl-C
 //	demo run    keep the stack and the services up until Ctrl-C
 //
 // It needs the go command, which builds the programs.
@@ -22,10 +23,27 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
-	if err := run(ctx, os.Args[1:]); err != nil {
+	forgetOtherServers()
+	err := run(ctx, os.Args[1:])
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err))
+}
+
+// errInterrupted: it was stopped before it had shown what it is to show.
+var errInterrupted = errors.New("stopped before the end; nothing is left behind")
+
+const exitInterrupted = 130 // of the services' commands too
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	}
+	return 1
 }
 
 // options are the flags.
@@ -62,23 +80,42 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	s, err := newStack(ctx, o)
+	if err := sweep(ctx, os.TempDir()); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err) // no reason not to run
+	}
+	home, err := newHome(os.TempDir())
 	if err != nil {
 		return err
 	}
-	if o.keep {
+	err = runIn(ctx, home, o)
+	switch {
+	case err == nil, errors.Is(err, errInterrupted):
+		return errors.Join(err, home.discard())
+	}
+	return errors.Join(fmt.Errorf("%w\n(what tells why is kept in %s: look, and remove it)", err, home.dir), home.keep())
+}
+
+// runIn starts the stack, does what is asked, and stops the stack.
+func runIn(ctx context.Context, home *home, o options) error {
+	began := time.Now()
+	s, err := startStack(ctx, home, o)
+	up := err == nil
+	switch {
+	case up && o.keep:
 		err = keep(ctx, s)
-	} else {
+	case up:
 		err = demonstrate(ctx, s, o)
 	}
-	if err = errors.Join(err, s.close()); err != nil {
-		return fmt.Errorf("%w\n(the logs of the processes are in %s)", err, s.logs)
+	closeErr := s.close(o.keep || ctx.Err() != nil)
+	if err != nil && ctx.Err() != nil {
+		// How a process ends that was stopped while it started is no failure.
+		return errInterrupted
 	}
-	if !o.keep {
-		fmt.Printf("\nAll of it held. %s in all.\n", time.Since(began).Round(100*time.Millisecond))
+	if err := errors.Join(err, closeErr); err != nil || o.keep {
+		return err
 	}
-	return s.discard()
+	fmt.Printf("\nAll of it held. %s in all.\n", time.Since(began).Round(100*time.Millisecond))
+	return nil
 }
 
 // keep waits for Ctrl-C, or for a process to end by itself.

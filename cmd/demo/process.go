@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,7 +39,7 @@ func launch(name, logs string, output *output, ended chan<- *process, environmen
 		return nil, err
 	}
 	p.cmd = exec.Command(program, args...)
-	p.cmd.Env = append(os.Environ(), environment...)
+	p.cmd.Env = append(ownEnvironment(), environment...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = file, file, attributes()
 	if output != nil {
 		p.cmd.Stdout = output
@@ -89,8 +91,9 @@ func (p *process) kill() error {
 	return nil
 }
 
-// stop asks the process to stop and waits; it must end with exit code 0.
-func (p *process) stop() error {
+// stop asks the process to stop and waits; it must end with exit code 0. With
+// early, it may have been stopped before it was up: with 130, or by the signal.
+func (p *process) stop(early bool) error {
 	p.want()
 	if err := p.cmd.Process.Signal(stopSignal); err != nil {
 		select {
@@ -104,7 +107,7 @@ func (p *process) stop() error {
 	defer timer.Stop()
 	select {
 	case <-p.done:
-		if p.err != nil {
+		if code := p.cmd.ProcessState.ExitCode(); p.err != nil && (!early || code != exitInterrupted && code != -1) {
 			return fmt.Errorf("%s did not stop as it should: %w", p.name, p.err)
 		}
 		return nil
@@ -133,10 +136,28 @@ func (o *output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// ownEnvironment is ours without what names other servers: the demo fills its own, and
+// no others.
+func ownEnvironment() []string { return slices.DeleteFunc(os.Environ(), namesServer) }
+
+func namesServer(entry string) bool {
+	name, _, _ := strings.Cut(entry, "=")
+	return name == "DATABASE_URL" || name == "KAFKA_BROKERS" || strings.HasPrefix(name, "PG")
+}
+
+// forgetOtherServers does the same for what this process itself connects to.
+func forgetOtherServers() {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); namesServer(entry) {
+			_ = os.Unsetenv(name) // fails for an empty name only
+		}
+	}
+}
+
 // once runs a program to its end and returns what it wrote.
 func once(environment []string, program string, args ...string) (stdout, stderr []byte, err error) {
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), environment...)
+	cmd.Env = append(ownEnvironment(), environment...)
 	var out, diagnostics bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &diagnostics
 	if err := cmd.Run(); err != nil {

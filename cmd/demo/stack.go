@@ -24,12 +24,13 @@ type ready struct {
 // stack is the embedded Postgres and Kafka and the services on it, all of them
 // processes.
 type stack struct {
-	home, bin, logs string // home is ours to remove
-	ready           ready
-	ended           chan *process
-	running         []*process // in the order of their start
-	orders          service
-	inventory       service
+	home      *home
+	bin, logs string
+	ready     ready
+	ended     chan *process
+	running   []*process // in the order of their start
+	orders    service
+	inventory service
 }
 
 // service is what one of the two needs to run.
@@ -40,21 +41,12 @@ type service struct {
 	listen        string
 }
 
-func newStack(ctx context.Context, o options) (*stack, error) {
-	home, err := os.MkdirTemp("", "asof-demo-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(home, 0o755); err != nil { // as root, Postgres runs as another user
-		return nil, err
-	}
-	s := &stack{home: home, bin: filepath.Join(home, "bin"), logs: filepath.Join(home, "logs"), ended: make(chan *process, 16)}
-	if err := errors.Join(os.Mkdir(s.bin, 0o755), os.Mkdir(s.logs, 0o755)); err != nil {
-		return nil, err
-	}
+// startStack brings all up in home. The caller closes the stack, also after an error.
+func startStack(ctx context.Context, home *home, o options) (*stack, error) {
+	s := &stack{home: home, bin: home.bin(), logs: home.logs(), ended: make(chan *process, 16)}
 	dir := o.dir
 	if dir == "" && !o.keep {
-		dir = filepath.Join(home, "data")
+		dir = home.data()
 	}
 	for _, step := range []struct {
 		text string
@@ -67,7 +59,7 @@ func newStack(ctx context.Context, o options) (*stack, error) {
 	} {
 		fmt.Println("·", step.text)
 		if err := step.do(); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w\n(the logs of the processes are in %s)", step.text, err, s.logs), s.close())
+			return s, fmt.Errorf("%s: %w", step.text, err)
 		}
 	}
 	return s, nil
@@ -211,14 +203,11 @@ func (s *stack) poll(ctx context.Context, limit time.Duration, holds func() (boo
 }
 
 // close stops all, the last that was started first, the servers at the end.
-func (s *stack) close() error {
+func (s *stack) close(early bool) error {
 	var errs []error
 	for _, p := range slices.Backward(s.running) {
-		errs = append(errs, p.stop())
+		errs = append(errs, p.stop(early))
 	}
 	s.running = nil
 	return errors.Join(errs...)
 }
-
-// discard removes what the demo has made.
-func (s *stack) discard() error { return os.RemoveAll(s.home) }

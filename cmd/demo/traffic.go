@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/services/orders"
 )
 
@@ -163,7 +164,7 @@ func (t *traffic) place(ctx context.Context, random *rand.Rand, n int) (*placed,
 
 // answered waits for inventory's answer.
 func (t *traffic) answered(ctx context.Context, o *placed) (orders.Status, error) {
-	for wait := 10 * time.Millisecond; ; wait = min(wait*3/2, 250*time.Millisecond) {
+	for pause := (wait.Backoff{First: 10 * time.Millisecond, Last: 250 * time.Millisecond}); ; {
 		var now struct {
 			Status orders.Status `json:"status"`
 		}
@@ -173,12 +174,8 @@ func (t *traffic) answered(ctx context.Context, o *placed) (orders.Status, error
 		if now.Status != orders.StatusPlaced {
 			return now.Status, nil
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return "", fmt.Errorf("no answer for order %s: %w", o.id, ctx.Err())
+		if err := pause.Wait(ctx); err != nil {
+			return "", fmt.Errorf("no answer for order %s: %w", o.id, err)
 		}
 	}
 }

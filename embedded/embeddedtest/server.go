@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // TestServer is a server of one test's own, which it may kill, back up and restore.
@@ -146,14 +147,10 @@ func (s *TestServer) ask(query string) (answer string) {
 // await polls.
 func (s *TestServer) await(what string, holds func() bool) {
 	s.t.Helper()
-	limit := time.NewTimer(stopWait)
-	defer limit.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(s.t.Context(), stopWait)
+	defer cancel()
 	for !holds() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
+		if wait.For(ctx, 10*time.Millisecond) != nil {
 			s.t.Fatalf("embeddedtest: not within %s: %s", stopWait, what)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // FileName is the name of the lock file inside the directory.
@@ -72,17 +74,13 @@ func Acquire(dir string) (*Lock, error) {
 
 // Wait is Acquire that waits for the present owner, until ctx ends.
 func Wait(ctx context.Context, dir string) (*Lock, error) {
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
 	for {
 		lock, err := Acquire(dir)
 		if held := (*HeldError)(nil); !errors.As(err, &held) {
 			return lock, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (%w)", err, context.Cause(ctx))
-		case <-ticker.C:
+		if ended := wait.For(ctx, pollEvery); ended != nil {
+			return nil, fmt.Errorf("%w (%w)", err, ended)
 		}
 	}
 }

@@ -11,13 +11,12 @@ import (
 // Make makes dir and its missing parents. What it makes has the mode, whatever the
 // umask takes away; what is there stays as it is.
 func Make(dir string, mode os.FileMode) error {
-	if info, err := os.Stat(dir); err == nil {
-		if info.IsDir() {
-			return nil
-		}
-		return os.MkdirAll(dir, mode) // says what it is
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && info.IsDir():
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return os.MkdirAll(dir, mode) // says what is in the way
 	}
 	if parent := filepath.Dir(dir); parent != dir {
 		if err := Make(parent, mode); err != nil {

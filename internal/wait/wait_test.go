@@ -29,9 +29,9 @@ func TestFor_ends_with_the_time_or_with_the_cause(t *testing.T) {
 func TestBackoff_doubles_to_its_bound_and_begins_again(t *testing.T) {
 	t.Parallel()
 	b := wait.Backoff{First: 2 * time.Millisecond, Last: 7 * time.Millisecond}
-	for i, want := range []time.Duration{2, 4, 7, 7} {
-		if got := b.Next(); got != want*time.Millisecond {
-			t.Errorf("pause %d is %s, want %d ms", i+1, got, want)
+	for i, want := range []time.Duration{2 * time.Millisecond, 4 * time.Millisecond, 7 * time.Millisecond, 7 * time.Millisecond} {
+		if got := b.Next(); got != want {
+			t.Errorf("pause %d is %s, want %s", i+1, got, want)
 		}
 	}
 	b.Reset()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/dirlock"
 	"github.com/asof-dev/asof/internal/ports"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 const (
@@ -97,8 +98,6 @@ func open(ctx context.Context, c Config) (*kfake.Cluster, error) {
 
 func listen(ctx context.Context, c Config, port int) (*kfake.Cluster, int, error) {
 	begin := time.Now()
-	ticker := time.NewTicker(retryEvery)
-	defer ticker.Stop()
 	for {
 		if port == 0 {
 			var err error
@@ -120,10 +119,8 @@ func listen(ctx context.Context, c Config, port int) (*kfake.Cluster, int, error
 		default:
 			return nil, 0, fmt.Errorf("port %d for the broker is taken: %w", port, err)
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil, 0, context.Cause(ctx)
+		if err := wait.For(ctx, retryEvery); err != nil {
+			return nil, 0, err
 		}
 	}
 }

@@ -62,6 +62,38 @@ func TestGiven_directory_is_the_only_one_that_counts(t *testing.T) {
 	}
 }
 
+func TestMajor_that_is_asked_for_is_the_only_one_that_counts(t *testing.T) {
+	t.Parallel()
+	old := programs(t, "15.1")
+	finder := pgbin.Finder{Cache: t.TempDir(), Repository: closed(t), System: []string{programs(t, "17.2"), old, programs(t, "18.1")}, Major: 15}
+	for _, bin := range []string{"", programs(t, "18.1"), old} {
+		finder.Bin = bin
+		if found, err := finder.Find(t.Context()); err != nil || found.Dir != old {
+			t.Errorf("with ASOF_PG_BIN %q: %+v, %v", bin, found, err)
+		}
+	}
+	for _, major := range []int{15, 16} {
+		finder.Bin, finder.System, finder.Major = "", []string{programs(t, "18.1")}, major
+		if found, err := finder.Find(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("no PostgreSQL %d", major)) {
+			t.Errorf("%d: %+v, %v", major, found, err)
+		}
+	}
+}
+
+func TestPins_are_there_for_every_version_and_platform(t *testing.T) {
+	t.Parallel()
+	for _, major := range []int{pgbin.FetchMajor, pgbin.OldMajor} {
+		for _, platform := range []string{"linux-amd64", "linux-amd64-alpine", "linux-arm64v8", "darwin-amd64", "darwin-arm64v8", "windows-amd64"} {
+			if sum, ok := pgbin.PinOf(major, platform); !ok || len(sum) != 64 {
+				t.Errorf("%d on %s: %q", major, platform, sum)
+			}
+		}
+	}
+	if _, ok := pgbin.PinOf(pgbin.FetchMajor, "plan9-mips"); ok {
+		t.Error("there is a pin for any platform")
+	}
+}
+
 func TestCancelled_find_does_not_fall_back(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -31,12 +31,14 @@ const (
 	passwordName = "password"
 	portName     = "port"
 	logName      = "postgres.log"
+	startedName  = "started" // the number of the last server that we started
 )
 
 func (c Config) data() string     { return filepath.Join(c.Dir, dataName) }
 func (c Config) password() string { return filepath.Join(c.Dir, passwordName) }
 func (c Config) portFile() string { return filepath.Join(c.Dir, portName) }
 func (c Config) log() string      { return filepath.Join(c.Dir, logName) }
+func (c Config) started() string  { return filepath.Join(c.Dir, startedName) }
 
 func (c Config) logger() *slog.Logger {
 	if c.Logger == nil {
@@ -45,8 +47,8 @@ func (c Config) logger() *slog.Logger {
 	return c.Logger
 }
 
-// clusterName marks our servers: it stands in their command line, which tells
-// an orphan of ours from a server that somebody started by hand.
+// clusterName marks our servers: it stands in their command line. That alone does not
+// make one ours, since pg_ctl starts a server again as it was started before.
 const clusterName = "asof"
 
 // keptWAL is what a backup or a standby of a server for tests may lag behind.

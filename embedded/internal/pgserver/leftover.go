@@ -3,8 +3,12 @@ package pgserver
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // How long a server that we stop may take for each strength.
@@ -24,7 +28,7 @@ type ForeignServerError struct {
 
 // Error names the directory and the server's process.
 func (e *ForeignServerError) Error() string {
-	return fmt.Sprintf("%s is in use by a PostgreSQL server that was started by hand, process %d: stop it first", e.Data, e.PID)
+	return fmt.Sprintf("%s is in use by a PostgreSQL server that was started by hand, process %d: stop it first, by pg_ctl stop -D %s", e.Data, e.PID, e.Data)
 }
 
 // retireLeftover deals with the server that an ended program left running in
@@ -38,7 +42,7 @@ func retireLeftover(ctx context.Context, c Config) error {
 	switch line := commandLine(left.pid); {
 	case !serves(left.pid, line, c.data()):
 		return disownPIDFile(c.data())
-	case !strings.Contains(line, "cluster_name="+clusterName):
+	case !strings.Contains(line, "cluster_name="+clusterName) || !startedByUs(c, left.pid):
 		return &ForeignServerError{Data: c.data(), PID: left.pid}
 	}
 	c.logger().InfoContext(ctx, "stopping the server that an ended program left", "pid", left.pid, "dir", c.Dir)
@@ -56,16 +60,28 @@ func retireLeftover(ctx context.Context, c Config) error {
 	return disownPIDFile(c.data())
 }
 
-// serves tells whether the process with that command line is a server on data.
+// startedByUs tells whether the last server that a program of ours started in the
+// directory is that process.
+func startedByUs(c Config, pid int) bool {
+	text, err := os.ReadFile(c.started())
+	return err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(pid)
+}
+
+// serves tells whether the process with that command line is a server on data. One of
+// which that cannot be known counts as such: taking its file away would end it.
 func serves(pid int, line, data string) bool {
-	return strings.Contains(line, "postgres") && (strings.Contains(line, data) || workingDir(pid) == data)
+	if !strings.Contains(line, "postgres") {
+		return false
+	}
+	dir := workingDir(pid)
+	return dir == "" || dir == data || strings.Contains(line, data)
 }
 
 // stop asks with growing strength until gone, which it polls.
 func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
 	for _, try := range []struct {
-		how  strength
-		wait time.Duration
+		how   strength
+		limit time.Duration
 	}{{fast, fastWait}, {immediate, immediateWait}, {kill, killWait}} {
 		if gone() {
 			return nil
@@ -73,7 +89,7 @@ func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
 		if err := send(c.Install, pid, try.how); err != nil {
 			return fmt.Errorf("stop server process %d: %w", pid, err)
 		}
-		ended, err := poll(ctx, try.wait, gone)
+		ended, err := poll(ctx, try.limit, gone)
 		if ended || err != nil {
 			return err
 		}
@@ -82,22 +98,15 @@ func stop(ctx context.Context, c Config, pid int, gone func() bool) error {
 	return fmt.Errorf("server process %d does not end: stop it by hand", pid)
 }
 
-// poll waits until done reports true, at most for wait.
-func poll(ctx context.Context, wait time.Duration, done func() bool) (bool, error) {
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	limit := time.NewTimer(wait)
-	defer limit.Stop()
-	for {
-		if done() {
-			return true, nil
+// poll waits until done reports true, at most for limit.
+func poll(ctx context.Context, limit time.Duration, done func() bool) (bool, error) {
+	for end := time.Now().Add(limit); !done(); {
+		if time.Now().After(end) {
+			return false, nil
 		}
-		select {
-		case <-ticker.C:
-		case <-limit.C:
-			return done(), nil
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
+		if err := wait.For(ctx, pollEvery); err != nil {
+			return false, err
 		}
 	}
+	return true, nil
 }

@@ -28,5 +28,13 @@ func commandLine(pid int) string {
 	return strings.TrimSpace(line)
 }
 
-// workingDir is not to be had cheaply here; the command line has to do.
-func workingDir(int) string { return "" }
+// workingDir of a process, "" when it cannot be had. A server's is its data
+// directory.
+func workingDir(pid int) string {
+	out, err := exec.Command("lsof", "-a", "-p", strconv.Itoa(pid), "-d", "cwd", "-F", "n").Output()
+	if err != nil {
+		return ""
+	}
+	_, dir, _ := strings.Cut(string(out), "\nn")
+	return strings.TrimSpace(strings.SplitN(dir, "\nn", 2)[0])
+}

@@ -19,10 +19,10 @@ func attributes(_ *account, _ bool) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
-// commandLine is not to be had cheaply here: a process that lives counts as a
-// server of ours, since its number stands in our data directory.
+// commandLine is not to be had cheaply here: a process of the program postgres that
+// lives counts as marked by us, since its number stands in our data directory.
 func commandLine(pid int) string {
-	handle, err := windows.OpenProcess(windows.SYNCHRONIZE, false, uint32(pid))
+	handle, err := windows.OpenProcess(windows.SYNCHRONIZE|windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
 	if err != nil {
 		return ""
 	}
@@ -30,7 +30,12 @@ func commandLine(pid int) string {
 	if event, err := windows.WaitForSingleObject(handle, 0); err != nil || event != uint32(windows.WAIT_TIMEOUT) {
 		return ""
 	}
-	return "postgres cluster_name=" + clusterName
+	path := make([]uint16, windows.MAX_LONG_PATH)
+	size := uint32(len(path))
+	if err := windows.QueryFullProcessImageName(handle, 0, &path[0], &size); err != nil {
+		return ""
+	}
+	return windows.UTF16ToString(path[:size]) + " cluster_name=" + clusterName
 }
 
 // workingDir has no answer either.

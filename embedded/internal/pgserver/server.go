@@ -126,6 +126,9 @@ func (s *Server) launch(ctx context.Context, port int) error {
 	if err := <-started; err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
+	if err := os.WriteFile(s.config.started(), []byte(strconv.Itoa(s.PID())), 0o600); err != nil {
+		return errors.Join(err, s.Kill())
+	}
 	if err := s.awaitReady(ctx, begin); err != nil {
 		// Nothing has connected, so nothing is lost by the strongest stop.
 		return errors.Join(err, s.Kill())

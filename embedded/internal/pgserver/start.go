@@ -13,6 +13,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/dirlock"
 	"github.com/asof-dev/asof/internal/ports"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // Start starts a server in c.Dir and returns when it accepts connections. The
@@ -22,7 +23,7 @@ func Start(ctx context.Context, c Config) (_ *Server, err error) {
 	if c.Dir, err = filepath.Abs(c.Dir); err != nil {
 		return nil, err
 	}
-	if err := MakeDir(c.Dir, dataName, passwordName, portName, logName, logName+".old", dirlock.FileName, initPattern, servicePattern); err != nil {
+	if err := MakeDir(c.Dir, dataName, passwordName, portName, logName, logName+".old", startedName, dirlock.FileName, initPattern, servicePattern); err != nil {
 		return nil, err
 	}
 	if c.Dir, err = filepath.EvalSymlinks(c.Dir); err != nil {
@@ -129,7 +130,7 @@ func (s *Server) launchOnPort(ctx context.Context) error {
 		default:
 			return err
 		}
-		if _, err := poll(ctx, retryEvery, func() bool { return false }); err != nil {
+		if err := wait.For(ctx, retryEvery); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // The shipped services have all commands; asof itself has those that need no code,
 // for the same stores.
-func TestCommandsOfServicesAndOfAnyStore(t *testing.T) {
+func TestCommands_of_services_and_of_any_store(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"DATABASE_URL": embeddedtest.Database(t)}
 	start(t, env, "status").exits(command.ExitNotMigrated)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/asof-dev/asof/command"
@@ -17,7 +16,8 @@ func newDev(self command.Service, services []command.Service) *cobra.Command {
 		Use: "dev", Short: "Start a Postgres and a Kafka for development, until stopped",
 		Long: "Start a Postgres and a Kafka for development, with a migrated database for every service,\n" +
 			"and print their addresses. The data stays in a directory, and the ports stay the same. A\n" +
-			"server that DATABASE_URL or KAFKA_BROKERS names is used instead of an own one.\n\n" +
+			"server that DATABASE_URL or KAFKA_BROKERS names is used instead of an own one: it must\n" +
+			"answer, and nothing is made on it but the databases, if --databases asks for them.\n\n" +
 			"With --output json one line is printed when all is ready:\n" +
 			`{"database_url":"…","databases":{"orders":"…"},"brokers":["…"]}`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -28,8 +28,13 @@ func newDev(self command.Service, services []command.Service) *cobra.Command {
 		},
 	}
 	dir := cmd.Flags().String("dir", "", "where the data is kept (ASOF_DIR); default ~/.local/state/asof, as root /var/lib/asof")
+	databases := cmd.Flags().Bool("databases", false, "make and migrate the services' databases also on a server that DATABASE_URL names")
 	cmd.RunE = self.Plain(func(ctx context.Context, session *command.Session, _ []string) error {
-		return dev{session: session, services: services}.run(ctx, *dir)
+		d := dev{session: session}
+		if session.DatabaseURL() == "" || *databases {
+			d.services = services
+		}
+		return d.run(ctx, *dir)
 	})
 	return cmd
 }
@@ -37,11 +42,14 @@ func newDev(self command.Service, services []command.Service) *cobra.Command {
 // dev is one call of `asof dev`.
 type dev struct {
 	session  *command.Session
-	services []command.Service
+	services []command.Service // those that get a database
 }
 
 // run starts the stack and keeps it up until ctx ends or its Postgres does.
 func (d dev) run(ctx context.Context, dir string) error {
+	if err := d.checkGiven(ctx); err != nil {
+		return err
+	}
 	stack, err := embedded.Start(ctx, d.config(dir))
 	if errors.Is(err, embedded.ErrInUse) {
 		return command.WithCode(command.ExitBusy, err)
@@ -66,7 +74,10 @@ func (d dev) config(dir string) embedded.Config {
 }
 
 func (d dev) keep(ctx context.Context, stack *embedded.Stack) error {
-	ready := readyView{DatabaseURL: stack.DatabaseURL(), Databases: map[string]string{}, Brokers: stack.Brokers()}
+	ready := readyView{
+		DatabaseURL: stack.DatabaseURL(), Databases: map[string]string{}, Brokers: stack.Brokers(),
+		givenPostgres: d.session.DatabaseURL() != "", givenKafka: len(d.session.Brokers()) > 0,
+	}
 	for _, service := range d.services {
 		address, err := d.database(ctx, stack, service)
 		if err != nil {
@@ -90,14 +101,13 @@ func (d dev) keep(ctx context.Context, stack *embedded.Stack) error {
 
 // database makes and migrates a service's database.
 func (d dev) database(ctx context.Context, stack *embedded.Stack, service command.Service) (string, error) {
-	address, err := stack.Database(ctx, service.Name)
+	pool, err := stack.Pool(ctx, service.Name)
 	if err != nil {
 		return "", err
 	}
-	pool, err := pgxpool.New(ctx, address)
-	if err != nil {
-		return "", fmt.Errorf("asof: open the database of %s: %w", service.Name, err)
-	}
 	defer pool.Close()
-	return address, service.Migrate(ctx, pool)
+	if err := service.Migrate(ctx, pool); err != nil {
+		return "", err
+	}
+	return stack.Database(ctx, service.Name)
 }
