@@ -9,13 +9,13 @@ import (
 
 // What a caller can tell apart; the text of an error says what to do.
 var (
-	// A set or a version that cannot be right.
+	// ErrInvalid is a set or a version that cannot be right.
 	ErrInvalid = errors.New("migrations: invalid")
-	// The schema holds what another set has made, or a file that was changed after
-	// it was applied.
+	// ErrOtherSet is a schema that holds what another set has made, or a file that was
+	// changed after it was applied.
 	ErrOtherSet = errors.New("migrations: another set")
-	// A file that runs outside a transaction was begun and did not finish: somebody
-	// has to look at what it did.
+	// ErrUnfinished is a file that runs outside a transaction, was begun and did not
+	// finish: somebody has to look at what it did.
 	ErrUnfinished = errors.New("migrations: unfinished")
 )
 

@@ -210,6 +210,8 @@ func TestUp_in_a_schema_made_for_the_role(t *testing.T) {
 	exec(t, pool, `create schema asof authorization `+role)
 	must(t, migrations.Up(ctx, own, migrations.Framework("asof")))
 	says(t, migrations.Up(ctx, own, migrations.Framework("another")), `create schema "another" authorization`, "grant create on database", "permission denied")
+	exec(t, pool, `grant create on database `+pgx.Identifier{pool.Config().ConnConfig.Database}.Sanitize()+` to `+role)
+	must(t, migrations.Up(ctx, own, migrations.Framework("another")))
 	exec(t, pool, `create schema closed; revoke all on schema closed from public`)
 	says(t, migrations.Up(ctx, own, migrations.Framework("closed")), `grant usage on schema "closed"`)
 	exec(t, pool, `grant usage on schema closed to `+role)
