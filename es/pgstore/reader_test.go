@@ -65,6 +65,7 @@ func TestReader_that_may_only_read(t *testing.T) {
 	_, err := store.Settle(ctx, last.RecordedAt)
 	must(t, err)
 	late := appendEach(ctx, t, store, "kept", 1)
+	pause(ctx, 1100*time.Millisecond) // the moment is not fresh any more, and somebody should keep a later one
 	for name, reader := range readers(ctx, t, store) {
 		if events, err := readAll(ctx, reader, 0); err != nil || len(events) != 8 {
 			t.Errorf("%s: %d events, %v", name, len(events), err)
@@ -119,28 +120,31 @@ func TestQuestions_write_nothing(t *testing.T) {
 	}
 }
 
-// stuck is a connection that stops to answer, when told to.
-type stuck struct {
+// deafTo is a connection on which the server never hears a certain word, once it is
+// armed.
+type deafTo struct {
 	net.Conn
-	on *atomic.Bool
+	word  []byte
+	armed *atomic.Bool
 }
 
-func (c stuck) Write(p []byte) (int, error) {
-	if c.on.Load() {
-		return len(p), nil // and the server never hears it
+func (c deafTo) Write(p []byte) (int, error) {
+	if c.armed.Load() && bytes.Contains(p, c.word) {
+		return len(p), nil
 	}
 	return c.Conn.Write(p)
 }
 
-// One reader's connection hangs while it settles, and it has no deadline: the others
-// keep theirs.
+// One reader's connection hangs while it looks at the locks, and it has no deadline: the
+// others keep theirs, and those who need no look go on.
 func TestReader_whose_connection_hangs_holds_up_nobody(t *testing.T) {
 	t.Parallel()
 	var hangs atomic.Bool
 	store := pgstoretest.New(t, pgstoretest.MaxConns(8), pgstoretest.Configure(func(c *pgxpool.Config) {
+		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // each statement is sent as text
 		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
-			return stuck{conn, &hangs}, err
+			return deafTo{conn, []byte("virtualtransaction"), &hangs}, err
 		}
 	}))
 	ctx := within(t, 60*time.Second)
@@ -154,28 +158,38 @@ func TestReader_whose_connection_hangs_holds_up_nobody(t *testing.T) {
 	hangs.Store(true)
 	hanging, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
-	for range 3 {
-		go func() { _, _ = store.Read(hanging, 2, 10); done <- struct{}{} }()
-	}
-	pause(ctx, 100*time.Millisecond)
+	go func() {
+		for hanging.Err() == nil {
+			_, _ = store.Read(hanging, 2, 10)
+		}
+		close(done)
+	}()
+	pause(ctx, 200*time.Millisecond)
 	for what, ask := range map[string]func(context.Context) error{
-		"Read":     func(ctx context.Context) error { _, err := store.Read(ctx, 2, 10); return err },
-		"Settle":   func(ctx context.Context) error { _, err := store.Settle(ctx, time.Time{}); return err },
-		"SettleAt": func(ctx context.Context) error { _, err := store.Settle(ctx, later[0].RecordedAt); return err },
-		"Status":   func(ctx context.Context) error { _, err := store.Status(ctx); return err },
+		"Read at the hole": func(ctx context.Context) error {
+			_, err := store.Read(ctx, 2, 10)
+			return err
+		},
+		"Settle":      func(ctx context.Context) error { _, err := store.Settle(ctx, time.Time{}); return err },
+		"SettleAt":    func(ctx context.Context) error { _, err := store.Settle(ctx, later[0].RecordedAt); return err },
+		"KeepMoments": store.KeepMoments,
 	} {
 		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 		begin := time.Now()
 		err := ask(short)
 		cancel()
-		if err == nil || time.Since(begin) > 10*time.Second {
+		if err == nil || time.Since(begin) > 3*time.Second {
 			t.Errorf("%s came back after %s with %v", what, time.Since(begin), err)
 		}
 	}
-	stop()
-	for range 3 {
-		<-done
+	if events, err := store.Read(ctx, 0, 10); err != nil || len(events) != 2 {
+		t.Errorf("below the head: %d events, %v", len(events), err)
 	}
+	if _, err := store.Status(within(t, 300*time.Millisecond)); err == nil {
+		t.Error("a status that cannot list the holders has no error")
+	}
+	stop()
+	<-done
 	hangs.Store(false)
 	must(t, tx.Rollback(ctx))
 }
