@@ -87,9 +87,11 @@ func (s *Store) Verify(ctx context.Context, c es.Checkpoint) error {
 // page reads events after a checkpoint and counts those that are settled. Where
 // nothing is known of their size it reads a few first.
 func (s *Store) page(ctx context.Context, after es.Checkpoint, limit int) (events []es.RecordedEvent, settled int, l look, err error) {
-	at := after
-	for {
-		ask := s.sizes.fit("", limit-len(events))
+	at, bytes := after, 0
+	for ask := s.sizes.fit("", limit, 0); ; ask = s.sizes.fit("", limit-settled, bytes) {
+		if ask == 0 {
+			return events, settled, l, nil
+		}
 		var got scanned
 		l, err = s.read(ctx, "read the log", at, func(_ look, batch *pgx.Batch) {
 			batch.Queue(s.sql.readLog+strconv.Itoa(ask), int64(at.Position)).Query(got.collect)
@@ -107,8 +109,8 @@ func (s *Store) page(ctx context.Context, after es.Checkpoint, limit int) (event
 		} else {
 			events, settled = append(events[:settled], got.events...), settled+n
 		}
-		if n < len(got.events) || len(got.events) < ask && got.bytes < pageBytes || got.bytes >= pageBytes || settled >= limit {
-			return events, settled, l, nil
+		if bytes += got.bytes; n < len(got.events) || len(got.events) < ask {
+			return events, settled, l, nil // at a hole, at the end, or full
 		}
 		last := &events[settled-1]
 		at = es.Checkpoint{Life: l.run.life, Position: last.Position, EventID: last.ID}
@@ -177,7 +179,7 @@ func (s *Store) scanLimit(limit int) (int, error) {
 	if limit < 1 {
 		return 0, fmt.Errorf("pgstore: %w: scan of %d events: ask for 1 or more", es.ErrInvalid, limit)
 	}
-	return s.sizes.fit("", limit), nil
+	return s.sizes.fit("", limit, 0), nil
 }
 
 // scanned is a page and the bytes of its payloads.

@@ -33,7 +33,7 @@ func (s *Store) readStream(ctx context.Context, db db, stream es.StreamID, from 
 	}
 	from = max(from, 1)
 	for first := true; ; first = false {
-		ask := s.sizes.fit(stream.Category, page)
+		ask := s.sizes.fit(stream.Category, page, 0)
 		rows, err := db.Query(ctx, s.sql.readStream+strconv.Itoa(ask), stream.Category, stream.ID, int64(from))
 		var events []es.RecordedEvent
 		var bytes int

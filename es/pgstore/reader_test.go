@@ -262,6 +262,66 @@ func TestReadStream_bounds_the_memory_of_large_events(t *testing.T) {
 	}
 }
 
+// counting counts the bytes that the server sends.
+type counting struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (c counting) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// A reader asks the server for about what it will take, of streams and of the log, also
+// where small events come before large ones.
+func TestReaders_ask_for_what_they_take(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) {
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return counting{conn, &sent}, err
+		}
+	}))
+	ctx := within(t, 2*time.Minute)
+	const total, size = 600, 300 << 10
+	events := make([]es.EventData, 50)
+	for range total / len(events) {
+		for i := range events {
+			events[i] = es.EventData{ID: es.NewID(), Type: "x", ContentType: "text/plain", Data: bytes.Repeat([]byte("x"), size)}
+		}
+		_, err := store.Append(ctx, stream("large"), es.Any, events...)
+		must(t, err)
+	}
+	for what, read := range map[string]func(s *pgstore.Store){
+		"the first event of a stream": func(s *pgstore.Store) {
+			for _, err := range s.ReadStream(ctx, stream("large"), 1) {
+				must(t, err)
+				return
+			}
+		},
+		"a page of the log": func(s *pgstore.Store) {
+			_, err := s.Read(ctx, 0, 1000)
+			must(t, err)
+		},
+		"a scan": func(s *pgstore.Store) {
+			_, err := s.Scan(ctx, 0, total, 1000)
+			must(t, err)
+		},
+	} {
+		s := pgstore.New(store.Pool())
+		for n, most := range []int64{40 << 20, 12 << 20} { // before and after the size is known
+			sent.Store(0)
+			read(s)
+			if got := sent.Load(); got > most {
+				t.Errorf("%s, time %d: %d MB came, want %d at most", what, n+1, got>>20, most>>20)
+			}
+		}
+	}
+}
+
 // A name that could leave its quotes, and options that make no store, are refused by
 // every call.
 func TestNames_of_schemas_are_refused(t *testing.T) {

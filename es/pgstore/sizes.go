@@ -16,13 +16,18 @@ const (
 // for about as much as it will take. The log as a whole is category "".
 type sizes struct{ of sync.Map } // category → *atomic.Int64, bytes of an event
 
-// fit returns how many events to ask for, when limit are wanted.
-func (s *sizes) fit(category string, limit int) int {
+// fit returns how many events to ask for, when limit are wanted and a page has taken so
+// many bytes already; zero when there is no room for another.
+func (s *sizes) fit(category string, limit, taken int) int {
 	known, ok := s.of.Load(category)
 	if !ok {
 		return min(limit, firstPage)
 	}
-	return min(limit, max(1, int(pageBytes/known.(*atomic.Int64).Load())))
+	room := int64(pageBytes-taken) / known.(*atomic.Int64).Load()
+	if taken == 0 {
+		room = max(room, 1)
+	}
+	return int(min(int64(limit), max(room, 0)))
 }
 
 // note remembers the last page.
