@@ -101,9 +101,11 @@ func TestReplicated_reads_wait_for_the_quorum(t *testing.T) {
 		one   bool
 	}{{"ANY 1 (s1, s2)", true}, {"ANY 2 (s1, s2)", false}, {"FIRST 2 (s1, s2)", false}, {"s1, s2", true}} {
 		primary.Set("synchronous_standby_names", c.names)
-		short, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, _ = store.Append(short, stream("2"), es.Any, someEvents(1)...)
-		_, err := replicated.Read(short, 0, 100)
+		appending, cancel := context.WithTimeout(ctx, time.Second)
+		_, _ = store.Append(appending, stream("2"), es.Any, someEvents(1)...)
+		cancel()
+		reading, cancel := context.WithTimeout(ctx, 2*time.Second)
+		_, err := replicated.Read(reading, 0, 100)
 		cancel()
 		if (err == nil) != c.one {
 			t.Errorf("%s with one standby away: %v", c.names, err)
