@@ -6,10 +6,9 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/embedded/internal/pgserver"
-	"github.com/asof-dev/asof/embedded/internal/pgurl"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // DatabaseURL is the address of the maintenance database as superuser, or
@@ -24,7 +23,7 @@ func (s *Stack) DatabaseURL() string {
 // Database returns the address of the database called name and creates it when
 // it is missing. Several processes may do so at once.
 func (s *Stack) Database(ctx context.Context, name string) (string, error) {
-	address, err := pgurl.WithDatabase(s.DatabaseURL(), name)
+	address, err := pg.WithDatabase(s.DatabaseURL(), name)
 	if err != nil {
 		return "", fmt.Errorf("embedded: %w", err)
 	}
@@ -35,7 +34,11 @@ func (s *Stack) Database(ctx context.Context, name string) (string, error) {
 }
 
 func createDatabase(ctx context.Context, address, name string) (err error) {
-	conn, err := pgx.Connect(ctx, address)
+	config, err := pg.ParseConn(address)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -45,11 +48,10 @@ func createDatabase(ctx context.Context, address, name string) (err error) {
 	if err := conn.QueryRow(ctx, query, name).Scan(&exists); err != nil || exists {
 		return err
 	}
-	_, err = conn.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize())
+	_, err = conn.Exec(ctx, `CREATE DATABASE `+pg.Quote(name))
 	// Two that create it at once: one gets either of these.
-	const duplicateDatabase, uniqueViolation = "42P04", "23505"
-	refused := (*pgconn.PgError)(nil)
-	if errors.As(err, &refused) && (refused.Code == duplicateDatabase || refused.Code == uniqueViolation) {
+	const duplicateDatabase = "42P04"
+	if pg.Is(err, duplicateDatabase, pg.UniqueViolation) {
 		return nil
 	}
 	return err
