@@ -107,6 +107,36 @@ func TestAPI_counts_a_receipt_once_that_is_sent_again(t *testing.T) {
 	w.Ask(t, 200, "POST", "/products/pot/receipts", object{"reference": "r-0", "quantity": 11}, nil) // another product's
 }
 
+// A receipt is a fact: it is written however its client's connection ends, and the
+// client is told.
+func TestAPI_answers_over_connections_that_are_half_closed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 20 {
+		a, err := w.DoHalf(t, "POST", "/products/tea/receipts", object{"reference": fmt.Sprintf("r-%d", i), "quantity": 1})
+		if err != nil || a.Status != 200 || !strings.Contains(string(a.Body), fmt.Sprintf(`"received":%d`, i+1)) {
+			t.Fatalf("%d: %s, %v", a.Status, a.Body, err)
+		}
+	}
+}
+
+func TestAPI_waits_for_a_position_or_says_that_it_did_not(t *testing.T) {
+	t.Parallel()
+	store, quiet := pgstoretest.New(t), slog.New(slog.DiscardHandler)
+	if err := projections.New(store, Stock, projections.WithLogger(quiet)).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(New(Config{Store: store, Log: quiet}).Handler())
+	t.Cleanup(server.Close)
+	w := world{webtest.Client{URL: server.URL}, store}
+	var tea product
+	w.Ask(t, 200, "POST", "/products/tea/receipts", object{"reference": "r-1", "quantity": 10}, &tea)
+	for _, path := range []string{"/stock", "/stock/tea"} {
+		w.Refused(t, 422, "not-settled", "GET", path+"?wait=99999999", nil)
+		w.Refused(t, 503, "read-model-behind", "GET", fmt.Sprintf("%s?wait=%d", path, tea.Position), nil)
+	}
+}
+
 func TestAPI_refuses_bad_requests_and_writes_nothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
