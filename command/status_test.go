@@ -70,7 +70,7 @@ func (w *world) status() (s status) {
 	return s
 }
 
-func TestStatusOfAnEmptyStore(t *testing.T) {
+func TestStatus_of_an_empty_store(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.status()
@@ -87,7 +87,7 @@ func TestStatusOfAnEmptyStore(t *testing.T) {
 	}
 }
 
-func TestStatusCountsAndLags(t *testing.T) {
+func TestStatus_counts_events_and_lags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{1})
@@ -116,7 +116,7 @@ func TestStatusCountsAndLags(t *testing.T) {
 
 // A transaction that has appended and stays open is named, whether it is a session's
 // or prepared; and what comes after it is not settled.
-func TestStatusNamesWhoHoldsTheLogBack(t *testing.T) {
+func TestStatus_names_who_holds_the_log_back(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
@@ -161,7 +161,7 @@ func TestStatusNamesWhoHoldsTheLogBack(t *testing.T) {
 	w.must("status").has("later events wait", "OPEN APPEND", "sleepy", "idle in transaction", "prepared left over")
 }
 
-func TestStatusShowsFailures(t *testing.T) {
+func TestStatus_shows_failures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})

@@ -46,4 +46,12 @@ func TestServe_says_what_is_missing(t *testing.T) {
 	if !strings.Contains(stderr, "KAFKA_BROKERS") {
 		t.Error(stderr)
 	}
+	_, stderr = webtest.Start(t, embeddedtest.Database(t), strings.Join(embeddedtest.Brokers(t), ","), "serve", "--listen", "127.0.0.1:0").End(6)
+	if !strings.Contains(stderr, "run the migrations") {
+		t.Error(stderr)
+	}
+	_, stderr = webtest.Start(t, "postgres://u:geh@eim@127.0.0.1:1/x", "", "serve").End(2)
+	if !strings.Contains(stderr, "%40") || strings.Contains(stderr, "eim") {
+		t.Error(stderr)
+	}
 }
