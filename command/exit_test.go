@@ -215,6 +215,7 @@ func TestCommands_of_the_service_itself_share_flags_session_and_codes(t *testing
 	run("ledger", "owner", "a-1").exits(command.ExitOK).has(`{"Owner":"ann"} by me`)
 	run("ledger", "owner", "a-2").exits(command.ExitNotFound).has("shop ledger owner: ")
 	run("ledger", "owner").exits(command.ExitUsage).has("accepts 1 arg", "Try: shop ledger owner --help")
+	run("ledger", "owner", "--", "-ojson").exits(command.ExitNotFound).has("shop ledger owner: ", "!{") // a name, not a flag
 	run("ledger", "state", "account", "a-1", "-o", "json").exits(command.ExitOK).has(`"owner": "ann"`)
 	run("ledger", "status", "-ojson", "--nope").exits(command.ExitUsage).has(`"kind":"usage"`)
 }

@@ -322,6 +322,63 @@ func TestAPI_waits_for_a_position_or_says_that_it_did_not(t *testing.T) {
 	}
 }
 
+func TestLists_are_filtered_ordered_and_bounded(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	for _, model := range []projections.Definition{Summary, Customers} {
+		if err := projections.New(store, model).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sql := range []string{
+		`insert into summary.summary select 'o-' || lpad(n::text, 4, '0'), (array['ann', 'bob'])[1 + n % 2], (array['placed', 'paid', 'shipped'])[1 + n % 3], n, n, n, n, now(), now() from generate_series(1, 150) n`,
+		`insert into customers.customers select 'c-' || lpad(n::text, 4, '0'), 1, 0, 0, 0, 0, 0, 0, now() from generate_series(1, 150) n`,
+	} {
+		if _, err := store.Pool().Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := serve(t, store)
+	for query, want := range map[string]struct {
+		n           int
+		first, last string
+	}{
+		"":                          {100, "o-0001", "o-0100"},
+		"?limit=1000":               {150, "o-0001", "o-0150"},
+		"?limit=2&after=o-0007":     {2, "o-0008", "o-0009"},
+		"?customer=bob":             {75, "o-0001", "o-0149"},
+		"?status=shipped":           {50, "o-0002", "o-0149"},
+		"?customer=ann&status=paid": {25, "o-0004", "o-0148"},
+		"?customer=eve":             {},
+	} {
+		var list struct{ Orders []SummaryRow }
+		c.Ask(t, 200, "GET", "/orders"+query, nil, &list)
+		if len(list.Orders) != want.n || want.n > 0 && (list.Orders[0].Order != want.first || list.Orders[want.n-1].Order != want.last) {
+			t.Errorf("/orders%s: %d orders instead of %d, %+v", query, len(list.Orders), want.n, list.Orders[:min(1, len(list.Orders))])
+		}
+	}
+	for query, want := range map[string]int{"": 100, "?limit=7": 7, "?after=c-0149": 1, "?limit=1000": 150} {
+		var list struct{ Customers []CustomerRow }
+		c.Ask(t, 200, "GET", "/customers"+query, nil, &list)
+		if len(list.Customers) != want {
+			t.Errorf("/customers%s: %d instead of %d", query, len(list.Customers), want)
+		}
+	}
+}
+
+// From Kafka the events of two orders come in any order.
+func TestCustomers_keep_the_latest_order(t *testing.T) {
+	t.Parallel()
+	var row CustomerRow
+	late, early := time.Unix(2, 0), time.Unix(1, 0)
+	for _, at := range []time.Time{early, late, early} {
+		Customers.Apply(&row, Placed{Customer: "ann", Items: items()}, es.Recorded{RecordedAt: at})
+	}
+	if !row.LastOrderAt.Equal(late) || row.Orders != 3 {
+		t.Errorf("%+v", row)
+	}
+}
+
 // events counts what is in the log.
 func (w world) events(t testing.TB) int {
 	t.Helper()

@@ -106,6 +106,10 @@ func TestRun_waits_for_the_topic_and_tries_again_in_order(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
+	// Systems apart by a prefix share brokers: their groups are apart too.
+	if lag, err := w.config.Client.Lag(t.Context(), w.prefix+"counter", w.prefix+"order"); err != nil || lag == 4 {
+		t.Errorf("the group of this prefix has acknowledged nothing, lag %d, %v", lag, err)
+	}
 	if want := []es.Version{1, 2, 3, 4}; !slices.Equal(had, want) || failures != 3 {
 		t.Errorf("reacted to %v, with %d failures", had, failures)
 	}

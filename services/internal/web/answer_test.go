@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asof-dev/asof/services/internal/web"
@@ -173,6 +174,31 @@ func TestHandle_never_takes_silence_for_success(t *testing.T) {
 				t.Errorf("%s, %s: %s", name, method, answer.Body)
 			}
 		}
+	}
+}
+
+// What takes too long is told so before the server gives the connection up.
+func TestHandle_answers_in_time(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		recorder := httptest.NewRecorder()
+		api().Handle(func(_ http.ResponseWriter, r *http.Request) error {
+			<-r.Context().Done()
+			return fmt.Errorf("ask the database: %w", r.Context().Err())
+		}).ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", nil))
+		if took := time.Since(began); recorder.Code != http.StatusServiceUnavailable || took != 25*time.Second || !strings.Contains(recorder.Body.String(), "may have been carried out") {
+			t.Errorf("after %s: %d %s", took, recorder.Code, recorder.Body)
+		}
+	})
+}
+
+// A client gives the time back in ?at=, where a digit less is another moment.
+func TestTime_has_all_its_digits(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("", 3600))
+	if text, err := web.Time(at).MarshalText(); err != nil || string(text) != "2026-01-02T03:04:05.000000Z" {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 
