@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -61,7 +57,7 @@ func ExitCode(err error) int {
 		return ExitInterrupted
 	case isAny(err, es.ErrStreamNotFound, projections.ErrNotBuilt):
 		return ExitNotFound
-	case isAny(err, es.ErrConflict, es.ErrRetry, es.ErrNotSettled, projections.ErrBusy, projections.ErrNewerVersion,
+	case isAny(err, es.ErrConflict, es.ErrRetry, es.ErrNotSettled, es.ErrRestored, es.ErrAnotherLife, projections.ErrBusy, projections.ErrNewerVersion,
 		projections.ErrRolledBack, projections.ErrDependents, outbox.ErrBusy, outbox.ErrRestored, outbox.ErrPartitions):
 		return ExitBusy
 	case isAny(err, es.ErrInvalid, outbox.ErrInvalid, kafka.ErrInvalid):
@@ -82,31 +78,12 @@ func isAny(err error, targets ...error) bool {
 	return false
 }
 
-// Codes of https://www.postgresql.org/docs/current/errcodes-appendix.html.
-const (
-	undefinedTable     = "42P01"
-	undefinedColumn    = "42703"
-	invalidSchema      = "3F000"
-	tooManyConnections = "53300"
-	connectionClass    = "08"
-	shutdownClass      = "57P0"
-)
-
 func databaseCode(err error) int {
-	var connect *pgconn.ConnectError
-	var network *net.OpError
-	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return ExitUnreachable
-	}
-	var server *pgconn.PgError
-	if !errors.As(err, &server) {
-		return ExitFailure
-	}
 	switch {
-	case server.Code == undefinedTable, server.Code == undefinedColumn, server.Code == invalidSchema:
-		return ExitNotMigrated
-	case server.Code == tooManyConnections, strings.HasPrefix(server.Code, connectionClass), strings.HasPrefix(server.Code, shutdownClass):
+	case pg.Unreachable(err):
 		return ExitUnreachable
+	case pg.NotMigrated(err):
+		return ExitNotMigrated
 	default:
 		return ExitFailure
 	}

@@ -27,9 +27,10 @@ type failure struct {
 }
 
 // Every class of error has its code and its kind, as text and as JSON.
-func TestErrors(t *testing.T) {
+func TestErrors_have_their_code_and_their_kind(t *testing.T) {
 	t.Parallel()
 	closed := "postgres://u:secret@" + closedPort(t) + "/x"
+	brokers := strings.Join(embeddedtest.Brokers(t), ",")
 	for name, test := range map[string]struct {
 		url  string // else that of a migrated database
 		args string
@@ -57,7 +58,9 @@ func TestErrors(t *testing.T) {
 		"state without tables":  {url: "empty", args: "state account a-1", code: 6, kind: "not_migrated", text: "migrate"},
 		"log without tables":    {url: "empty", args: "log", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, rebuild":    {url: "empty", args: "rebuild balances", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, rollback":   {url: "empty", args: "rollback balances", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, project":    {url: "empty", args: "project", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, relay":      {url: "empty", args: "relay --brokers " + brokers, code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, repair":     {url: "empty", args: "repair --from 0", code: 6, kind: "not_migrated", text: "migrat"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +107,7 @@ func closedPort(t *testing.T) string {
 }
 
 // No way of writing an address wrong may show its password.
-func TestPasswordsAreNotPrinted(t *testing.T) {
+func TestPasswords_are_not_printed(t *testing.T) {
 	t.Parallel()
 	w := emptyWorld(t)
 	for _, address := range []string{
@@ -114,6 +117,12 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 		"postgres://u@127.0.0.1:5/x?password=geheim&sslmode=wat",
 		"postgresql://u:geheim@127.0.0.1/x?connect_timeout=long",
 		"postgres://u:geh@eim-geheim@127.0.0.1:5/x?sslmode=wat",
+		"postgres://u:geh@eim@127.0.0.1:5/x",
+		"postgres://u:geheim/eim@127.0.0.1:5/x",
+		"postgres://u:geheim?eim@127.0.0.1:5/x",
+		"postgres://u:geheim eim@127.0.0.1:5/x",
+		"host=127.0.0.1 password=ge'heim geheim port=5",
+		"host=127.0.0.1 password=geheim geheim port=5",
 		"postgres://u:geheim@127.0.0.1:5/x?pool_max_conns=many",
 		"host=127.0.0.1 password=geheim port=x",
 		"password='geheim",
@@ -123,15 +132,48 @@ func TestPasswordsAreNotPrinted(t *testing.T) {
 		"mysql://u:geheim@127.0.0.1/x",
 	} {
 		w.env["DATABASE_URL"] = address
-		w.run("status").exits(command.ExitUsage).has("!geheim", "!eim")
-		w.run("status", "--output", "json", "--database-url", address).exits(command.ExitUsage).has("!geheim", "!eim")
+		code := command.ExitUsage
+		if address == "postgres://u:geheim?eim@127.0.0.1:5/x" { // is understood as it is meant
+			code = command.ExitUnreachable
+		}
+		w.run("status").exits(code).has("!geheim", "!eim")
+		w.run("status", "--output", "json", "--database-url", address).exits(code).has("!geheim", "!eim")
 	}
 	w.env["DATABASE_URL"] = "postgres://u:geheim@127.0.0.1:1/x"
+	for _, args := range [][]string{ // an address where none belongs
+		{"postgres://u:geheim@127.0.0.1:1/x"}, {"u:geheim@127.0.0.1"}, {"migrate", "postgres://u:geh@eim@127.0.0.1:1/x"},
+		{"status", "postgres://u:geheim@127.0.0.1:1/x"}, {"status", "-database-url=postgres://u:geheim@127.0.0.1:1/x"},
+		{"status", "--database-ulr=postgres://u:geheim@127.0.0.1:1/x"}, {"log", "--limit", "postgres://u:geheim@127.0.0.1:1/x"},
+		{"log", "--limit", "host=x password=geheim"}, {"state", "a", "b", "--at", "postgres://u:geh@eim@127.0.0.1:1/x"},
+		{"status", "--log-level", "postgres://u:geheim@127.0.0.1:1/x"},
+	} {
+		for _, output := range []string{"text", "json"} {
+			w.run(append([]string{"-o", output}, args...)...).has("!geheim", "!eim").notDone()
+		}
+	}
 	w.run("status").exits(command.ExitUnreachable).has("!geheim")
 	w.run("--help").exits(command.ExitOK).has("!geheim")
 }
 
-func TestHelp(t *testing.T) {
+// Brokers have no login, but somebody may try to give one.
+func TestPasswords_of_brokers_are_not_printed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, brokers := range []string{
+		"u:geheim@127.0.0.1:9092", "kafka://u:geheim@127.0.0.1:9092", "127.0.0.1:9092,u:geheim@127.0.0.1:9092", "SASL_SSL://u:geheim@127.0.0.1:9092",
+		"127.0.0.1:geheim", "geheim@127.0.0.1:9092", `"u:geheim@127.0.0.1:9092`, "127.0.0.1:9092 password=geheim", "127.0.0.1:9092;geheim", "geheim",
+	} {
+		w.env["KAFKA_BROKERS"] = brokers
+		w.run("relay").exits(command.ExitUsage).has("host:port", "!geheim")
+		w.env["KAFKA_BROKERS"] = ""
+		w.run("relay", "--output", "json", "--brokers", brokers).exits(command.ExitUsage).has("host:port", "!geheim")
+	}
+	w.env["KAFKA_BROKERS"] = "127.0.0.1:1, 127.0.0.1:2,"
+	w.run("relay").exits(command.ExitUnreachable).has("127.0.0.1:1", "127.0.0.1:2")
+	w.run("relay", "--brokers", "127.0.0.1:3", "--brokers", "127.0.0.1:4,[::1]:5").exits(command.ExitUnreachable).has("127.0.0.1:3", "127.0.0.1:4", "!127.0.0.1:1")
+}
+
+func TestHelp_names_the_commands(t *testing.T) {
 	t.Parallel()
 	w := &world{TB: t, env: map[string]string{}, service: service("account")}
 	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
@@ -144,7 +186,7 @@ func TestHelp(t *testing.T) {
 
 // A service's own commands share the flags, the session and the exit codes, also
 // where the tree hangs below another program's root.
-func TestOwnCommands(t *testing.T) {
+func TestCommands_of_the_service_itself_share_flags_session_and_codes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
@@ -173,6 +215,7 @@ func TestOwnCommands(t *testing.T) {
 	run("ledger", "owner", "a-1").exits(command.ExitOK).has(`{"Owner":"ann"} by me`)
 	run("ledger", "owner", "a-2").exits(command.ExitNotFound).has("shop ledger owner: ")
 	run("ledger", "owner").exits(command.ExitUsage).has("accepts 1 arg", "Try: shop ledger owner --help")
+	run("ledger", "owner", "--", "-ojson").exits(command.ExitNotFound).has("shop ledger owner: ", "!{") // a name, not a flag
 	run("ledger", "state", "account", "a-1", "-o", "json").exits(command.ExitOK).has(`"owner": "ann"`)
 	run("ledger", "status", "-ojson", "--nope").exits(command.ExitUsage).has(`"kind":"usage"`)
 }
@@ -185,7 +228,7 @@ func (l line) WriteText(w io.Writer) error {
 	return err
 }
 
-func TestInterruptedWhileConnecting(t *testing.T) {
+func TestCommand_is_interrupted_while_it_connects(t *testing.T) {
 	t.Parallel()
 	w := emptyWorld(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // accepts and says nothing
@@ -205,7 +248,7 @@ func TestInterruptedWhileConnecting(t *testing.T) {
 
 // A server that goes away under a command is unreachable, not a failure of ours:
 // between two statements, and in the middle of one.
-func TestServerGoesAway(t *testing.T) {
+func TestServer_that_goes_away_is_unreachable(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.Server(t)
 	w := &world{TB: t, service: service("account"), env: map[string]string{"DATABASE_URL": server.URL()}, pool: server.Pool()}

@@ -45,7 +45,7 @@ func kindOf(code int) string {
 // newFailure says what a command that returned err tells its caller.
 func newFailure(cmd *cobra.Command, err error, interrupted bool) failure {
 	code := ExitCode(err)
-	message := strings.TrimPrefix(err.Error(), "command: ")
+	message := withoutSecrets(strings.TrimPrefix(err.Error(), "command: "))
 	if interrupted {
 		code = ExitInterrupted
 		if errors.Is(err, context.Canceled) && !isCoded(err) { // the text would only say "context canceled"
@@ -62,7 +62,7 @@ func isCoded(err error) bool {
 
 // WriteText writes the error for people.
 func (f failure) WriteText(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %s\n", f.Error.Command, f.Error.Message)
+	_, err := fmt.Fprintf(w, "%s: %s\n", f.Error.Command, indented(f.Error.Message))
 	if err == nil && f.Error.Code == ExitUsage {
 		_, err = fmt.Fprintf(w, "Try: %s --help\n", f.Error.Command)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // logDefaultLimit is how many events `log` prints unless told.
@@ -150,7 +151,7 @@ func (r *reading) log(ctx context.Context) error {
 			return nil
 		}
 		if len(events) == 0 {
-			if err := pause(ctx, followEvery); err != nil {
+			if err := wait.For(ctx, followEvery); err != nil {
 				return err
 			}
 			continue
@@ -200,16 +201,4 @@ func (r *reading) print(page []es.RecordedEvent) error {
 	first := !r.printed
 	r.printed, r.left, r.after = true, r.left-int64(len(page)), page[len(page)-1].Position
 	return r.s.printEvents(page, first)
-}
-
-// pause waits, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -50,7 +50,7 @@ func places(list []event) string {
 	return strings.Join(texts, " ")
 }
 
-func TestLogSelects(t *testing.T) {
+func TestLog_selects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
@@ -87,7 +87,7 @@ func TestLogSelects(t *testing.T) {
 	}
 }
 
-func TestLogForPeople(t *testing.T) {
+func TestLog_is_for_people_too(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{1}, Deposited{2})
@@ -97,7 +97,7 @@ func TestLogForPeople(t *testing.T) {
 	w.must("log", "account", "a-1", "--limit", "3").has("!There is more")
 }
 
-func TestLogRefuses(t *testing.T) {
+func TestLog_refuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run("log", "account").exits(command.ExitNotFound).has("none")
@@ -112,7 +112,7 @@ func TestLogRefuses(t *testing.T) {
 }
 
 // Pages are of 500: what is longer must come whole and in order.
-func TestLogOfSeveralPages(t *testing.T) {
+func TestLog_of_several_pages_comes_whole_and_in_order(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for range 3 {
@@ -142,7 +142,7 @@ func TestLogOfSeveralPages(t *testing.T) {
 	}
 }
 
-func TestLogFollows(t *testing.T) {
+func TestLog_follows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
@@ -171,9 +171,37 @@ func TestLogFollows(t *testing.T) {
 	}
 }
 
+// An append to the stream itself that is open while the stream is read stands below
+// the end of the log, and comes when it is committed.
+func TestLog_follows_a_stream_with_an_append_of_its_own_open(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"})
+	tx, err := w.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }() // the pool waits for it when the test fails
+	open := es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte(`{"Cents":7}`)}
+	if _, err := w.store.InTx(tx).Append(t.Context(), es.StreamID{Category: "account", ID: "a-1"}, es.Any, open); err != nil {
+		t.Fatal(err)
+	}
+	w.append("b-1", Opened{"bob"})
+	r := w.start("log", "account", "a-1", "--follow", "-o", "json")
+	until(t, "the first event", func() bool { return strings.Count(r.stdout.String(), "\n") == 1 })
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.append("a-1", Deposited{8})
+	until(t, "the last event", func() bool { return strings.Contains(r.stdout.String(), `"Cents":8`) })
+	if got := places(r.interrupt().exits(command.ExitOK).events()); got != "account/a-1@1 account/a-1@2 account/a-1@3" {
+		t.Errorf("followed %s", got)
+	}
+}
+
 // While an append stays open the log does not go on, but a stream is read to its end:
 // what was printed then must not come again from the log.
-func TestLogFollowsAStreamPastAnOpenAppend(t *testing.T) {
+func TestLog_follows_a_stream_past_an_open_append(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})

@@ -22,7 +22,7 @@ type eventView struct {
 	Schema      int             `json:"schema"`
 	RecordedAt  time.Time       `json:"recorded_at"`
 	ContentType string          `json:"content_type"`
-	Data        json.RawMessage `json:"data,omitempty"`        // when the content type is JSON
+	Data        json.RawMessage `json:"data,omitempty"`        // when it is JSON, as the content type says
 	DataBase64  string          `json:"data_base64,omitempty"` // otherwise
 	Metadata    es.Metadata     `json:"metadata"`
 }

@@ -48,6 +48,9 @@ func newMigrateDown(s Service) *cobra.Command {
 }
 
 func (s *Session) migrateUp(ctx context.Context) error {
+	if err := s.ownIfMigrated(ctx); err != nil {
+		return err
+	}
 	before, err := s.migrationSets(ctx)
 	if err != nil {
 		return err
@@ -74,6 +77,9 @@ func (s *Session) migrateDown(ctx context.Context, schema string, to int64, yes 
 		}
 		if !yes {
 			return usage("down removes tables of schema %s with what they hold: confirm with --yes", schema)
+		}
+		if err := s.ownIfMigrated(ctx); err != nil {
+			return err
 		}
 		if err := migrations.Down(ctx, s.Pool, set, to); err != nil {
 			return err

@@ -32,7 +32,7 @@ func withNotes(t *testing.T) *world {
 	return w
 }
 
-func TestMigrateMakesAllTables(t *testing.T) {
+func TestMigrate_makes_all_tables(t *testing.T) {
 	t.Parallel()
 	w := withNotes(t)
 	w.must("migrate", "status").has("0001_events.sql", "not yet", "!new")
@@ -57,7 +57,7 @@ func TestMigrateMakesAllTables(t *testing.T) {
 	w.must("status")
 }
 
-func TestMigrateDownAsksFirst(t *testing.T) {
+func TestMigrate_down_asks_first(t *testing.T) {
 	t.Parallel()
 	w := withNotes(t)
 	w.must("migrate")

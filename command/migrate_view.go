@@ -66,7 +66,7 @@ func (v migrationView) WriteText(w io.Writer) error {
 			if file.New {
 				note = "new"
 			}
-			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", set.Schema, file.Name, applied, note))
+			rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s", oneLine(set.Schema), oneLine(file.Name), applied, note))
 		}
 	}
 	return table(w, "SCHEMA\tMIGRATION\tAPPLIED\t", rows)

@@ -1,13 +1,16 @@
 package command
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 )
 
 // View is a result: a value that encoding/json writes with snake_case names, and
-// that writes itself as text for people.
+// that writes itself as text for people. In the text control characters other than
+// line ends and tabs are escaped before it reaches the terminal, as they may come from
+// events.
 type View interface {
 	WriteText(w io.Writer) error
 }
@@ -29,7 +32,12 @@ func (p *Printer) Line(v View) error { return p.write(v, "") }
 
 func (p *Printer) write(v View, indent string) error {
 	if !p.json {
-		if err := v.WriteText(p.w); err != nil {
+		var text bytes.Buffer
+		err := v.WriteText(&text)
+		if err == nil {
+			_, err = io.WriteString(p.w, safe(text.String()))
+		}
+		if err != nil {
 			return fmt.Errorf("command: write the result: %w", err)
 		}
 		return nil

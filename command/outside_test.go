@@ -77,7 +77,7 @@ func (o *outside) run(code int, args ...string) *outcome {
 
 // A service in a module of its own, with its own aggregate, read model, tables and
 // commands, run as an operator would.
-func TestOutsideModule(t *testing.T) {
+func TestModule_outside_of_this_one_has_all_commands(t *testing.T) {
 	t.Parallel()
 	o := buildOutside(t)
 	o.env = append(o.env, "DATABASE_URL="+embeddedtest.Database(t))

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +14,7 @@ import (
 )
 
 // On a terminal a rebuild shows a bar. A pseudo-terminal stands for one.
-func TestRebuildDrawsABarOnATerminal(t *testing.T) {
+func TestRebuild_draws_a_bar_on_a_terminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{100})
@@ -39,6 +40,41 @@ func TestRebuildDrawsABarOnATerminal(t *testing.T) {
 	for _, text := range []string{"balances version 1: live", "[====", "100 %", "2 of 2 events"} {
 		if !strings.Contains(shown, text) {
 			t.Errorf("%q is not in what the screen shows: %q", text, shown)
+		}
+	}
+}
+
+// Whatever the width, drawing again goes over what was drawn: no line may go on in the
+// next one.
+func TestBar_stays_on_one_line(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"})
+	master, terminal := openTerminal(t)
+	screen, read := newBuffer(), make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(screen, master) // ends with an error when the other side is closed
+	}()
+	for _, last := range []string{"live", "interrupted"} {
+		ctx, stop := context.WithCancel(t.Context())
+		if last == "interrupted" {
+			stop()
+		}
+		command.Run(ctx, command.New(w.service), command.Invocation{Args: []string{"rebuild", "balances"}, Env: w.env, Stdout: newBuffer(), Stderr: terminal})
+		stop()
+	}
+	if err := terminal.Close(); err != nil {
+		t.Error(err)
+	}
+	<-read
+	drawn, rest, ended := strings.Cut(screen.String(), "\n")
+	if !ended || !strings.Contains(rest, "interrupted") {
+		t.Errorf("%q, then %q", drawn, rest)
+	}
+	for _, draw := range strings.Split(strings.TrimSuffix(drawn, "\r"), "\x1b[?7h\r") { // wrapping is on again after each
+		if draw != "" && (!strings.HasPrefix(draw, "\x1b[?7l\r") || !strings.HasSuffix(draw, "\x1b[K")) {
+			t.Errorf("drawn as %q", draw)
 		}
 	}
 }

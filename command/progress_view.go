@@ -26,14 +26,18 @@ func newProgressView(p projections.Progress) progressView {
 	return progressView{Projection: p.Name, Version: p.Version, Phase: p.Phase, Done: p.Done, Total: p.Total, PerSecond: int64(math.Round(p.Rate))}
 }
 
+// percent is of the events that there were when it began; more may have come.
+func (p progressView) percent() int64 {
+	if p.Total == 0 {
+		return 100
+	}
+	return min(100*p.Done/p.Total, 100)
+}
+
 // WriteText writes the line for people.
 func (l progressLine) WriteText(w io.Writer) error {
 	p := l.Progress
-	percent := int64(100)
-	if p.Total > 0 {
-		percent = min(100*p.Done/p.Total, 100)
-	}
 	_, err := fmt.Fprintf(w, "%s version %d: %s: %s of %s events (%d%%), %s/s\n",
-		p.Projection, p.Version, p.Phase, count(p.Done), count(p.Total), percent, count(p.PerSecond))
+		p.Projection, p.Version, p.Phase, count(p.Done), count(p.Total), p.percent(), count(p.PerSecond))
 	return err
 }

@@ -42,7 +42,7 @@ func (s *Session) project(ctx context.Context, names []string, from string) erro
 	if err != nil {
 		return err
 	}
-	if _, err := s.Store.Status(ctx); err != nil { // Run would try for ever what only an operator can mend
+	if err := s.own(ctx); err != nil { // also that the tables are there, which only an operator can mend
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)

@@ -23,7 +23,7 @@ func (w *world) cents(account string) int64 {
 	return n
 }
 
-func TestProjectFollowsTheLogUntilStopped(t *testing.T) {
+func TestProject_follows_the_log_until_stopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{100})
@@ -40,7 +40,7 @@ func TestProjectFollowsTheLogUntilStopped(t *testing.T) {
 	}
 }
 
-func TestProjectRefuses(t *testing.T) {
+func TestProject_refuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run("project", "balances", "nope").exits(command.ExitNotFound).has("known are balances")
@@ -66,7 +66,7 @@ func withKafka(t *testing.T) (w *world, category string) {
 	return w, category
 }
 
-func TestRelayPublishesAndProjectReadsIt(t *testing.T) {
+func TestRelay_publishes_and_project_reads_it(t *testing.T) {
 	t.Parallel()
 	w, category := withKafka(t)
 	add := func(event Event) {
@@ -102,7 +102,7 @@ func TestRelayPublishesAndProjectReadsIt(t *testing.T) {
 // whatever they are called.
 // Before the relay has made the topic the log is read, and the status says why below
 // its table.
-func TestProjectWithoutATopic(t *testing.T) {
+func TestProject_without_a_topic_reads_the_log_and_says_why(t *testing.T) {
 	t.Parallel()
 	w, category := withKafka(t)
 	project := w.start("project", "--from", "kafka")
@@ -117,7 +117,7 @@ func TestProjectWithoutATopic(t *testing.T) {
 	project.interrupt().exits(command.ExitOK)
 }
 
-func TestProjectReadsKafkaWhateverTheSourceIsCalled(t *testing.T) {
+func TestProject_reads_Kafka_whatever_the_source_is_called(t *testing.T) {
 	t.Parallel()
 	w, category := withKafka(t)
 	relay := w.start("relay", "--source", "/elsewhere")
@@ -170,7 +170,7 @@ func (w *world) wantSource(topic, source string) {
 	}
 }
 
-func TestRelayRefuses(t *testing.T) {
+func TestRelay_refuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run("relay").exits(command.ExitUsage).has("KAFKA_BROKERS")
@@ -183,7 +183,7 @@ func TestRelayRefuses(t *testing.T) {
 	w.run("relay", "--source", "").exits(command.ExitUsage).has("source")
 }
 
-func TestRepair(t *testing.T) {
+func TestRepair_lets_a_refused_relay_go_on(t *testing.T) {
 	t.Parallel()
 	w, category := withKafka(t)
 	data := es.EventData{ID: es.NewID(), Type: "account.opened", Data: []byte(`{}`)}

@@ -44,7 +44,7 @@ func (s *Session) replace(ctx context.Context, name string, shown progress, f fu
 	if err != nil {
 		return err
 	}
-	if _, err := s.Store.Status(ctx); err != nil {
+	if err := s.own(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -53,7 +53,7 @@ func (s *Session) replace(ctx context.Context, name string, shown progress, f fu
 		last = p
 		shown.show(p)
 	}))
-	shown.end(err == nil)
+	shown.end()
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return WithCode(ExitInterrupted, fmt.Errorf("command: interrupted after %s of %s events: what is built is kept, and the next rebuild of %s goes on from there", count(last.Done), count(last.Total), name))

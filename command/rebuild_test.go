@@ -18,7 +18,7 @@ type rebuilt struct {
 	Differing  *int64  `json:"differing"`
 }
 
-func TestRebuildPrintsProgressLines(t *testing.T) {
+func TestRebuild_prints_lines_of_progress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{100})
@@ -56,7 +56,7 @@ func TestRebuildPrintsProgressLines(t *testing.T) {
 	}
 }
 
-func TestRebuildRefuses(t *testing.T) {
+func TestRebuild_refuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.run("rebuild", "nope").exits(command.ExitNotFound).has("known are balances")
@@ -81,7 +81,7 @@ func TestRebuildRefuses(t *testing.T) {
 
 // While one rebuild is under way status shows it and another is refused; interrupted
 // it keeps what it has.
-func TestRebuildInterrupted(t *testing.T) {
+func TestRebuild_that_is_interrupted_goes_on_later(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{100})

@@ -3,11 +3,8 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -33,7 +30,7 @@ type Session struct {
 func (s *Session) DatabaseURL() string { return s.settings.DatabaseURL }
 
 // Brokers returns the brokers that the flag or the environment gives.
-func (s *Session) Brokers() []string { return slices.Clone(s.settings.Brokers) }
+func (s *Session) Brokers() []string { return slices.Clone(s.settings.brokers) }
 
 // Getenv returns a variable of the command's environment.
 func (s *Session) Getenv(name string) string { return s.settings.environment[name] }
@@ -47,9 +44,16 @@ func (s *Session) Getenv(name string) string { return s.settings.environment[nam
 //	command.Main(root)
 //
 // Its ctx ends at the first SIGINT or SIGTERM; run returns nil when it then stopped
-// as it should.
+// as it should. Like all commands that write it is refused on the store of another
+// service, which has events, and none of a category that this service's aggregates and
+// projections name.
 func (s Service) Action(run func(ctx context.Context, session *Session, args []string) error) func(*cobra.Command, []string) error {
-	return s.action(true, run)
+	return s.action(true, func(ctx context.Context, session *Session, args []string) error {
+		if err := session.ownIfMigrated(ctx); err != nil {
+			return err
+		}
+		return run(ctx, session, args)
+	})
 }
 
 // Plain makes a cobra RunE for a command that needs no database: its session has
@@ -126,8 +130,8 @@ func (s *Session) Kafka(ctx context.Context) (*kafka.Client, error) {
 		return s.kafka, nil
 	}
 	config := s.service.Kafka
-	if len(s.settings.Brokers) > 0 {
-		config.Brokers = s.settings.Brokers
+	if len(s.settings.brokers) > 0 {
+		config.Brokers = s.settings.brokers
 	}
 	if len(config.Brokers) == 0 {
 		return nil, usage("no brokers are given: set KAFKA_BROKERS or --%s; `asof dev` starts one and prints its address", flagBrokers)
@@ -157,48 +161,4 @@ func newLogger(cmd *cobra.Command, json bool, level slog.Level) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), options))
 	}
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options))
-}
-
-const (
-	connectTimeout = 5 * time.Second  // to Postgres, for an address that sets none
-	pingTimeout    = 10 * time.Second // for the first answer of a broker
-)
-
-// poolConfig reads the address. The sessions are named after the command, so that
-// `status` can say who holds the log back.
-func (s Service) poolConfig(address, command string) (*pgxpool.Config, error) {
-	if address == "" {
-		return nil, usage("no database is given: set DATABASE_URL or --%s; `asof dev` starts one and prints its address", flagDatabaseURL)
-	}
-	config, err := pgxpool.ParseConfig(address)
-	if err != nil { // which may hold the password
-		return nil, usage("the database's address does not parse: give postgres://user:password@host:port/database%s", reasonOf(err, address))
-	}
-	if config.ConnConfig.ConnectTimeout == 0 || !strings.Contains(address, "connect_timeout") {
-		config.ConnConfig.ConnectTimeout = connectTimeout
-	}
-	if _, named := config.ConnConfig.RuntimeParams["application_name"]; !named {
-		config.ConnConfig.RuntimeParams["application_name"] = s.Name + " " + command
-	}
-	if !strings.Contains(address, "pool_max_conns") {
-		config.MaxConns = max(config.MaxConns, int32(2*len(s.Projections)+4))
-	}
-	return config, nil
-}
-
-// connect asks the database for an answer, so that a wrong address is an error at
-// once, also of a command that would later go on trying.
-func connect(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, usage("the database's address: %w", err)
-	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		return nil, WithCode(ExitUnreachable, fmt.Errorf("command: the database cannot be reached: check that it runs and that DATABASE_URL is right: %w", err))
-	}
-	return pool, nil
 }

@@ -3,7 +3,8 @@ package command
 import (
 	"fmt"
 	"log/slog"
-	"net/url"
+	"net"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -23,11 +24,12 @@ const (
 
 // settings are what the environment and the flags say; the flags win.
 type settings struct {
-	DatabaseURL string   `env:"DATABASE_URL"`
-	Brokers     []string `env:"KAFKA_BROKERS"`
-	LogLevel    string   `env:"LOG_LEVEL"`
+	DatabaseURL string `env:"DATABASE_URL"`
+	Brokers     string `env:"KAFKA_BROKERS"`
+	LogLevel    string `env:"LOG_LEVEL"`
 
 	json        bool
+	brokers     []string
 	environment map[string]string
 }
 
@@ -36,7 +38,7 @@ type settings struct {
 func addFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	flags.String(flagDatabaseURL, "", "address of the service's database; others can see arguments, so rather set DATABASE_URL")
-	flags.StringSlice(flagBrokers, nil, "host:port of Kafka brokers, separated by commas (KAFKA_BROKERS)")
+	flags.StringArray(flagBrokers, nil, "host:port of Kafka brokers, separated by commas (KAFKA_BROKERS)")
 	flags.StringP(flagOutput, "o", outputText, "text or json")
 	flags.String(flagLogLevel, "", "debug, info, warn or error (LOG_LEVEL); default info for what runs until it is stopped, else warn")
 }
@@ -51,7 +53,8 @@ func readSettings(cmd *cobra.Command) (settings, error) {
 		s.DatabaseURL, _ = flags.GetString(flagDatabaseURL)
 	}
 	if flags.Changed(flagBrokers) {
-		s.Brokers, _ = flags.GetStringSlice(flagBrokers)
+		list, _ := flags.GetStringArray(flagBrokers)
+		s.Brokers = strings.Join(list, ",")
 	}
 	if flags.Changed(flagLogLevel) {
 		s.LogLevel, _ = flags.GetString(flagLogLevel)
@@ -64,23 +67,26 @@ func readSettings(cmd *cobra.Command) (settings, error) {
 		return s, usage("--output %q: give text or json", output)
 	}
 	s.json = output == outputJSON
-	return s, s.checkBrokers()
+	s.brokers, err = readBrokers(s.Brokers)
+	return s, err
 }
 
-func (s *settings) checkBrokers() error {
-	list := s.Brokers[:0]
-	for _, broker := range s.Brokers {
+// readBrokers reads a list of host:port. What is wrong with one is said by its number:
+// somebody may have put a login into it.
+func readBrokers(text string) ([]string, error) {
+	var list []string
+	for i, broker := range strings.Split(text, ",") {
 		broker = strings.TrimSpace(broker)
 		if broker == "" {
 			continue
 		}
-		if host, port, ok := strings.Cut(broker, ":"); !ok || host == "" || port == "" || strings.Contains(broker, "/") {
-			return usage("broker %q: give host:port (--brokers or KAFKA_BROKERS)", broker)
+		host, port, err := net.SplitHostPort(broker)
+		if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 1 || n > 65535 || host == "" || strings.ContainsAny(host, "@/ ") {
+			return nil, usage("broker %d of --brokers or KAFKA_BROKERS is not host:port: give nothing else, such as a scheme or a login, and separate brokers by commas", i+1)
 		}
 		list = append(list, broker)
 	}
-	s.Brokers = list
-	return nil
+	return list, nil
 }
 
 // level is how much is logged, unless told: lasting is for what runs until it is
@@ -97,33 +103,4 @@ func (s *settings) level(lasting bool) (slog.Level, error) {
 		return level, usage("log level %q: give debug, info, warn or error (--log-level or LOG_LEVEL)", s.LogLevel)
 	}
 	return level, nil
-}
-
-// reasonOf is why an address does not parse, without the address: pgx quotes it, and
-// what it knows of passwords in it is not enough. Nothing is said of an address that
-// is too broken to find the password in it.
-func reasonOf(err error, address string) string {
-	u, broken := url.Parse(address)
-	if broken != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return ""
-	}
-	text := err.Error()
-	const quoteEnds = "`: "
-	i := strings.LastIndex(text, quoteEnds)
-	if i < 0 {
-		return ""
-	}
-	text = text[i+len(quoteEnds):]
-	secrets := []string{u.Query().Get("password"), u.Query().Get("sslpassword")}
-	if u.User != nil {
-		plain, _ := u.User.Password()
-		_, raw, _ := strings.Cut(u.User.String(), ":")
-		secrets = append(secrets, plain, raw)
-	}
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "xxxxx")
-		}
-	}
-	return ": " + text
 }

@@ -24,7 +24,7 @@ func stateAt(e es.RecordedEvent, a Account) state {
 	return state{Category: e.Stream.Category, ID: e.Stream.ID, Version: e.Version, Position: e.Position, RecordedAt: e.RecordedAt, State: a}
 }
 
-func TestStateNowAndAsOf(t *testing.T) {
+func TestState_is_shown_now_and_as_of_a_moment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := w.append("a-1", Opened{"ann"})
@@ -56,7 +56,7 @@ func TestStateNowAndAsOf(t *testing.T) {
 	w.must("state", "account", "a-1", "--at", first.RecordedAt.UTC().Format("2006-01-02T15:04:05.000000Z")).has("version 1")
 }
 
-func TestStateRefuses(t *testing.T) {
+func TestState_refuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
@@ -89,7 +89,7 @@ func TestStateRefuses(t *testing.T) {
 
 // An event that the decider does not know, or whose payload is not its type's, fails
 // the command and names the event.
-func TestStateOfForeignEvents(t *testing.T) {
+func TestState_names_an_event_that_it_cannot_fold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for id, data := range map[string]es.EventData{

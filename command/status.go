@@ -1,8 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -52,31 +54,37 @@ func (s *Session) status(ctx context.Context) (statusView, error) {
 	return view, nil
 }
 
-// projectionStatus is how the projections of the database stand, and those of the
-// service that are not in it yet.
-func (s *Session) projectionStatus(ctx context.Context) ([]projections.Status, error) {
-	list, err := projections.List(ctx, s.Store)
-	if err != nil || len(s.service.Projections) == 0 {
-		return list, err
-	}
-	projectors, err := s.projectors(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range projectors {
-		status, err := p.Status(ctx) // knows the projection's categories, and so its lag
-		if errors.Is(err, projections.ErrNotBuilt) {
-			list = append(list, projections.Status{Name: p.Name()})
-			continue
-		}
+// projectionStatus is how the projections of the service stand, also those that are
+// not in the database yet, and the others that are. The service's own are asked first
+// and never missing, whatever a build does meanwhile.
+func (s *Session) projectionStatus(ctx context.Context) (list []projections.Status, err error) {
+	own := map[string]bool{}
+	if len(s.service.Projections) > 0 {
+		projectors, err := s.projectors(ctx, nil)
 		if err != nil {
 			return nil, err
 		}
-		for i := range list {
-			if list[i].Name == status.Name {
-				list[i] = status
+		for _, p := range projectors {
+			status, err := p.Status(ctx) // knows the projection's categories, and so its lag
+			if errors.Is(err, projections.ErrNotBuilt) {
+				status, err = projections.Status{Name: p.Name()}, nil
 			}
+			if err != nil {
+				return nil, err
+			}
+			own[p.Name()] = true
+			list = append(list, status)
 		}
 	}
+	all, err := projections.List(ctx, s.Store)
+	if err != nil {
+		return nil, err
+	}
+	for _, status := range all {
+		if !own[status.Name] {
+			list = append(list, status)
+		}
+	}
+	slices.SortFunc(list, func(a, b projections.Status) int { return cmp.Compare(a.Name, b.Name) })
 	return list, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asof-dev/asof/command"
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections"
 )
 
 type status struct {
@@ -70,7 +71,7 @@ func (w *world) status() (s status) {
 	return s
 }
 
-func TestStatusOfAnEmptyStore(t *testing.T) {
+func TestStatus_of_an_empty_store(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.status()
@@ -87,7 +88,7 @@ func TestStatusOfAnEmptyStore(t *testing.T) {
 	}
 }
 
-func TestStatusCountsAndLags(t *testing.T) {
+func TestStatus_counts_events_and_lags(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{1})
@@ -116,7 +117,7 @@ func TestStatusCountsAndLags(t *testing.T) {
 
 // A transaction that has appended and stays open is named, whether it is a session's
 // or prepared; and what comes after it is not settled.
-func TestStatusNamesWhoHoldsTheLogBack(t *testing.T) {
+func TestStatus_names_who_holds_the_log_back(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
@@ -161,7 +162,40 @@ func TestStatusNamesWhoHoldsTheLogBack(t *testing.T) {
 	w.must("status").has("later events wait", "OPEN APPEND", "sleepy", "idle in transaction", "prepared left over")
 }
 
-func TestStatusShowsFailures(t *testing.T) {
+// While first builds land, one after the other, no projection of the service is ever
+// missing.
+func TestStatus_leaves_no_projection_out_while_it_is_built(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"})
+	w.service.Projections = nil
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"}
+	for _, name := range names {
+		model := balances("account", 1)
+		model.Name = name
+		w.service.Projections = append(w.service.Projections, projections.Definition(model))
+	}
+	builds := w.start(append([]string{"project"}, names...)...)
+	until(t, "all are live", func() bool {
+		s := w.status()
+		live := 0
+		for i, p := range s.Projections {
+			if p.Name != names[i] {
+				t.Fatalf("status has %+v", s.Projections)
+			}
+			if p.Live {
+				live++
+			}
+		}
+		if len(s.Projections) != len(names) {
+			t.Fatalf("%d projections of %d", len(s.Projections), len(names))
+		}
+		return live == len(names)
+	})
+	builds.interrupt().exits(command.ExitOK)
+}
+
+func TestStatus_shows_failures(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})

@@ -9,7 +9,7 @@ import (
 
 // WriteText writes the status in blocks, the log first.
 func (v statusView) WriteText(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: database %s, schema %s, at %s\n", v.Service, v.Database, v.Schema, moment(v.At))
+	_, err := fmt.Fprintf(w, "%s: database %s, schema %s, at %s\n", v.Service, oneLine(v.Database), oneLine(v.Schema), moment(v.At))
 	return errors.Join(err, v.writeLog(w), v.writeHolders(w), v.Relay.write(w), v.writeProjections(w))
 }
 
@@ -73,13 +73,13 @@ func (v statusView) writeProjections(w io.Writer) error {
 	err := block(w, "PROJECTION\tVERSION\tSOURCE\tAT\tLAG\tBEHIND\tSKIPPED\tBUILDING\tKEPT", rows)
 	for _, p := range v.Projections {
 		if _, why := p.source(); err == nil && why != "" {
-			_, err = fmt.Fprintf(w, "%s: %s\n", p.Name, oneLine(why))
+			_, err = fmt.Fprintf(w, "%s: %s\n", oneLine(p.Name), oneLine(why))
 		}
 		if err == nil && p.Foreign > 0 {
-			_, err = fmt.Fprintf(w, "%s skipped %s messages of its topics that are no events of this log\n", p.Name, count(p.Foreign))
+			_, err = fmt.Fprintf(w, "%s skipped %s messages of its topics that are no events of this log\n", oneLine(p.Name), count(p.Foreign))
 		}
 		if err == nil && p.Failure != "" {
-			_, err = fmt.Fprintf(w, "%s failing: %s\n", p.Name, oneLine(p.Failure))
+			_, err = fmt.Fprintf(w, "%s failing: %s\n", oneLine(p.Name), oneLine(p.Failure))
 		}
 	}
 	return err
@@ -118,15 +118,4 @@ func block(w io.Writer, header string, rows []string) error {
 		return err
 	}
 	return table(w, header, rows)
-}
-
-// repairView is what `repair` prints.
-type repairView struct {
-	Relay relayView `json:"relay"`
-}
-
-// WriteText writes where the relay goes on.
-func (v repairView) WriteText(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "The relay goes on after position %s: %s events to publish.\n", count(int64(v.Relay.Position)), count(v.Relay.LagEvents))
-	return err
 }

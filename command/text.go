@@ -35,16 +35,6 @@ func row(cells ...any) string {
 	return strings.Join(texts, "\t")
 }
 
-// oneLine keeps a cell from breaking its table.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
 // moment writes a time so that --at reads it back.
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 

@@ -36,6 +36,9 @@ func group(name, short string) *cobra.Command {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
+			if strings.Contains(args[0], "@") { // an address, maybe with a password
+				return usage("unknown command: an address is given by DATABASE_URL or KAFKA_BROKERS")
+			}
 			hint := ""
 			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 				hint = ": did you mean " + strings.Join(near, " or ") + "?"

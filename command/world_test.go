@@ -181,6 +181,15 @@ func (o *outcome) exits(code int) *outcome {
 	return o
 }
 
+// notDone wants a code that says that nothing was done.
+func (o *outcome) notDone() *outcome {
+	o.Helper()
+	if o.code == command.ExitOK {
+		o.Errorf("%v: exit code 0:\n%s%s", o.args, o.out, o.err)
+	}
+	return o
+}
+
 // has wants texts in the output, or after "!" not in it.
 func (o *outcome) has(texts ...string) *outcome {
 	o.Helper()

@@ -2,24 +2,23 @@ package inventory
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
-	"strings"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/services/internal/check"
 	"github.com/asof-dev/asof/services/internal/web"
 )
 
 // Handler returns the HTTP API: see the package's description.
 func (a *App) Handler() http.Handler {
-	api := web.API{Log: a.log, Explain: explain}
+	api := web.API{Log: a.config.Log, Explain: explain}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /products/{id}/receipts": a.receive,
@@ -27,7 +26,7 @@ func (a *App) Handler() http.Handler {
 		"GET /reservations/{order}":    a.getReservation,
 		"GET /stock":                   a.listStock,
 		"GET /stock/{product}":         a.getStock,
-		"GET /healthz":                 a.healthz,
+		"GET /healthz":                 web.Healthz(a.config.Store.Pool()),
 	} {
 		mux.Handle(pattern, api.Handle(handle))
 	}
@@ -47,8 +46,8 @@ func explain(err error) *web.Problem {
 	switch {
 	case errors.Is(err, ErrInvalid):
 		return web.Because(http.StatusUnprocessableEntity, "invalid", err)
-	case errors.Is(err, ErrOtherReceipt):
-		return web.Because(http.StatusUnprocessableEntity, "reference-reused", err)
+	case errors.Is(err, ErrOtherReceipt), errors.Is(err, es.ErrDuplicateID): // ids follow from references
+		return web.Because(http.StatusUnprocessableEntity, "reference-reused", ErrOtherReceipt)
 	}
 	return nil
 }
@@ -107,11 +106,9 @@ func (a *App) receive(w http.ResponseWriter, r *http.Request) error {
 }
 
 func checkReceipt(product string, receipt StockReceived) error {
-	switch {
-	case !regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`).MatchString(product):
-		return fmt.Errorf("%w: product %.70q: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", ErrInvalid, product)
-	case receipt.Reference == "" || len(receipt.Reference) > 200 || strings.ContainsFunc(receipt.Reference, unicode.IsControl):
-		return fmt.Errorf("%w: reference %.40q: give 1 to 200 bytes without control characters", ErrInvalid, receipt.Reference)
+	switch err := cmp.Or(check.Name("product", product), check.Text("reference", receipt.Reference)); {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	case receipt.Quantity < 1 || receipt.Quantity > MaxQuantity:
 		return fmt.Errorf("%w: quantity is %d: receive 1 to %d", ErrInvalid, receipt.Quantity, MaxQuantity)
 	}
@@ -148,7 +145,7 @@ func (a *App) readStock(r *http.Request, product *string, allowed ...string) ([]
 	if err != nil {
 		return nil, err
 	}
-	page, err := web.ReadPage(r.Context(), query, a.stock)
+	page, err := web.ReadPage(r.Context(), query, a.config.Store, a.stock)
 	if err != nil {
 		return nil, err
 	}
@@ -184,12 +181,4 @@ func (a *App) getStock(w http.ResponseWriter, r *http.Request) error {
 		return web.NewProblem(http.StatusNotFound, "not-found", fmt.Sprintf("product %q has no stock that the read model has seen: receive some first", product))
 	}
 	return web.JSON(w, http.StatusOK, list[0])
-}
-
-func (a *App) healthz(w http.ResponseWriter, r *http.Request) error {
-	if err := a.config.Store.Pool().Ping(r.Context()); err != nil {
-		return fmt.Errorf("inventory: health: %w", err)
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

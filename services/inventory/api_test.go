@@ -107,6 +107,71 @@ func TestAPI_counts_a_receipt_once_that_is_sent_again(t *testing.T) {
 	w.Ask(t, 200, "POST", "/products/pot/receipts", object{"reference": "r-0", "quantity": 11}, nil) // another product's
 }
 
+// A receipt is a fact: it is written however its client's connection ends, and the
+// client is told.
+func TestAPI_answers_over_connections_that_are_half_closed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 20 {
+		a, err := w.DoHalf(t, "POST", "/products/tea/receipts", object{"reference": fmt.Sprintf("r-%d", i), "quantity": 1})
+		if err != nil || a.Status != 200 || !strings.Contains(string(a.Body), fmt.Sprintf(`"received":%d`, i+1)) {
+			t.Fatalf("%d: %s, %v", a.Status, a.Body, err)
+		}
+	}
+}
+
+func TestAPI_waits_for_a_position_or_says_that_it_did_not(t *testing.T) {
+	t.Parallel()
+	store, quiet := pgstoretest.New(t), slog.New(slog.DiscardHandler)
+	if err := projections.New(store, Stock, projections.WithLogger(quiet)).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(New(Config{Store: store, Log: quiet}).Handler())
+	t.Cleanup(server.Close)
+	w := world{webtest.Client{URL: server.URL}, store}
+	var tea product
+	w.Ask(t, 200, "POST", "/products/tea/receipts", object{"reference": "r-1", "quantity": 10}, &tea)
+	for _, path := range []string{"/stock", "/stock/tea"} {
+		w.Refused(t, 422, "not-settled", "GET", path+"?wait=99999999", nil)
+		w.Refused(t, 503, "read-model-behind", "GET", fmt.Sprintf("%s?wait=%d", path, tea.Position), nil)
+	}
+}
+
+func TestLists_are_ordered_and_bounded(t *testing.T) {
+	t.Parallel()
+	store, quiet := pgstoretest.New(t), slog.New(slog.DiscardHandler)
+	if err := projections.New(store, Stock, projections.WithLogger(quiet)).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Pool().Exec(t.Context(), `insert into stock.stock select 'p-' || lpad(n::text, 4, '0'), n, 0, 0, n, n, now() from generate_series(1, 150) n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(New(Config{Store: store, Log: quiet}).Handler())
+	t.Cleanup(server.Close)
+	for query, want := range map[string]struct {
+		n     int
+		first string
+	}{"": {100, "p-0001"}, "?limit=2": {2, "p-0001"}, "?limit=1000&after=p-0100": {50, "p-0101"}, "?after=p-0150": {}} {
+		var list struct{ Stock []StockRow }
+		webtest.Client{URL: server.URL}.Ask(t, 200, "GET", "/stock"+query, nil, &list)
+		if len(list.Stock) != want.n || want.n > 0 && list.Stock[0].Product != want.first {
+			t.Errorf("/stock%s: %d instead of %d", query, len(list.Stock), want.n)
+		}
+	}
+}
+
+func TestAPI_keeps_correlation_and_trace_with_a_receipt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	w.With("X-Correlation-ID", "c-1").With("Traceparent", parent).Ask(t, 200, "POST", "/products/tea/receipts", object{"reference": "r-1", "quantity": 10}, nil)
+	list, err := w.store.Read(t.Context(), es.Position(0), 10)
+	if err != nil || len(list) != 1 || list[0].Metadata.CorrelationID != "c-1" || list[0].Metadata.TraceParent != parent {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
 func TestAPI_refuses_bad_requests_and_writes_nothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -17,14 +17,20 @@
 //	GET  /healthz                  204 when the database answers
 //
 // A receipt may be sent again: its reference tells it from the next one, and it is
-// counted once. The answer has the position of the product's last event; a list that
-// is asked with wait=POSITION has applied that event, or the answer is 503 after five
-// seconds; so it is when a moment is asked for to which an append that stays open may
-// belong.
+// counted once; with another quantity it is refused, 422. The answer has the position of
+// the product's last event; a list that is asked with wait=POSITION has applied that
+// event, or the answer is 503 after five seconds; so it is when a moment is asked for to
+// which an append that stays open may belong. A position at which there is no event yet
+// is 422, at once.
+//
+// Every request is answered, also when the client has ended its side of the
+// connection: 408 and nothing done when the body does not come within 15 seconds, 503
+// when the work is not done within 25. Where it is not known what was done, the detail
+// says so.
 //
 // X-Correlation-ID and the W3C traceparent and tracestate headers are kept with the
 // events that follow. Errors are problem details (RFC 9457) with a code for programs
-// and a detail that says what to do: 400, 404 and 422, 413 and 415, 503.
+// and a detail that says what to do: 400, 404 and 422, 408, 413 and 415, 500 and 503.
 //
 // # Events
 //

@@ -32,9 +32,9 @@ type placement struct {
 // React follows the orders until ctx ends, each event exactly once, and returns nil
 // then.
 func (a *App) React(ctx context.Context) error {
-	orders := inbox.New(a.config.Store, "inventory", inbox.WithLogger(a.log), inbox.WithTypes(orderPlaced, orderCancelled, orderShipped))
+	orders := inbox.New(a.config.Store, "inventory", inbox.WithLogger(a.config.Log), inbox.WithTypes(orderPlaced, orderCancelled, orderShipped))
 	return reaction.Run(ctx, reaction.Config{
-		Client: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.log,
+		Client: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.config.Log,
 		Group: "inventory", Topic: ordersTopic, Inbox: orders, React: a.follow,
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +79,42 @@ func TestReservation_takes_all_items_or_none(t *testing.T) {
 		if err != nil || !cmp.Equal(step.Event, ReservationEvent(want)) {
 			t.Errorf("%+v, %v", step.Event, err)
 		}
+	}
+}
+
+// Streams are taken in the order of the products' names, whatever order a customer or
+// an older event has them in: two orders wait for each other then, and never deadlock.
+func TestProducts_are_taken_in_the_order_of_their_names(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	products := []string{"cup", "jug", "pan", "pot", "tea"}
+	w.stock(t, 10, products...)
+	taken := func(eventType string) string {
+		log, err := w.store.Read(t.Context(), 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range log {
+			if e.Type == eventType {
+				names = append(names, e.Stream.ID)
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	items := []Item{{"tea", 1}, {"pan", 1}, {"cup", 1}, {"pot", 1}, {"jug", 1}}
+	w.must(t, "order.placed", "o-1", items...)
+	confirmed, err := ReservationCodec.Encode(Confirmed{items}) // by a program that did not sort
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.store.Append(t.Context(), es.StreamID{Category: "reservation", ID: "o-2"}, es.NoStream, confirmed); err != nil {
+		t.Fatal(err)
+	}
+	w.must(t, "order.cancelled", "o-2")
+	want := strings.Join(products, " ")
+	if reserved, released := taken("product.reserved"), taken("product.released"); reserved != want || released != want {
+		t.Errorf("reserved %s; released %s; want both as %s", reserved, released, want)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Handler returns the HTTP API: see the package's description.
 func (a *App) Handler() http.Handler {
-	api := web.API{Log: a.log, Explain: explain}
+	api := web.API{Log: a.config.Log, Explain: explain}
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /orders":              a.place,
@@ -25,7 +25,7 @@ func (a *App) Handler() http.Handler {
 		"GET /orders":               a.listSummary,
 		"GET /customers":            a.listCustomers,
 		"GET /customers/{customer}": a.getCustomer,
-		"GET /healthz":              a.healthz,
+		"GET /healthz":              web.Healthz(a.config.Store.Pool()),
 	} {
 		mux.Handle(pattern, api.Handle(handle))
 	}
@@ -43,6 +43,8 @@ func explain(err error) *web.Problem {
 		{ErrNotFound, http.StatusNotFound, "not-found"},
 		{ErrOtherOrder, http.StatusUnprocessableEntity, "idempotency-key-reused"},
 		{ErrWrongPayment, http.StatusUnprocessableEntity, "wrong-payment"},
+		{ErrOtherPayment, http.StatusUnprocessableEntity, "reference-reused"},
+		{ErrOtherReason, http.StatusConflict, "cancelled"},
 		{ErrNotReserved, http.StatusConflict, "not-reserved"},
 		{ErrRejected, http.StatusConflict, "rejected"},
 		{ErrNotPaid, http.StatusConflict, "not-paid"},

@@ -99,12 +99,14 @@ func TestAPI_takes_an_order_from_placed_to_shipped(t *testing.T) {
 		t.Fatalf("%+v\n%+v", paid, again)
 	}
 	w.Refused(t, 409, "paid", "POST", path+"/pay", object{"reference": "p-2", "cents": 30_00})
+	w.Refused(t, 422, "reference-reused", "POST", path+"/pay", object{"reference": "p-1", "cents": 29_99})
 	var shipped answer
 	w.Ask(t, 200, "POST", path+"/ship", object{"tracking": "t-1"}, &shipped)
 	w.Ask(t, 200, "POST", path+"/ship", object{"tracking": "t-1"}, &again)
 	if shipped.Status != StatusShipped || shipped.Version != 4 || !cmp.Equal(shipped, again) {
 		t.Fatalf("%+v\n%+v", shipped, again)
 	}
+	w.Refused(t, 409, "shipped", "POST", path+"/ship", object{"tracking": "t-2"})
 	w.Refused(t, 409, "shipped", "POST", path+"/cancel", object{"reason": "late"})
 	w.Ask(t, 200, "GET", path, nil, &again)
 	if !cmp.Equal(shipped, again) {
@@ -119,6 +121,8 @@ func TestAPI_shows_what_an_order_was(t *testing.T) {
 	path := "/orders/" + placed.ID
 	var cancelled, then answer
 	w.Ask(t, 200, "POST", path+"/cancel", object{"reason": "late"}, &cancelled)
+	w.Ask(t, 200, "POST", path+"/cancel", object{"reason": "late"}, nil)
+	w.Refused(t, 409, "cancelled", "POST", path+"/cancel", object{"reason": "too dear"})
 	for _, moment := range []string{"version=1", fmt.Sprintf("position=%d", placed.Position), "at=" + placed.RecordedAt} {
 		w.Ask(t, 200, "GET", path+"?"+moment, nil, &then)
 		if placed.RecordedAt != cancelled.RecordedAt && !cmp.Equal(placed, then) {
@@ -246,6 +250,132 @@ func TestAPI_keeps_correlation_and_trace_with_the_events(t *testing.T) {
 		if m := step.Recorded.Metadata; err != nil || m.CorrelationID != "c-1" || m.TraceParent != parent {
 			t.Errorf("%+v, %v", m, err)
 		}
+	}
+}
+
+// Who sends the whole request, ends its side of the connection and reads on is
+// answered like all others.
+func TestAPI_answers_over_connections_that_are_half_closed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var group errgroup.Group
+	group.SetLimit(4)
+	for i := range 20 {
+		group.Go(func() error {
+			a, err := w.With("Idempotency-Key", fmt.Sprintf("k-%d", i)).DoHalf(t, "POST", "/orders", object{"customer": "ann", "items": items()})
+			var order answer
+			if err == nil {
+				err = json.Unmarshal(a.Body, &order)
+			}
+			if err == nil && (a.Status != 201 || order.ID == "") {
+				err = fmt.Errorf("%d: %s", a.Status, a.Body)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.events(t); n != 20 {
+		t.Errorf("%d events of 20", n)
+	}
+	if a, err := w.DoHalf(t, "GET", "/orders?limit=1", nil); err != nil || a.Status != 200 || len(a.Body) == 0 {
+		t.Errorf("%d %s, %v", a.Status, a.Body, err)
+	}
+}
+
+// No answer says that a position was waited for which the read model does not have,
+// as its projector does not run, or which the log does not have.
+func TestAPI_waits_for_a_position_or_says_that_it_did_not(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	for _, model := range []projections.Definition{Summary, Customers} {
+		if err := projections.New(store, model).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := world{Client: serve(t, store), store: store}
+	var order answer
+	var list struct{ Orders []SummaryRow }
+	w.Refused(t, 422, "not-settled", "GET", "/orders?wait=1", nil)
+	w.Ask(t, 201, "POST", "/orders", object{"customer": "ann", "items": items()}, &order)
+	w.Ask(t, 200, "GET", "/orders", nil, &list)
+	var group errgroup.Group
+	for _, path := range []string{"/orders", "/customers", "/customers/ann"} {
+		w.Refused(t, 422, "not-settled", "GET", path+"?wait=99999999", nil)
+		w.Refused(t, 422, "not-settled", "GET", fmt.Sprintf("%s?wait=%d", path, order.Position+1), nil)
+		group.Go(func() error { // each waits for a while
+			a, err := w.Do(t, "GET", fmt.Sprintf("%s?wait=%d", path, order.Position), nil)
+			if err == nil && (a.Status != 503 || !strings.Contains(string(a.Body), "read-model-behind")) {
+				err = fmt.Errorf("%s: %d %s", path, a.Status, a.Body)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	follow(t, store, Summary)
+	w.Ask(t, 200, "GET", fmt.Sprintf("/orders?wait=%d", order.Position), nil, &list)
+	if len(list.Orders) != 1 {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestLists_are_filtered_ordered_and_bounded(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	for _, model := range []projections.Definition{Summary, Customers} {
+		if err := projections.New(store, model).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, sql := range []string{
+		`insert into summary.summary select 'o-' || lpad(n::text, 4, '0'), (array['ann', 'bob'])[1 + n % 2], (array['placed', 'paid', 'shipped'])[1 + n % 3], n, n, n, n, now(), now() from generate_series(1, 150) n`,
+		`insert into customers.customers select 'c-' || lpad(n::text, 4, '0'), 1, 0, 0, 0, 0, 0, 0, now() from generate_series(1, 150) n`,
+	} {
+		if _, err := store.Pool().Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := serve(t, store)
+	for query, want := range map[string]struct {
+		n           int
+		first, last string
+	}{
+		"":                          {100, "o-0001", "o-0100"},
+		"?limit=1000":               {150, "o-0001", "o-0150"},
+		"?limit=2&after=o-0007":     {2, "o-0008", "o-0009"},
+		"?customer=bob":             {75, "o-0001", "o-0149"},
+		"?status=shipped":           {50, "o-0002", "o-0149"},
+		"?customer=ann&status=paid": {25, "o-0004", "o-0148"},
+		"?customer=eve":             {},
+	} {
+		var list struct{ Orders []SummaryRow }
+		c.Ask(t, 200, "GET", "/orders"+query, nil, &list)
+		if len(list.Orders) != want.n || want.n > 0 && (list.Orders[0].Order != want.first || list.Orders[want.n-1].Order != want.last) {
+			t.Errorf("/orders%s: %d orders instead of %d, %+v", query, len(list.Orders), want.n, list.Orders[:min(1, len(list.Orders))])
+		}
+	}
+	for query, want := range map[string]int{"": 100, "?limit=7": 7, "?after=c-0149": 1, "?limit=1000": 150} {
+		var list struct{ Customers []CustomerRow }
+		c.Ask(t, 200, "GET", "/customers"+query, nil, &list)
+		if len(list.Customers) != want {
+			t.Errorf("/customers%s: %d instead of %d", query, len(list.Customers), want)
+		}
+	}
+}
+
+// From Kafka the events of two orders come in any order.
+func TestCustomers_keep_the_latest_order(t *testing.T) {
+	t.Parallel()
+	var row CustomerRow
+	late, early := time.Unix(2, 0), time.Unix(1, 0)
+	for _, at := range []time.Time{early, late, early} {
+		Customers.Apply(&row, Placed{Customer: "ann", Items: items()}, es.Recorded{RecordedAt: at})
+	}
+	if !row.LastOrderAt.Equal(late) || row.Orders != 3 {
+		t.Errorf("%+v", row)
 	}
 }
 

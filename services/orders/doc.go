@@ -23,15 +23,24 @@
 // Requests may be sent again, as follows. With an Idempotency-Key header, a POST to /orders
 // makes one order however often it is sent: 201 for the first, 200 with the same
 // order for the others. A payment is told from a second one by its reference; an
-// order that is shipped with the same tracking number, or cancelled, is not so twice.
+// order that is shipped with the same tracking number, or cancelled for the same
+// reason, is not so twice. With anything else in it, a request that is sent again is
+// refused: 422 for a key or a reference that was used, 409 for what is shipped or
+// cancelled.
 //
 // A POST answers with the order and its position. A list that is asked with
 // wait=POSITION has applied that event, or the answer is 503 after five seconds; so it
-// is when a moment is asked for to which an append that stays open may belong.
+// is when a moment is asked for to which an append that stays open may belong. A
+// position at which there is no event yet is 422, at once.
+//
+// Every request is answered, also when the client has ended its side of the
+// connection: 408 and nothing done when the body does not come within 15 seconds, 503
+// when the work is not done within 25. Where it is not known what was done, the detail
+// says so.
 //
 // X-Correlation-ID and the W3C traceparent and tracestate headers are kept with the
 // events that follow. Errors are problem details (RFC 9457) with a code for programs
-// and a detail that says what to do: 400, 404, 409 and 422, 413 and 415, 503.
+// and a detail that says what to do: 400, 404, 409 and 422, 408, 413 and 415, 500 and 503.
 //
 // # Events
 //

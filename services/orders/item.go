@@ -3,9 +3,8 @@ package orders
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
-	"unicode"
+
+	"github.com/asof-dev/asof/services/internal/check"
 )
 
 // Item is a product, how many of it, and the price of one.
@@ -20,14 +19,12 @@ const (
 	MaxItems      = 50
 	MaxQuantity   = 1_000_000     // of an item
 	MaxPriceCents = 1_000_000_000 // of one piece
-	MaxText       = 200           // bytes of a reason, a reference or a tracking number
+	MaxText       = check.MaxText // bytes of a reason, a reference or a tracking number
 )
 
 // ErrInvalid: the request is not one that any order could accept. The text says
 // what is allowed.
 var ErrInvalid = errors.New("orders: invalid")
-
-const namePattern = `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`
 
 // checkPlacement refuses what no order could be.
 func checkPlacement(customer string, items []Item) error {
@@ -55,16 +52,13 @@ func checkPlacement(customer string, items []Item) error {
 	return nil
 }
 
-func checkName(what, name string) error {
-	if !regexp.MustCompile(namePattern).MatchString(name) {
-		return fmt.Errorf("%w: %s %.70q: use 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", ErrInvalid, what, name)
-	}
-	return nil
-}
+func checkName(what, name string) error { return invalid(check.Name(what, name)) }
 
-func checkText(what, text string) error {
-	if text == "" || len(text) > MaxText || strings.ContainsFunc(text, unicode.IsControl) {
-		return fmt.Errorf("%w: %s %.40q: give 1 to %d bytes without control characters", ErrInvalid, what, text, MaxText)
+func checkText(what, text string) error { return invalid(check.Text(what, text)) }
+
+func invalid(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return nil
 }

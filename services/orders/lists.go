@@ -38,7 +38,7 @@ func (a *App) listSummary(w http.ResponseWriter, r *http.Request) error {
 	if status := Status(query.Text("status")); status != None && !slices.Contains(statuses(), status) {
 		return web.NewProblem(http.StatusBadRequest, "query", fmt.Sprintf("status=%.40q: ask for one of %v", status, statuses()))
 	}
-	page, err := web.ReadPage(r.Context(), query, a.summary)
+	page, err := web.ReadPage(r.Context(), query, a.config.Store, a.summary)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *App) listCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := web.ReadPage(r.Context(), query, a.customers)
+	page, err := web.ReadPage(r.Context(), query, a.config.Store, a.customers)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (a *App) getCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if _, err := web.ReadPage(r.Context(), query, a.customers); err != nil {
+	if _, err := web.ReadPage(r.Context(), query, a.config.Store, a.customers); err != nil {
 		return err
 	}
 	rows, err := a.config.Store.Pool().Query(r.Context(), customerSQL, customer)
@@ -106,12 +106,4 @@ func (a *App) getCustomer(w http.ResponseWriter, r *http.Request) error {
 		return web.NewProblem(http.StatusNotFound, "not-found", "customer "+customer+" has no orders that the read model has seen")
 	}
 	return web.JSON(w, http.StatusOK, list[0])
-}
-
-func (a *App) healthz(w http.ResponseWriter, r *http.Request) error {
-	if err := a.config.Store.Pool().Ping(r.Context()); err != nil {
-		return fmt.Errorf("orders: health: %w", err)
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }

@@ -131,6 +131,8 @@ var (
 	ErrShipped      = errors.New("orders: the order is shipped and cannot change any more")
 	ErrCancelled    = errors.New("orders: the order is cancelled: place another one")
 	ErrWrongPayment = errors.New("orders: the payment does not fit")
+	ErrOtherPayment = errors.New("orders: the reference was used for the payment of this order, with other cents: nothing is taken twice; use a new reference for a new payment")
+	ErrOtherReason  = errors.New("orders: the order was cancelled before, for another reason, which stays: there is nothing left to cancel")
 )
 
 // PaymentError says how much is to be paid. errors.Is(err, ErrWrongPayment) is
@@ -145,7 +147,8 @@ func (e *PaymentError) Error() string {
 func (e *PaymentError) Is(target error) bool { return target == ErrWrongPayment }
 
 // A decision that is made again as it was decides nothing new and is no error: a
-// client whose answer was lost sends its request again.
+// client whose answer was lost sends its request again. Made again otherwise it is
+// refused, as its client would take the answer for a yes to what was never done.
 
 // Place is the customer's wish.
 func Place(customer string, items []Item) func(Order) ([]Event, error) {
@@ -186,6 +189,8 @@ func Pay(reference string, cents int64) func(Order) ([]Event, error) {
 		switch {
 		case o.Status == None:
 			return nil, ErrNotFound
+		case o.Payment == reference && cents != o.TotalCents: // which was the payment
+			return nil, ErrOtherPayment
 		case o.Payment == reference: // also when the order went on since
 			return nil, nil
 		case o.Status == StatusPlaced:
@@ -237,6 +242,9 @@ func Cancel(reason string) func(Order) ([]Event, error) {
 		case StatusShipped:
 			return nil, ErrShipped
 		case StatusCancelled:
+			if o.Reason != reason {
+				return nil, ErrOtherReason
+			}
 			return nil, nil
 		default:
 			return []Event{Cancelled{o.Customer, reason, o.PaidCents}}, nil

@@ -39,9 +39,9 @@ func (r rejection) String() string {
 // React takes inventory's answers until ctx ends, each exactly once, and returns nil
 // then.
 func (a *App) React(ctx context.Context) error {
-	answers := inbox.New(a.config.Store, "orders", inbox.WithLogger(a.log), inbox.WithTypes(reservationConfirmed, reservationRejected))
+	answers := inbox.New(a.config.Store, "orders", inbox.WithLogger(a.config.Log), inbox.WithTypes(reservationConfirmed, reservationRejected))
 	return reaction.Run(ctx, reaction.Config{
-		Client: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.log,
+		Client: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.config.Log,
 		Group: "orders", Topic: inventoryTopic, Inbox: answers, React: a.answered,
 	})
 }

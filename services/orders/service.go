@@ -1,13 +1,10 @@
 package orders
 
 import (
-	"log/slog"
-
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/command"
-	"github.com/asof-dev/asof/es/kafka"
-	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
+	"github.com/asof-dev/asof/services/internal/serve"
 )
 
 // Service describes the service to the commands of package command.
@@ -20,23 +17,13 @@ func Service() command.Service {
 	}
 }
 
-// Config is what the service runs on.
-type Config struct {
-	// Store is the service's own.
-	Store *pgstore.Store
-	// Kafka is where inventory answers.
-	Kafka *kafka.Client
-	// TopicPrefix stands before the names of all topics and of the consumer group, as
-	// the relays of both services have it. Usually empty.
-	TopicPrefix string
-	// Log is where the service tells what it does; slog.Default by default.
-	Log *slog.Logger
-}
+// Config is what the service runs on: its own store, and the brokers where inventory
+// answers.
+type Config = serve.Config
 
 // App is the running service: an HTTP API and reactions.
 type App struct {
 	config    Config
-	log       *slog.Logger
 	orders    *aggregates.Repository[Order, Event]
 	summary   *projections.Projector // to wait for; the command project runs them
 	customers *projections.Projector
@@ -44,12 +31,8 @@ type App struct {
 
 // New returns the service. It asks neither the database nor the brokers anything.
 func New(c Config) *App {
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
 	return &App{
-		config:    c,
-		log:       c.Log,
+		config:    c.Filled(),
 		orders:    aggregates.New(c.Store, Decider),
 		summary:   projections.New(c.Store, Summary),
 		customers: projections.New(c.Store, Customers),

@@ -18,6 +18,8 @@ import (
 	"github.com/asof-dev/asof/es/inbox"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // Config is one reaction.
@@ -34,11 +36,19 @@ type Config struct {
 // stopWait is how long a message may take when the reaction is asked to stop.
 const stopWait = 10 * time.Second
 
+// topicWait is how often the topic of a service that has not begun yet is looked for.
+const topicWait = 200 * time.Millisecond
+
 // Run reacts until ctx ends, finishes the messages under way, and returns nil.
 //
 // A message whose reaction fails is tried again, with a pause that grows, and those
-// behind it in its partition wait: an order of events is not broken to go on.
+// behind it in its partition wait: an order of events is not broken to go on. What no
+// patience cures ends it with an error that says what to do: missing tables or rights,
+// a broker that refuses this client, [es.ErrRestored] and [es.ErrAnotherLife].
 func Run(ctx context.Context, c Config) error {
+	if _, err := c.Inbox.Prune(ctx); err != nil && final(err) { // else it is seen at the first message only
+		return stopped(ctx, failed(c, err))
+	}
 	subscriber, err := kafka.NewSubscriber(c.Client, kafka.SubscriberConfig{Group: c.TopicPrefix + c.Group, TopicPrefix: c.TopicPrefix})
 	if err != nil {
 		return err
@@ -47,28 +57,75 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("reaction: make the router: %w", err)
 	}
-	retry := middleware.Retry{
-		MaxRetries: 10, InitialInterval: 50 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
-		Logger: watermill.NewSlogLogger(c.Log),
-	}
-	router.AddMiddleware(retry.Middleware, finish, middleware.Recoverer)
 	if err := topicExists(ctx, c); err != nil {
-		return errors.Join(stopped(ctx, err), router.Close(), subscriber.Close())
+		return errors.Join(stopped(ctx, failed(c, err)), router.Close(), subscriber.Close())
 	}
-	router.AddConsumerHandler(c.Group, c.Topic, subscriber, c.Inbox.Handle(c.React))
 	group, running := errgroup.WithContext(ctx)
+	ended := make(chan error, 1)
+	router.AddMiddleware(ending(ended), retrying(c), finish, middleware.Recoverer)
+	router.AddConsumerHandler(c.Group, c.Topic, subscriber, c.Inbox.Handle(c.React))
 	group.Go(func() error {
 		err := router.Run(running)
-		if err == nil && ctx.Err() == nil {
+		if err == nil && running.Err() == nil {
 			err = errors.New("the subscription has ended, and the log says why: correct that and start again")
 		}
 		return err
 	})
 	group.Go(func() error { return c.Inbox.Run(running) })
+	group.Go(func() error {
+		select {
+		case err := <-ended:
+			return err
+		case <-running.Done():
+			return nil
+		}
+	})
 	if err := group.Wait(); err != nil {
-		return errors.Join(fmt.Errorf("reaction: %s: %w", c.Group, err), subscriber.Close())
+		return errors.Join(failed(c, err), subscriber.Close())
 	}
 	return subscriber.Close()
+}
+
+func failed(c Config, err error) error {
+	if pg.OnlyByOperator(err) {
+		return pg.Explain("reaction", c.Group, err)
+	}
+	return fmt.Errorf("reaction: %s: %w", c.Group, err)
+}
+
+// final reports what trying again does not cure.
+func final(err error) bool {
+	for _, target := range []error{es.ErrRestored, es.ErrAnotherLife, kafka.ErrDenied, kafka.ErrClosed, kafka.ErrInvalid} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return pg.OnlyByOperator(err)
+}
+
+// ending hands over the first error that is final. Its message is not acknowledged.
+func ending(ended chan<- error) message.HandlerMiddleware {
+	return func(handle message.HandlerFunc) message.HandlerFunc {
+		return func(m *message.Message) ([]*message.Message, error) {
+			out, err := handle(m)
+			if final(err) {
+				select {
+				case ended <- err:
+				default: // it ends already
+				}
+			}
+			return out, err
+		}
+	}
+}
+
+// retrying tries a message again for half a minute; then it comes again from Kafka.
+func retrying(c Config) message.HandlerMiddleware {
+	return middleware.Retry{
+		MaxRetries: 10, InitialInterval: 50 * time.Millisecond, MaxInterval: 5 * time.Second, Multiplier: 2, RandomizationFactor: 0.5,
+		ShouldRetry: func(p middleware.RetryParams) bool { return !final(p.Err) },
+		Logger:      watermill.NewSlogLogger(c.Log),
+	}.Middleware
 }
 
 // finish lets a reaction that has begun go on for a while when its message's context
@@ -76,10 +133,8 @@ func Run(ctx context.Context, c Config) error {
 func finish(handle message.HandlerFunc) message.HandlerFunc {
 	return func(m *message.Message) ([]*message.Message, error) {
 		ctx := m.Context()
-		longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopWait/2, cancel) })
+		longer, cancel := wait.Beyond(ctx, stopWait/2)
 		defer cancel()
-		defer stop()
 		m.SetContext(longer)
 		defer m.SetContext(ctx)
 		return handle(m)
@@ -89,23 +144,16 @@ func finish(handle message.HandlerFunc) message.HandlerFunc {
 // topicExists waits until the other service's relay has made the topic, which it
 // does before the first event.
 func topicExists(ctx context.Context, c Config) error {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
 	for told := false; ; told = true {
 		_, err := c.Client.Partitions(ctx, c.TopicPrefix+c.Topic)
-		if err == nil {
-			return nil
+		if err == nil || final(err) {
+			return err
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if !told {
+		if !told && ctx.Err() == nil {
 			c.Log.InfoContext(ctx, "waiting for a topic: the relay of the service that has the events makes it", "topic", c.TopicPrefix+c.Topic, "error", err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := wait.For(ctx, topicWait); err != nil {
+			return err
 		}
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
@@ -103,6 +106,10 @@ func TestRun_waits_for_the_topic_and_tries_again_in_order(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
+	// Systems apart by a prefix share brokers: their groups are apart too.
+	if lag, err := w.config.Client.Lag(t.Context(), w.prefix+"counter", w.prefix+"order"); err != nil || lag == 4 {
+		t.Errorf("the group of this prefix has acknowledged nothing, lag %d, %v", lag, err)
+	}
 	if want := []es.Version{1, 2, 3, 4}; !slices.Equal(had, want) || failures != 3 {
 		t.Errorf("reacted to %v, with %d failures", had, failures)
 	}
@@ -134,6 +141,71 @@ func TestRun_finishes_the_reaction_under_way(t *testing.T) {
 	}
 	if counts := w.config.Inbox.Counts(); counts.Reacted != 1 {
 		t.Errorf("%+v", counts)
+	}
+}
+
+// What only an operator can mend, and a store that is another than before, are no
+// matter of patience: the process ends and says what to do.
+func TestRun_ends_with_what_no_patience_cures(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		react func(ctx context.Context, tx *pgstore.Tx) error
+		text  string
+	}{
+		"a table of its own is missing": {func(ctx context.Context, tx *pgstore.Tx) error {
+			_, err := tx.Tx().Exec(ctx, "insert into nowhere values (1)")
+			return err
+		}, " migrate`"},
+		"a right is missing": {func(ctx context.Context, tx *pgstore.Tx) error {
+			_, err := tx.Tx().Exec(ctx, "do $$ begin raise insufficient_privilege; end $$")
+			return fmt.Errorf("write it down: %w", err)
+		}, "grant"},
+		"the store was restored":    {func(context.Context, *pgstore.Tx) error { return fmt.Errorf("x: %w", es.ErrRestored) }, "restored"},
+		"it has begun another life": {func(context.Context, *pgstore.Tx) error { return fmt.Errorf("x: %w", es.ErrAnotherLife) }, "another life"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			calls := 0 // the one partition is handled by one goroutine at a time
+			w := newWorld(t, func(ctx context.Context, _ es.RecordedEvent, tx *pgstore.Tx) error {
+				calls++
+				return test.react(ctx, tx)
+			})
+			w.publish(2)
+			_, ended := w.begin()
+			select {
+			case err := <-ended:
+				if err == nil || !strings.Contains(err.Error(), test.text) {
+					t.Errorf("it ended with %v, want %q in it", err, test.text)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("it goes on")
+			}
+			if counts := w.config.Inbox.Counts(); calls != 1 || counts.Reacted != 0 {
+				t.Errorf("%d calls, %+v", calls, counts)
+			}
+		})
+	}
+}
+
+// The inbox's own table is looked for before there is a message, and before there is a
+// topic.
+func TestRun_ends_at_once_without_tables(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(context.Context, es.RecordedEvent, *pgstore.Tx) error { return errors.New("never") })
+	pool, err := pgxpool.New(t.Context(), embeddedtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	w.config.Inbox = inbox.New(pgstore.New(pool), "counter", inbox.WithLogger(w.config.Log))
+	_, ended := w.begin()
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "migrate") {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 )
 
@@ -19,30 +20,37 @@ func Body(w http.ResponseWriter, r *http.Request, v any) error {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return NewProblem(http.StatusUnsupportedMediaType, "media-type", "send the body as JSON with Content-Type: application/json")
 	}
+	if own, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok { // which closes the connection of who sends too much
+		w = own.Unwrap()
+	}
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, MaxBody))
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(v)
-	if err == nil {
-		if _, err = decoder.Token(); err == io.EOF {
-			return nil
-		}
-		if err == nil || !isTooLarge(err) {
-			return malformed("there is something after the JSON object: send one object")
-		}
+	if err := decoder.Decode(v); err != nil {
+		return bodyProblem(err)
 	}
-	return bodyProblem(err)
+	var syntax *json.SyntaxError
+	switch _, err := decoder.Token(); {
+	case err == io.EOF:
+		return nil
+	case err == nil, errors.As(err, &syntax):
+		return malformed("there is something after the JSON object: send one object")
+	default:
+		return bodyProblem(err)
+	}
 }
 
 func bodyProblem(err error) *Problem {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return NewProblem(http.StatusRequestTimeout, "too-slow", "the body did not come in time, and nothing was done: send the request again")
 	case isTooLarge(err):
 		return NewProblem(http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("the body has more than %d bytes: send less", MaxBody))
 	case errors.Is(err, io.EOF):
 		return malformed("the body is empty: send a JSON object")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return malformed("the JSON ends too early: send a whole object")
+		return malformed("the body ends too early, and nothing was done: send a whole JSON object")
 	case errors.As(err, &syntax):
 		return malformed(fmt.Sprintf("the body is not JSON at byte %d: %v", syntax.Offset, syntax))
 	case errors.As(err, &kind) && kind.Field == "":

@@ -12,16 +12,15 @@ import (
 // request without one gets a new one; the answer names it.
 const CorrelationHeader = "X-Correlation-ID"
 
-const (
-	correlationPattern = `^[!-~]{1,128}$`
-	traceparentPattern = `^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`
-	tracestatePattern  = `^[ -~]{0,512}$`
+var (
+	correlation = regexp.MustCompile(`^[!-~]{1,128}$`)
+	traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	tracestate  = regexp.MustCompile(`^[ -~]{0,512}$`)
 )
 
 // withMetadata puts correlation and W3C trace context from the headers into the
 // request's context. A broken trace context is left out, as its standard says.
 func withMetadata(next http.Handler) http.Handler {
-	correlation, traceparent, tracestate := regexp.MustCompile(correlationPattern), regexp.MustCompile(traceparentPattern), regexp.MustCompile(tracestatePattern)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := es.Metadata{CorrelationID: r.Header.Get(CorrelationHeader)}
 		if m.CorrelationID == "" {

@@ -8,11 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
-
-	"github.com/jackc/pgx/v5/pgconn"
+	"strings"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Problem is an error as a client sees it, the body of application/problem+json.
@@ -48,21 +47,20 @@ func (p *Problem) Later() *Problem {
 }
 
 func (p *Problem) write(w http.ResponseWriter) {
-	header := w.Header()
-	header.Set("Content-Type", "application/problem+json")
-	header.Set("X-Content-Type-Options", "nosniff")
 	if p.retryAfter != "" {
-		header.Set("Retry-After", p.retryAfter)
+		w.Header().Set("Retry-After", p.retryAfter)
 	}
-	w.WriteHeader(p.Status)
-	body, _ := json.Marshal(p)         //nolint:errchkjson // texts and numbers
-	_, _ = w.Write(append(body, '\n')) // nobody is left to tell
+	if p.Status == http.StatusRequestTimeout { // the rest of the request may still come
+		w.Header().Set("Connection", "close")
+	}
+	body, _ := json.Marshal(p) //nolint:errchkjson // texts and numbers
+	write(w, p.Status, "application/problem+json", append(body, '\n'))
 }
 
 // explain is what the framework's errors are to a client, when the service says
 // nothing else. What stays is an error of the program or of the database, whose text
 // is for the log alone.
-func explain(err error) *Problem {
+func explain(r *http.Request, err error) *Problem {
 	var problem *Problem
 	switch {
 	case errors.As(err, &problem):
@@ -74,19 +72,29 @@ func explain(err error) *Problem {
 	case errors.Is(err, es.ErrInvalid):
 		return Because(http.StatusBadRequest, "invalid", err)
 	case errors.Is(err, es.ErrConflict), errors.Is(err, es.ErrRetry):
-		return NewProblem(http.StatusServiceUnavailable, "busy", "too many requests change the same thing: send the request again").Later()
+		return NewProblem(http.StatusServiceUnavailable, "busy", "too many requests change the same thing, and nothing was done: send the request again").Later()
+	case context.Cause(r.Context()) == errStopping: //nolint:errorlint,err113 // it is given as it is
+		return NewProblem(http.StatusServiceUnavailable, "stopping", "the service stops before the request is done: "+again(r)).Later()
+	case pg.OnlyByOperator(err):
+		return NewProblem(http.StatusServiceUnavailable, "not-ready", "the service's operator has something to do first, and the log says what: "+again(r)).Later()
 	case unavailable(err):
-		return NewProblem(http.StatusServiceUnavailable, "unavailable", "the database does not answer: send the request again").Later()
+		return NewProblem(http.StatusServiceUnavailable, "unavailable", "the database does not answer: "+again(r)).Later()
 	}
-	return NewProblem(http.StatusInternalServerError, "internal", "the request failed and the log says why; it may have been carried out: look, or send it again as it was")
+	return NewProblem(http.StatusInternalServerError, "internal", "the request failed and the log says why: "+again(r))
 }
 
-// unavailable reports that the database was not reached, broke off or shuts down.
-func unavailable(err error) bool {
-	if server, ok := errors.AsType[*pgconn.PgError](err); ok { // classes of PostgreSQL's appendix A
-		return slices.Contains([]string{"08", "53", "57"}, server.Code[:2])
+// again says what to do when it is not known what was done.
+func again(r *http.Request) string {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return "send the request again"
 	}
-	_, unreachable := errors.AsType[*pgconn.ConnectError](err)
+	return "it may have been carried out: look, or send it again as it was, if it has an Idempotency-Key or a reference"
+}
+
+// unavailable reports that the database was not reached, did not answer in time,
+// broke off or shuts down.
+func unavailable(err error) bool {
 	_, broken := errors.AsType[net.Error](err)
-	return unreachable || broken || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)
+	return broken || pg.Unreachable(err) || pg.Is(err, pg.QueryCanceled) || strings.HasPrefix(pg.Code(err), "53") ||
+		errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -7,10 +7,16 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
-// stopWait is how long requests may take when the server is asked to stop.
-const stopWait = 10 * time.Second
+const (
+	// stopWait is how long requests may take when the server is asked to stop; then
+	// their contexts end, and they have answerWait to say so.
+	stopWait   = 10 * time.Second
+	answerWait = 2 * time.Second
+)
 
 // Listen opens an address such as 127.0.0.1:8081; port 0 takes a free one.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
@@ -25,14 +31,21 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 // Serve answers requests until ctx ends; then it takes no new ones, finishes those
 // under way and returns nil. The listener is closed.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	return serve(ctx, listener, handler, stopWait)
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
+	serving, end := wait.Beyond(ctx, grace) // a request outlives ctx: it is finished
+	defer end()
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       time.Minute,
-		// A request outlives ctx: it is finished.
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), servingKey{}, serving)
+		},
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -41,11 +54,11 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		return fmt.Errorf("web: serve: %w", err)
 	case <-ctx.Done():
 	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWait)
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace+answerWait)
 	defer cancel()
 	err := server.Shutdown(bounded)
 	if err != nil {
-		err = errors.Join(fmt.Errorf("web: requests were still under way after %s: %w", stopWait, err), server.Close())
+		err = errors.Join(fmt.Errorf("web: requests were still under way after %s: %w", grace+answerWait, err), server.Close())
 	}
 	if failed := <-ended; !errors.Is(failed, http.ErrServerClosed) {
 		err = errors.Join(err, failed)

@@ -2,13 +2,17 @@
 package webtest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Client asks one API.
@@ -46,6 +50,39 @@ func (c Client) Do(t testing.TB, method, path string, body any) (Answer, error) 
 	request.Header.Set("Content-Type", "application/json")
 	maps.Copy(request.Header, c.Header)
 	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer response.Body.Close()
+	answer := Answer{Status: response.StatusCode, Header: response.Header}
+	answer.Body, err = io.ReadAll(response.Body)
+	return answer, err
+}
+
+// DoHalf is Do over a connection whose client ends its side when it has said all, and
+// only then reads.
+func (c Client) DoHalf(t testing.TB, method, path string, body any) (Answer, error) {
+	t.Helper()
+	content, err := json.Marshal(body)
+	if err != nil {
+		return Answer{}, err
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, c.URL+path, bytes.NewReader(content))
+	if err != nil {
+		return Answer{}, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	maps.Copy(request.Header, c.Header)
+	conn, err := net.DialTimeout("tcp", request.URL.Host, 10*time.Second)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer conn.Close()
+	err = errors.Join(conn.SetDeadline(time.Now().Add(time.Minute)), request.Write(conn), conn.(*net.TCPConn).CloseWrite())
+	if err != nil {
+		return Answer{}, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), request)
 	if err != nil {
 		return Answer{}, err
 	}

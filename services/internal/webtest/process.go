@@ -12,9 +12,17 @@ import (
 	"testing"
 )
 
-// MainVariable makes a test's own program be the service: its TestMain calls main
-// when the variable is set.
-const MainVariable = "ASOF_TEST_MAIN"
+// mainVariable makes a test's own program be the service.
+const mainVariable = "ASOF_TEST_MAIN"
+
+// Main is the TestMain of a package whose tests run its main as processes.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(mainVariable) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
 
 // Process is a service in a process of its own.
 type Process struct {
@@ -48,7 +56,7 @@ func (o *output) String() string {
 func Start(t testing.TB, database, brokers string, arguments ...string) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0], arguments...), stderr: &output{}}
-	p.cmd.Env = append(os.Environ(), MainVariable+"=1", "DATABASE_URL="+database, "KAFKA_BROKERS="+brokers)
+	p.cmd.Env = append(os.Environ(), mainVariable+"=1", "DATABASE_URL="+database, "KAFKA_BROKERS="+brokers)
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -9,13 +8,7 @@ import (
 	"github.com/asof-dev/asof/services/internal/webtest"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(webtest.MainVariable) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { webtest.Main(m, main) }
 
 func TestInventory_runs_as_processes_and_stops_when_asked(t *testing.T) {
 	t.Parallel()

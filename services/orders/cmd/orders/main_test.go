@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -9,13 +8,7 @@ import (
 	"github.com/asof-dev/asof/services/internal/webtest"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(webtest.MainVariable) != "" {
-		main()
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { webtest.Main(m, main) }
 
 // A newcomer's session, each command a process.
 func TestOrders_runs_as_processes_and_stops_when_asked(t *testing.T) {
@@ -51,6 +44,14 @@ func TestServe_says_what_is_missing(t *testing.T) {
 	}
 	_, stderr = webtest.Start(t, embeddedtest.Database(t), "", "serve").End(2)
 	if !strings.Contains(stderr, "KAFKA_BROKERS") {
+		t.Error(stderr)
+	}
+	_, stderr = webtest.Start(t, embeddedtest.Database(t), strings.Join(embeddedtest.Brokers(t), ","), "serve", "--listen", "127.0.0.1:0").End(6)
+	if !strings.Contains(stderr, "run the migrations") {
+		t.Error(stderr)
+	}
+	_, stderr = webtest.Start(t, "postgres://u:geh@eim@127.0.0.1:1/x", "", "serve").End(2)
+	if !strings.Contains(stderr, "%40") || strings.Contains(stderr, "eim") {
 		t.Error(stderr)
 	}
 }

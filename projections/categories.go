@@ -1,0 +1,12 @@
+package projections
+
+import "slices"
+
+// Categories returns those whose events the projection is for; none when it is for
+// all, or when its definition is not valid.
+func (p *Projector) Categories() []string {
+	if p.def == nil {
+		return nil
+	}
+	return slices.Clone(p.def.categories)
+}

@@ -1,0 +1,4 @@
+package web
+
+// ServeFor is Serve whose requests have another grace.
+var ServeFor = serve
