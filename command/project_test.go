@@ -194,12 +194,41 @@ func TestRepair_lets_a_refused_relay_go_on(t *testing.T) {
 	until(t, "the event is published", func() bool { return w.status().Relay.Position == 1 })
 	w.run("repair", "--from", "0").exits(command.ExitBusy).has("stop it")
 	relay.interrupt().exits(command.ExitOK)
-	w.exec("update asof.store_identity set id = gen_random_uuid()") // as if restored
-	w.run("relay").exits(command.ExitBusy).has("restored")
+	if text := w.must("status").out; strings.Contains(text, "nothing reads this log") {
+		t.Errorf("a store where it was: %s", text)
+	}
+	w.exec("update asof.store_identity set database_oid = 1") // as if it were a copy
+	w.run("relay").exits(command.ExitBusy).has("restored", "the database's oid", " repair`")
+	w.must("status").has("nothing reads this log: the database's oid")
+	life := w.status().Log.Life
 	w.run("repair").exits(command.ExitUsage).has(`"from" not set`)
 	w.run("repair", "--from", "5").exits(command.ExitUsage).has("from 0 to 1")
-	w.must("repair", "--from", "0").has("after position 0: 1 events to publish")
+	w.must("repair", "--from", "0").has("after position 0: 1 events to publish", "Nothing counts as lost", life.String())
+	if w.status().Log.Life != life {
+		t.Error("a repair without --lost begins another life")
+	}
+	w.must("repair", "--from", "0", "--lost").has("begins life", "accept")
+	if w.status().Log.Life == life {
+		t.Error("a repair with --lost goes on in the life before")
+	}
 	again := w.start("relay")
 	until(t, "it is published again", func() bool { return w.status().Relay.Position == 1 })
 	again.interrupt().exits(command.ExitOK)
+}
+
+// A reaction that has met another life of the store that it consumes goes on when it is
+// told.
+func TestAccept_lets_a_reaction_go_on(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	life := es.NewID().String()
+	w.run("accept").exits(command.ExitUsage).has("REACTION")
+	w.run("accept", "reserve").exits(command.ExitUsage).has(`"kept", "life", "source" not set`)
+	w.run("accept", "reserve", "--source", "/orders", "--life", "x", "--kept", "3").exits(command.ExitUsage).has("no id")
+	w.run("accept", "reserve", "--source", "/orders", "--life", life, "--kept", "-1").exits(command.ExitUsage)
+	w.must("accept", "reserve", "--source", "/orders", "--life", life, "--kept", "3").has("reserve goes on in life "+life, "/orders")
+	var known string
+	if err := w.store.Pool().QueryRow(t.Context(), `select life::text from asof.inbox_lives where consumer = 'reserve' and source = '/orders' and kept is null`).Scan(&known); err != nil || known != life {
+		t.Errorf("the reaction knows life %s, %v", known, err)
+	}
 }

@@ -78,7 +78,7 @@ func TestState_refuses(t *testing.T) {
 		{command.ExitUsage, "state CATEGORY ID", []string{"account"}},
 		{command.ExitBusy, "at version 1", []string{"account", "a-1", "--version", "2"}},
 		{command.ExitBusy, "not in the past", []string{"account", "a-1", "--at", "2999-01-01T00:00:00Z"}},
-		{command.ExitBusy, "the log ends at", []string{"account", "a-1", "--position", "999"}},
+		{command.ExitBusy, "past the end of the log", []string{"account", "a-1", "--position", "999"}},
 	} {
 		w.run(append([]string{"state"}, test.args...)...).exits(test.code).has(test.text, "ledger state: ")
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/command"
@@ -22,6 +23,9 @@ type status struct {
 		Settled    es.Position `json:"settled"`
 		Events     int64       `json:"events"`
 		Streams    int64       `json:"streams"`
+		Life       uuid.UUID   `json:"life"`
+		Final      *time.Time  `json:"final"`
+		Elsewhere  string      `json:"elsewhere"`
 		Categories []struct {
 			Name    string `json:"name"`
 			Streams int64  `json:"streams"`

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // WriteText writes the status in blocks, the log first.
@@ -18,12 +20,21 @@ func (v statusView) writeLog(w io.Writer) error {
 	if v.Log.Settled < v.Log.Head {
 		settled = "later events wait for the transactions below"
 	}
+	final := "none"
+	if v.Log.Final != nil {
+		final = moment(*v.Log.Final)
+	}
 	err := block(w, "", []string{
 		"log head\t" + count(int64(v.Log.Head)),
 		"settled\t" + count(int64(v.Log.Settled)) + "\t" + settled,
 		"events\t" + count(v.Log.Events),
 		"streams\t" + count(v.Log.Streams),
+		"final before\t" + final,
+		"life\t" + v.Log.Life.String(),
 	})
+	if err == nil && v.Log.Elsewhere != "" {
+		_, err = fmt.Fprintf(w, "nothing reads this log: %s: run `%s repair`\n", v.Log.Elsewhere, pg.Program())
+	}
 	if err != nil || len(v.Log.Categories) == 0 {
 		return err
 	}

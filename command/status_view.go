@@ -3,6 +3,8 @@ package command
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
@@ -26,6 +28,9 @@ type logView struct {
 	Settled    es.Position    `json:"settled"` // readers get the events up to here
 	Events     int64          `json:"events"`  // about, in a large log
 	Streams    int64          `json:"streams"`
+	Life       uuid.UUID      `json:"life"`      // of the store: another one after a loss of events
+	Final      *time.Time     `json:"final"`     // what was recorded before it is final; null when no moment is
+	Elsewhere  string         `json:"elsewhere"` // how the database is not where it was; empty when it is
 	Categories []categoryView `json:"categories"`
 }
 
@@ -76,7 +81,10 @@ type buildView struct {
 }
 
 func (v *statusView) addLog(s pgstore.Status) {
-	v.Log = logView{Head: s.Head, Settled: s.Settled, Events: s.Events, Categories: []categoryView{}}
+	v.Log = logView{Head: s.Head, Settled: s.Settled, Events: s.Events, Life: s.Life, Elsewhere: s.Elsewhere, Categories: []categoryView{}}
+	if !s.Moment.IsZero() {
+		v.Log.Final = &s.Moment
+	}
 	v.Holders, v.Projections = []holderView{}, []projectionView{}
 	for _, c := range s.Categories {
 		v.Log.Streams += c.Streams
