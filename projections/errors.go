@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 var (
@@ -49,3 +50,12 @@ func (e *EventError) Error() string {
 
 // Unwrap returns what went wrong.
 func (e *EventError) Unwrap() error { return e.Err }
+
+// mistake is an error in the definition that the database has found, unless it has
+// nothing to do with the definition.
+func mistake(what string, err error) error {
+	if pg.Passing(err) {
+		return fmt.Errorf("projections: %s: %w", what, err)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrInvalid, what, err)
+}

@@ -56,7 +56,11 @@ func (f Fold[R, E]) compile() (*definition, error) {
 	}
 	decoder := newDecoder(f.Name, f.Version, f.Codec)
 	d.bind = func(ctx context.Context, tx pgx.Tx, schema string) (applier, error) {
-		shape, err := readShape(ctx, tx, schema, fields)
+		found, err := readCatalog(ctx, tx, schema)
+		if err != nil {
+			return nil, explain("read the table of "+f.Name, err)
+		}
+		shape, err := fit(tx.Conn().TypeMap(), found, fields)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %q: %w", ErrInvalid, f.Name, err)
 		}

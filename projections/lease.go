@@ -124,7 +124,7 @@ func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) er
 		return err
 	}
 	if _, err := tx.Exec(ctx, p.def.ddl); err != nil {
-		return fmt.Errorf("%w: %q: its DDL: %w", ErrInvalid, p.def.name, err)
+		return mistake(fmt.Sprintf("%q: its DDL", p.def.name), err)
 	}
 	return nil
 }

@@ -90,15 +90,17 @@ type catalogColumn struct {
 	Key, Array                bool
 }
 
-func readShape(ctx context.Context, tx pgx.Tx, schema string, fields []field) (*shape, error) {
+// readCatalog lists the columns of the schema's tables.
+func readCatalog(ctx context.Context, tx pgx.Tx, schema string) ([]catalogColumn, error) {
 	rows, err := tx.Query(ctx, shapeSQL, pgx.Identifier{schema}.Sanitize())
 	if err != nil {
 		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[catalogColumn])
-	if err != nil {
-		return nil, err
-	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[catalogColumn])
+}
+
+// fit tells how the fields and the columns fit together, or why they do not.
+func fit(types *pgtype.Map, found []catalogColumn, fields []field) (*shape, error) {
 	if len(found) == 0 {
 		return nil, errors.New("its DDL makes no table")
 	}
@@ -116,7 +118,7 @@ func readShape(ctx context.Context, tx pgx.Tx, schema string, fields []field) (*
 	if s.key == "" {
 		return nil, fmt.Errorf("table %s needs a primary key of one column", s.table)
 	}
-	return s, s.match(tx.Conn().TypeMap(), byName, fields)
+	return s, s.match(types, byName, fields)
 }
 
 func (s *shape) match(types *pgtype.Map, byName map[string]catalogColumn, fields []field) error {

@@ -73,6 +73,22 @@ func Unreachable(err error) bool {
 	return errors.Is(err, io.ErrUnexpectedEOF) || code == TooManyConnections || strings.HasPrefix(code, "08") || strings.HasPrefix(code, "57P0")
 }
 
+// Passing reports what has nothing to do with the statement that met it: a connection
+// or a server that went away, a race, a timeout, no room. The statement may succeed
+// when it is sent again.
+func Passing(err error) bool {
+	code := Code(err)
+	if code == "" {
+		return true // it did not come from the server
+	}
+	for _, class := range []string{"08", "25P", "40", "53", "55P", "57", "58", "XX"} {
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return false
+}
+
 // OnlyByOperator reports what no patience cures, as somebody has to run the
 // migrations, to grant a right or to change a setting: loops end with it.
 func OnlyByOperator(err error) bool {

@@ -55,3 +55,19 @@ func TestExplain_says_what_to_do(t *testing.T) {
 		t.Error("any error was taken for the server's")
 	}
 }
+
+// An error of the server that has nothing to do with the statement is no mistake in it.
+func TestPassing_tells_mistakes_from_accidents(t *testing.T) {
+	t.Parallel()
+	for code, passing := range map[string]bool{
+		"57P01": true, "57014": true, "08006": true, "40001": true, "53300": true, "55P03": true, "25P02": true, "58030": true,
+		"42601": false, "42P01": false, "42703": false, "23505": false, "22001": false, "0A000": false, "3F000": false, "55000": false,
+	} {
+		if got := pg.Passing(fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code})); got != passing {
+			t.Errorf("%s passes: %t", code, got)
+		}
+	}
+	if !pg.Passing(errors.New("the connection broke")) {
+		t.Error("what is not the server's is taken for a mistake")
+	}
+}
