@@ -104,7 +104,11 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	store := pgstoretest.New(t)
+	return newWorldOn(t, pgstoretest.New(t))
+}
+
+func newWorldOn(t testing.TB, store *pgstore.Store) *world {
+	t.Helper()
 	return &world{TB: t, pool: store.Pool(), store: store, codec: codec(), category: "account"}
 }
 

@@ -2,7 +2,11 @@ package projections
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"github.com/asof-dev/asof/es"
 )
 
 // source is where a live build gets its events from.
@@ -51,6 +55,9 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 // pull applies the next page of the log to the live build.
 func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, error) {
 	events, err := p.store.ReadAfter(ctx, b.checkpoint(), limit)
+	if errors.Is(err, es.ErrRestored) && p.putBack(ctx, b) {
+		return b, 0, fmt.Errorf("%w: the database was put back: %w", errFenced, err)
+	}
 	if err == nil && len(events) == 0 {
 		err = p.clearFailure(ctx, b)
 	}
@@ -59,6 +66,13 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 	}
 	b, err = p.commitLive(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position})
 	return b, len(events), err
+}
+
+// putBack reports a build that was put back with its log: it is right to go on from
+// where it is now.
+func (p *Projector) putBack(ctx context.Context, b build) bool {
+	now, err := p.live(ctx)
+	return err == nil && now.ID == b.ID && now.Position < b.Position
 }
 
 // commitLive is commit for the live build. In this process batches wait for their
