@@ -13,7 +13,25 @@ import (
 
 // categories are those of the store that this program knows to be registered, so that
 // no append after the first of each asks for it.
-type categories struct{ known sync.Map }
+type categories struct {
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+func (c *categories) has(category string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.known[category]
+}
+
+func (c *categories) add(category string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		c.known = map[string]bool{}
+	}
+	c.known[category] = true
+}
 
 // categorySQL registers a category under the name that Kafka takes its topic for. It
 // waits for nobody who registers the same one, but leaves it to him; for another
@@ -39,7 +57,7 @@ select $1, not $2 from new`
 // caller's transaction it may be rolled back.
 func (s *Store) register(ctx context.Context, db db, stream es.StreamID, inTx bool) error {
 	category := stream.Category
-	if _, ok := s.categories.known.Load(category); ok {
+	if s.categories.has(category) {
 		return nil
 	}
 	there, committed := category, false
@@ -61,7 +79,7 @@ func (s *Store) register(ctx context.Context, db db, stream es.StreamID, inTx bo
 		return fmt.Errorf("pgstore: append to %s: %w: the store has category %q, and for Kafka the topics of the two are one, as it knows no difference between . and _: choose another", stream, es.ErrInvalid, there)
 	}
 	if committed {
-		s.categories.known.Store(category, struct{}{})
+		s.categories.add(category)
 	}
 	return nil
 }
