@@ -72,7 +72,7 @@ func TestBar_stays_on_one_line(t *testing.T) {
 	if !ended || !strings.Contains(rest, "interrupted") {
 		t.Errorf("%q, then %q", drawn, rest)
 	}
-	for _, draw := range strings.Split(strings.TrimSuffix(drawn, "\r"), "\x1b[?7h\r") { // wrapping is on again after each
+	for draw := range strings.SplitSeq(strings.TrimSuffix(drawn, "\r"), "\x1b[?7h\r") { // wrapping is on again after each
 		if draw != "" && (!strings.HasPrefix(draw, "\x1b[?7l\r") || !strings.HasSuffix(draw, "\x1b[K")) {
 			t.Errorf("drawn as %q", draw)
 		}

@@ -1,9 +1,6 @@
 package pgstore
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync"
 
 const (
 	// pageBytes is where a page of events ends: it bounds the memory of a reader.
@@ -14,20 +11,25 @@ const (
 
 // sizes knows how large the events of categories are, so that a page asks the server
 // for about as much as it will take. The log as a whole is category "".
-type sizes struct{ of sync.Map } // category → *atomic.Int64, bytes of an event
+type sizes struct {
+	mu sync.RWMutex
+	of map[string]int // bytes of an event, at least 1
+}
 
 // fit returns how many events to ask for, when limit are wanted and a page has taken so
 // many bytes already; zero when there is no room for another.
 func (s *sizes) fit(category string, limit, taken int) int {
-	known, ok := s.of.Load(category)
-	if !ok {
+	s.mu.RLock()
+	size, known := s.of[category]
+	s.mu.RUnlock()
+	if !known {
 		return min(limit, firstPage)
 	}
-	room := int64(pageBytes-taken) / known.(*atomic.Int64).Load()
+	room := (pageBytes - taken) / size
 	if taken == 0 {
 		room = max(room, 1)
 	}
-	return int(min(int64(limit), max(room, 0)))
+	return min(limit, max(room, 0))
 }
 
 // note remembers the last page.
@@ -35,9 +37,10 @@ func (s *sizes) note(category string, events, bytes int) {
 	if events == 0 {
 		return
 	}
-	known, ok := s.of.Load(category)
-	if !ok {
-		known, _ = s.of.LoadOrStore(category, &atomic.Int64{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of == nil {
+		s.of = map[string]int{}
 	}
-	known.(*atomic.Int64).Store(max(1, int64(bytes/events)))
+	s.of[category] = max(1, bytes/events)
 }

@@ -172,6 +172,6 @@ func collidingCategories(w *world) {
 		w.none("after the refusal", s)
 	}
 	for _, category := range []string{"__consumer_offsets", "__transaction_state", "__x"} {
-		w.refusal("a topic of Kafka's own", es.StreamID{Category: category, ID: "1"}, es.NoStream, es.ErrInvalid, data(1)...)
+		_ = w.refusal("a topic of Kafka's own", es.StreamID{Category: category, ID: "1"}, es.NoStream, es.ErrInvalid, data(1)...)
 	}
 }

@@ -42,8 +42,7 @@ func checkFlag(address string) error {
 func checkAddress(address string) error {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
-		var malformed *net.AddrError
-		if errors.As(err, &malformed) {
+		if malformed, ok := errors.AsType[*net.AddrError](err); ok {
 			return errors.New(malformed.Err)
 		}
 		return err

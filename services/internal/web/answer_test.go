@@ -32,7 +32,7 @@ func hurried(t testing.TB, pattern string, f func(w http.ResponseWriter, r *http
 
 // raw sends bytes over a connection of its own, ends its side of it if told, and reads
 // the answer.
-func raw(t testing.TB, server *httptest.Server, half bool, text string) (*http.Response, string, error) {
+func raw(t testing.TB, server *httptest.Server, half bool, text string) (head, string, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
@@ -52,11 +52,17 @@ func raw(t testing.TB, server *httptest.Server, half bool, text string) (*http.R
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return nil, "", err
+		return head{}, "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	return response, string(body), err
+	return head{response.StatusCode, response.Close}, string(body), err
+}
+
+// head is what a test asks of an answer besides its body.
+type head struct {
+	StatusCode int
+	Close      bool
 }
 
 func post(length int, body string) string {
@@ -87,7 +93,7 @@ func TestHandle_answers_who_has_said_all_it_has_to_say(t *testing.T) {
 	for _, half := range []bool{true, false} {
 		response, answer, err := raw(t, server, half, post(len(body), body))
 		if err != nil || response.StatusCode != http.StatusCreated || answer != `{"Name":"tea"}`+"\n" {
-			t.Errorf("half closed %t: %v %q, %v", half, response, answer, err)
+			t.Errorf("half closed %t: %+v %q, %v", half, response, answer, err)
 		}
 	}
 }
@@ -112,12 +118,12 @@ func TestHandle_refuses_a_body_that_does_not_come(t *testing.T) {
 	} {
 		response, answer, err := raw(t, server, test.half, post(test.length, test.body))
 		if err != nil || response.StatusCode != test.status || !strings.Contains(answer, test.code) || !strings.Contains(answer, "nothing was done") || test.status == 408 && !response.Close {
-			t.Errorf("%s: %v %q, %v", test.name, response, answer, err)
+			t.Errorf("%s: %+v %q, %v", test.name, response, answer, err)
 		}
 	}
 	response, answer, err := raw(t, server, false, post(2*web.MaxBody, `{"name":"`+strings.Repeat("x", 2*web.MaxBody-9)))
 	if err != nil || response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close || !strings.Contains(answer, "too-large") {
-		t.Errorf("too large: %v %q, %v", response, answer, err)
+		t.Errorf("too large: %+v %q, %v", response, answer, err)
 	}
 }
 

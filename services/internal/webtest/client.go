@@ -73,12 +73,16 @@ func (c Client) DoHalf(t testing.TB, method, path string, body any) (Answer, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	maps.Copy(request.Header, c.Header)
-	conn, err := net.DialTimeout("tcp", request.URL.Host, 10*time.Second)
+	address, err := net.ResolveTCPAddr("tcp", request.URL.Host)
+	if err != nil {
+		return Answer{}, err
+	}
+	conn, err := net.DialTCP("tcp", nil, address)
 	if err != nil {
 		return Answer{}, err
 	}
 	defer conn.Close()
-	err = errors.Join(conn.SetDeadline(time.Now().Add(time.Minute)), request.Write(conn), conn.(*net.TCPConn).CloseWrite())
+	err = errors.Join(conn.SetDeadline(time.Now().Add(time.Minute)), request.Write(conn), conn.CloseWrite())
 	if err != nil {
 		return Answer{}, err
 	}
