@@ -11,18 +11,21 @@ import (
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
-// repairLockSQL tells whether a relay is active. A lease that would last longer than
-// its length is of before the clock was set back, and does not count. Bind: nothing.
-const repairLockSQL = `
-select coalesce(lease_until > clock_timestamp() and lease_until <= clock_timestamp() + lease, false), coalesce(leader, '')
-from {asof}.relay for update of relay`
+const (
+	// repairRowSQL puts back the row that a restore of some of the tables leaves out.
+	// Bind: nothing.
+	repairRowSQL = `insert into {asof}.relay default values on conflict do nothing`
 
-// repairSQL begins a new epoch, so that no relay of before can move the checkpoint.
-// Bind: $1 position, $2 life.
-const repairSQL = `
+	// repairLockSQL tells whether a relay is active. Bind: nothing.
+	repairLockSQL = `select ` + active + `, coalesce(leader, '') from {asof}.relay for update of relay`
+
+	// repairSQL begins a new epoch without a holder, so that no relay of before can move
+	// the checkpoint. Bind: $1 position, $2 life.
+	repairSQL = `
 update {asof}.relay set epoch = epoch + 1, leader = null, lease_until = null, position = $1,
     event_id = (select event_id from {asof}.events where position = $1), life = $2,
     failure = null, failed_at = null, updated_at = clock_timestamp()`
+)
 
 // RepairOption says more about a repair.
 type RepairOption func(*repair)
@@ -57,13 +60,16 @@ func Repair(ctx context.Context, store *pgstore.Store, from es.Position, options
 		option(&r)
 	}
 	_, err := store.Repair(ctx, r.lost, func(ctx context.Context, tx pgx.Tx, found pgstore.Repaired) error {
-		var active bool
+		if _, err := tx.Exec(ctx, expand(repairRowSQL, store)); err != nil {
+			return explain("repair", err)
+		}
+		var busy bool
 		var leader string
-		if err := tx.QueryRow(ctx, expand(repairLockSQL, store)).Scan(&active, &leader); err != nil {
+		if err := tx.QueryRow(ctx, expand(repairLockSQL, store)).Scan(&busy, &leader); err != nil {
 			return explain("repair", err)
 		}
 		switch {
-		case active:
+		case busy:
 			return fmt.Errorf("%w: %s: stop it before the repair", ErrBusy, leader)
 		case from < 0 || from > found.Head:
 			return fmt.Errorf("%w: position %d: the log goes from 0 to %d", ErrInvalid, from, found.Head)
