@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
 )
 
@@ -38,7 +37,7 @@ where lease_until > clock_timestamp() + lease and ` + withoutStandbys
 	takeSQL = `
 update {asof}.relay set epoch = epoch + 1, leader = $1, lease = make_interval(secs => $2), lease_until = clock_timestamp() + make_interval(secs => $2)
 where (lease_until is null or lease_until < clock_timestamp() or leader = $1) and ` + withoutStandbys + `
-returning epoch, position, event_id, life, updated_at, coalesce(failure, '')`
+returning epoch, ` + rowColumns
 
 	// held is the part of the statements below that do nothing when the lease is
 	// another's. Bind: $1 epoch, $2 leader, $3 life or null.
@@ -68,20 +67,9 @@ update {asof}.relay set leader = null, lease_until = null,
     failure = $4, failed_at = case when $4::text is null then null else coalesce(failed_at, clock_timestamp()) end
 where ` + held + ` returning updated_at`
 
-	// refuseSQL leaves behind that the log was put back: a relay that starts anew cannot
-	// see it. Whoever has the lease loses it. A checkpoint that was written later than
-	// the one that is known here, as by a repair, stays as it is. Bind: $1 life, $2 when
-	// the known checkpoint was written, $3 life of no store, $4 failure.
-	refuseSQL = `
-update {asof}.relay set life = $3, leader = null, lease_until = null, failure = $4, failed_at = clock_timestamp()
-where life = $1 and updated_at <= $2 and ` + withoutStandbys
-
 	// withoutStandbys holds for the transaction of one statement.
 	withoutStandbys = `set_config('synchronous_commit', 'local', true) <> ''`
 )
-
-// noLife stands for the life of a log that was put back and not repaired.
-var noLife = uuid.Max
 
 // lease is the right to publish, until it is lost or given up.
 type lease struct {
@@ -97,50 +85,47 @@ type lease struct {
 
 // takeLease tries once to take the lease, with the checkpoint to go on from; nil when
 // another relay holds it.
-func takeLease(ctx context.Context, r *Relay, leader string) (*lease, es.Checkpoint, error) {
-	l, at := &lease{relay: r, leader: leader, taken: time.Now()}, es.Checkpoint{}
+func takeLease(ctx context.Context, r *Relay, leader string) (*lease, *row, error) {
+	l, found := &lease{relay: r, leader: leader, taken: time.Now()}, &row{}
 	if _, err := r.store.Pool().Exec(ctx, r.sql(shortenSQL)); err != nil {
-		return nil, at, explain("take the lease", err)
+		return nil, nil, explain("take the lease", err)
 	}
-	var event *uuid.UUID
-	var failure string
-	err := r.store.Pool().QueryRow(ctx, r.sql(takeSQL), leader, r.lease.Seconds()).Scan(&l.epoch, (*int64)(&at.Position), &event, &l.life, &l.written, &failure)
+	err := found.scan(r.store.Pool().QueryRow(ctx, r.sql(takeSQL), leader, r.lease.Seconds()), &l.epoch)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, at, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, at, explain("take the lease", err)
+		return nil, nil, explain("take the lease", err)
 	}
-	if event != nil {
-		at.EventID = *event
+	if l.written = found.written; found.at.Life != uuid.Nil {
+		l.life = &found.at.Life
 	}
-	if l.life != nil {
-		at.Life = *l.life
-	}
-	if at.Life == noLife {
-		err := fmt.Errorf("%w: a relay has found that the log was put back, and it was not repaired since: %s", ErrRestored, failure)
-		l.release(ctx, errors.New(failure)) // as it was
-		return nil, at, err
-	}
-	return l, at, nil
+	return l, found, nil
 }
 
-// awaitLease takes the lease as soon as it is free.
-func awaitLease(ctx context.Context, r *Relay, leader string) (*lease, es.Checkpoint, error) {
+// awaitLease takes the lease as soon as it is free, from a log that has what was seen.
+func awaitLease(ctx context.Context, r *Relay, leader string, seen *sight) (*lease, *row, error) {
 	every := min(r.lease/10, 100*time.Millisecond)
 	for waited := false; ; waited = true {
-		l, at, err := takeLease(ctx, r, leader)
-		if err != nil || l != nil {
-			return l, at, err
+		l, found, err := takeLease(ctx, r, leader)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case l != nil:
+			if err = seen.compare(ctx, found); err != nil {
+				l.release(ctx, found.reason(err))
+				return nil, nil, err
+			}
+			return l, found, nil
+		}
+		if err := seen.look(ctx); err != nil {
+			return nil, nil, err
 		}
 		if !waited {
-			if _, err := ReadStatus(ctx, r.store); errors.Is(err, ErrRestored) { // there is no row to wait for
-				return nil, at, err
-			}
 			r.logger.InfoContext(ctx, "another relay is active; waiting for its lease")
 		}
 		if err := wait.For(ctx, every); err != nil {
-			return nil, at, err
+			return nil, nil, err
 		}
 	}
 }
@@ -202,8 +187,8 @@ func (l *lease) release(ctx context.Context, why error) {
 	}
 	var err error
 	for range 3 { // the pool may hand out connections that broke with the others
-		if err = nil; errors.Is(why, ErrRestored) {
-			err = l.refuse(ctx, *failure)
+		if err = nil; errors.Is(why, ErrRestored) && l.life != nil {
+			err = l.relay.refuse(ctx, *l.life, l.checkpointWritten(), why)
 		}
 		if err == nil {
 			err = l.exec(ctx, "release the lease", releaseSQL, failure)
@@ -215,13 +200,11 @@ func (l *lease) release(ctx context.Context, why error) {
 	l.relay.logger.WarnContext(ctx, "lease not released; another relay can go on when it has run out", "error", err, "in", l.relay.lease)
 }
 
-// refuse keeps relays away from this log until it is repaired.
-func (l *lease) refuse(ctx context.Context, failure string) error {
+// checkpointWritten is when the checkpoint was that is known.
+func (l *lease) checkpointWritten() time.Time {
 	l.mu.Lock()
-	written := l.written
-	l.mu.Unlock()
-	_, err := l.relay.store.Pool().Exec(ctx, l.relay.sql(refuseSQL), l.life, written, noLife, failure)
-	return explain("refuse the log", err)
+	defer l.mu.Unlock()
+	return l.written
 }
 
 // exec runs a statement that does nothing when the lease is another's.

@@ -71,9 +71,10 @@ func (r *Relay) Run(ctx context.Context) error {
 			r.logger.WarnContext(ctx, "producer did not close", "error", err)
 		}
 	}()
-	leader, backoff := leaderName(), wait.Backoff{First: firstBackoff, Last: lastBackoff}
+	leader, seen := leaderName(), &sight{relay: r}
+	backoff := wait.Backoff{First: firstBackoff, Last: lastBackoff}
 	for {
-		progress, err := r.lead(ctx, leader, producer)
+		progress, err := r.lead(ctx, leader, seen, producer)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -104,18 +105,19 @@ func leaderName() string {
 
 // lead waits for the lease and publishes for a term. It reports whether the
 // checkpoint moved.
-func (r *Relay) lead(ctx context.Context, leader string, producer *kafka.Producer) (progress bool, err error) {
-	l, at, err := awaitLease(ctx, r, leader)
+func (r *Relay) lead(ctx context.Context, leader string, seen *sight, producer *kafka.Producer) (progress bool, err error) {
+	l, found, err := awaitLease(ctx, r, leader, seen)
 	if err != nil {
 		return false, err
 	}
 	defer func() { l.release(ctx, worthKnowing(ctx, err)) }()
-	t := newTerm(r, l, at)
+	t := newTerm(r, l, found.at)
 	if err := t.check(ctx); err != nil {
 		return false, err
 	}
-	r.logger.InfoContext(ctx, "relay is active", "epoch", l.epoch, "position", at.Position)
+	r.logger.InfoContext(ctx, "relay is active", "epoch", l.epoch, "position", found.at.Position)
 	err = t.publishLog(ctx, producer)
+	seen.at, seen.written = *t.read.Load(), l.checkpointWritten()
 	if errors.Is(err, es.ErrAnotherLife) { // which a repair has begun meanwhile: the next term looks anew
 		err = fmt.Errorf("%w: %v", errFenced, err) //nolint:errorlint // it is not final then
 	}
