@@ -33,7 +33,7 @@ func explain(what string, err error) error { return pg.Explain("outbox", what, e
 func final(err error) bool {
 	for _, target := range []error{
 		ErrPartitions, ErrRestored, ErrInvalid, es.ErrAnotherLife, es.ErrInvalid, pgstore.ErrNotReplicated,
-		kafka.ErrInvalid, kafka.ErrTooLarge, kafka.ErrClosed,
+		kafka.ErrInvalid, kafka.ErrTooLarge, kafka.ErrDenied, kafka.ErrClosed,
 	} {
 		if errors.Is(err, target) {
 			return true

@@ -50,14 +50,15 @@ func TestOne_relay_is_active_at_a_time(t *testing.T) {
 // freezer holds up every statement of a pool from one on, as if the process stood
 // still.
 type freezer struct {
+	t      testing.TB
 	at     string
 	frozen chan struct{} // closed when it begins
 	thaw   chan struct{} // close it to go on
 	once   sync.Once
 }
 
-func newFreezer(at string) *freezer {
-	return &freezer{at: at, frozen: make(chan struct{}), thaw: make(chan struct{})}
+func newFreezer(t testing.TB, at string) *freezer {
+	return &freezer{t: t, at: at, frozen: make(chan struct{}), thaw: make(chan struct{})}
 }
 
 func (f *freezer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -66,7 +67,10 @@ func (f *freezer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 	}
 	select {
 	case <-f.frozen:
-		<-f.thaw
+		select {
+		case <-f.thaw:
+		case <-f.t.Context().Done(): // the test has failed
+		}
 	default:
 	}
 	return ctx
@@ -83,12 +87,12 @@ const checkpointing = "relay set position ="
 func TestRelay_that_stands_still_is_replaced_and_moves_nothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	f := newFreezer(checkpointing)
+	f := newFreezer(t, checkpointing)
 	w.fill("order", 5, 20)
 	gaveWay := newWatch("gives way")
 	sleepy := w.relayOf(w.otherPool(f), outbox.WithBatch(10), short(), outbox.WithLogger(slog.New(gaveWay)))
 	start(t, sleepy)
-	<-f.frozen // it has published a page and is about to say so
+	w.signal("a checkpoint", f.frozen) // it has published a page and is about to say so
 
 	start(t, w.relay())
 	w.fill("order", 5, 20)
@@ -98,7 +102,7 @@ func TestRelay_that_stands_still_is_replaced_and_moves_nothing(t *testing.T) {
 		t.Fatalf("no takeover: %s", taken)
 	}
 	close(f.thaw)
-	<-gaveWay.seen
+	w.signal("the relay gives way", gaveWay.seen)
 	if s := w.status(); s.Position != taken.Position || s.Epoch != 2 || s.Leader != taken.Leader {
 		t.Fatalf("the old relay changed %s to %s", taken, s)
 	}
@@ -112,10 +116,9 @@ func TestKilled_relay_is_replaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fill("order", 5, 20)
-	f := newFreezer(checkpointing)
+	f := newFreezer(t, checkpointing)
 	start(t, w.relayOf(w.otherPool(f), outbox.WithBatch(10), short()))
-	<-f.frozen
-	t.Cleanup(func() { close(f.thaw) }) // only to end the test
+	w.signal("a checkpoint", f.frozen)
 	start(t, w.relay())
 	begin := time.Now()
 	w.wait()
@@ -169,19 +172,24 @@ func TestLease_lost_while_a_page_is_under_way(t *testing.T) {
 		cluster.KeepControl()
 		if !seen.Swap(true) {
 			close(held)
-			cluster.SleepControl(func() { <-letGo })
+			cluster.SleepControl(func() {
+				select {
+				case <-letGo:
+				case <-t.Context().Done(): // the test has failed
+				}
+			})
 		}
 		return nil, nil, false
 	})
 	gaveWay := newWatch("gives way")
 	old := w.relay(short(), outbox.WithBatch(10), outbox.WithLogger(slog.New(gaveWay)))
 	start(t, old)
-	<-held
+	w.signal("a page under way", held)
 	if _, err := w.pool.Exec(t.Context(), `update asof.relay set epoch = epoch + 1, leader = null, lease_until = null`); err != nil {
 		t.Fatal(err)
 	}
 	start(t, w.relay())
-	<-gaveWay.seen
+	w.signal("the relay gives way", gaveWay.seen)
 	w.wait()
 	taken := w.status()
 	close(letGo)

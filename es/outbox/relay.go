@@ -1,13 +1,26 @@
 package outbox
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
+)
+
+const (
+	// Backoff of Run after a failure.
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = 5 * time.Second
 )
 
 // Relay publishes the log of one store to Kafka.
@@ -15,7 +28,7 @@ type Relay struct {
 	store  *pgstore.Store
 	client *kafka.Client
 	source string
-	log    *slog.Logger
+	logger *slog.Logger
 
 	prefix      string
 	partitions  int
@@ -25,53 +38,13 @@ type Relay struct {
 	batch       int
 }
 
-// Option changes a relay.
-type Option func(*Relay)
-
-// WithLogger sets the logger; slog's default when it is not given.
-func WithLogger(l *slog.Logger) Option { return func(r *Relay) { r.log = l } }
-
-// WithTopicPrefix puts a text before the category to make a topic's name, such as
-// "shop." for "shop.order". Readers must be told the same.
-func WithTopicPrefix(prefix string) Option { return func(r *Relay) { r.prefix = prefix } }
-
-// WithPartitions sets with how many partitions topics are made: those of the given
-// categories, or without any, all others. It is 6 unless said otherwise, and cannot
-// be changed for a topic that exists.
-func WithPartitions(n int, categories ...string) Option {
-	return func(r *Relay) {
-		if len(categories) == 0 {
-			r.partitions = n
-		}
-		for _, category := range categories {
-			r.byCategory[category] = n
-		}
-	}
-}
-
-// WithReplication sets with how many replicas topics are made; the broker's default
-// unless said otherwise.
-func WithReplication(n int) Option { return func(r *Relay) { r.replication = n } }
-
-// WithPoll sets how often an idle relay looks for new events: every 25 ms unless
-// said otherwise.
-func WithPoll(d time.Duration) Option { return func(r *Relay) { r.poll = d } }
-
-// WithBatch sets how many events are read and published at a time, 5000 at most
-// unless said otherwise. Fewer are taken when they are large: a page is kept near
-// 8 MiB, and three are in memory.
-func WithBatch(n int) Option { return func(r *Relay) { r.batch = n } }
-
-// WithLease sets how long a relay that shows no sign of life keeps others out: 5 s
-// unless said otherwise. It is renewed three times in that time.
-func WithLease(d time.Duration) Option { return func(r *Relay) { r.lease = d } }
-
 // New returns a relay of the store's log. The source names the store to consumers,
-// as the ce_source of all its events: a URI such as "/orders", which must stay the
-// same, as consumers tell messages apart by it. Options are checked by Run.
+// as the ce_source of all its events: a URI such as "/orders" of up to 256 bytes, which
+// must stay the same, as consumers tell messages apart by it. What does not fit is
+// refused by Run, as [ErrInvalid].
 func New(store *pgstore.Store, client *kafka.Client, source string, options ...Option) *Relay {
 	r := &Relay{
-		store: store, client: client, source: source, log: slog.Default(),
+		store: store, client: client, source: source, logger: slog.Default(),
 		partitions: 6, byCategory: map[string]int{}, poll: 25 * time.Millisecond, lease: 5 * time.Second, batch: 5000,
 	}
 	for _, option := range options {
@@ -80,30 +53,97 @@ func New(store *pgstore.Store, client *kafka.Client, source string, options ...O
 	return r
 }
 
-const leastLease = 200 * time.Millisecond
-
-func (r *Relay) validate() error {
-	switch {
-	case r.client == nil:
-		return fmt.Errorf("%w: the relay has no Kafka client: give one to New", ErrInvalid)
-	case r.source == "":
-		return fmt.Errorf("%w: the source is empty: give a URI such as \"/orders\"", ErrInvalid)
-	case r.batch < 1 || r.poll <= 0 || r.replication < 0:
-		return fmt.Errorf("%w: batch, poll and replication must be positive", ErrInvalid)
-	case r.lease < leastLease:
-		return fmt.Errorf("%w: lease of %s: give at least %s", ErrInvalid, r.lease, leastLease)
-	case r.partitions < 1:
-		return fmt.Errorf("%w: %d partitions: give at least 1", ErrInvalid, r.partitions)
+// Run publishes the log until ctx ends, and returns nil then: what is being
+// published is finished first, for 3 s at most, so that a clean stop repeats nothing.
+// While another relay is active it waits.
+//
+// Failures of Kafka or the database are tried again, with a growing pause. What no
+// patience cures is returned: [ErrPartitions], [ErrRestored], [ErrInvalid], missing
+// tables or rights, a topic or an event that the broker does not accept. Meanwhile
+// [ReadStatus] shows the failure.
+func (r *Relay) Run(ctx context.Context) error {
+	if err := r.validate(); err != nil {
+		return err
 	}
-	for category, n := range r.byCategory {
-		if n < 1 {
-			return fmt.Errorf("%w: %d partitions for %s: give at least 1", ErrInvalid, n, category)
+	producer := r.client.NewProducer()
+	defer func() {
+		if err := producer.Close(); err != nil {
+			r.logger.WarnContext(ctx, "producer did not close", "error", err)
+		}
+	}()
+	leader, seen := leaderName(), &sight{relay: r}
+	backoff := wait.Backoff{First: firstBackoff, Last: lastBackoff}
+	for {
+		progress, err := r.lead(ctx, leader, seen, producer)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case final(err):
+			return err
+		case errors.Is(err, errFenced):
+			r.logger.WarnContext(ctx, "relay gives way", "error", err)
+			continue
+		case progress:
+			backoff.Reset()
+		}
+		pause := backoff.Next()
+		r.logger.WarnContext(ctx, "relay failed and will try again", "error", err, "in", pause)
+		if wait.For(ctx, pause) != nil {
+			return nil
 		}
 	}
-	return nil
 }
 
-// q puts the schema's name into a statement.
-func (r *Relay) q(sql string) string { return expand(sql, r.store) }
+// leaderName is unique to one Run.
+func leaderName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return fmt.Sprintf("%s, process %d, %s", host, os.Getpid(), strings.ToLower(rand.Text()[:6]))
+}
+
+// lead waits for the lease and publishes for a term. It reports whether the
+// checkpoint moved.
+func (r *Relay) lead(ctx context.Context, leader string, seen *sight, producer *kafka.Producer) (progress bool, err error) {
+	l, found, err := awaitLease(ctx, r, leader, seen)
+	if err != nil {
+		return false, err
+	}
+	defer func() { l.release(ctx, worthKnowing(ctx, err)) }()
+	t := newTerm(r, l, found.at)
+	if err := t.check(ctx); err != nil {
+		return false, err
+	}
+	r.logger.InfoContext(ctx, "relay is active", "epoch", l.epoch, "position", found.at.Position)
+	err = t.publishLog(ctx, producer)
+	seen.at, seen.written = *t.read.Load(), l.checkpointWritten()
+	if errors.Is(err, es.ErrAnotherLife) { // which a repair has begun meanwhile: the next term looks anew
+		err = fmt.Errorf("%w: %v", errFenced, err) //nolint:errorlint // it is not final then
+	}
+	return t.moved, err
+}
+
+// worthKnowing is what the next who looks should know; nothing after a clean stop.
+func worthKnowing(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// topicOf returns the topic of a category.
+func (r *Relay) topicOf(category string) string { return r.prefix + category }
+
+// partitionsOf returns how many partitions the topic of a category has to have.
+func (r *Relay) partitionsOf(category string) int {
+	if n, ok := r.byCategory[category]; ok {
+		return n
+	}
+	return r.partitions
+}
+
+// sql puts the schema's name into a statement.
+func (r *Relay) sql(text string) string { return expand(text, r.store) }
 
 func expand(sql string, store *pgstore.Store) string { return pg.Expand(store.Schema(), sql) }

@@ -114,12 +114,20 @@ func TestWhat_a_relay_cannot_work_with_is_refused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for text, r := range map[string]*outbox.Relay{
-		"no Kafka client":           outbox.New(w.store, nil, source),
-		"source is empty":           outbox.New(w.store, w.client, ""),
-		"0 partitions: give":        w.relay(outbox.WithPartitions(0)),
-		"0 partitions for order":    w.relay(outbox.WithPartitions(0, "order")),
-		"lease of 1ms":              w.relay(outbox.WithLease(time.Millisecond)),
-		"batch, poll and replicati": w.relay(outbox.WithBatch(0)),
+		"no store":               outbox.New(nil, w.client, source),
+		"no Kafka client":        outbox.New(w.store, nil, source),
+		"source is empty":        outbox.New(w.store, w.client, ""),
+		"source has 257 bytes":   outbox.New(w.store, w.client, strings.Repeat("s", 257)),
+		`source "/a\x00"`:        outbox.New(w.store, w.client, "/a\x00"),
+		`source "/a b"`:          outbox.New(w.store, w.client, "/a b"),
+		`source "/\xff"`:         outbox.New(w.store, w.client, "/\xff"),
+		"WithLogger(nil)":        w.relay(outbox.WithLogger(nil)),
+		"0 partitions: give":     w.relay(outbox.WithPartitions(0)),
+		"0 partitions for order": w.relay(outbox.WithPartitions(0, "order")),
+		"-1 replicas":            w.relay(outbox.WithReplication(-1)),
+		"lease of 199ms":         w.relay(outbox.WithLease(199 * time.Millisecond)),
+		"poll every 0s":          w.relay(outbox.WithPoll(0)),
+		"batch of 0 events":      w.relay(outbox.WithBatch(0)),
 	} {
 		if err := r.Run(t.Context()); !errors.Is(err, outbox.ErrInvalid) || !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: %v", text, err)

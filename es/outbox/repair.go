@@ -9,25 +9,38 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
-// repairLockSQL tells whether a relay is active. A lease that would last longer than
-// its length is of before the clock was set back, and does not count. Bind: nothing.
-const repairLockSQL = `
-select coalesce(lease_until > clock_timestamp() and lease_until <= clock_timestamp() + lease, false), coalesce(leader, '')
-from {asof}.relay for update of relay`
+const (
+	// repairRowSQL puts back the row that a restore of some of the tables leaves out.
+	// Bind: nothing.
+	repairRowSQL = `insert into {asof}.relay default values on conflict do nothing`
 
-// repairSQL begins a new epoch, so that no relay of before can move the checkpoint.
-// Bind: $1 position, $2 life.
-const repairSQL = `
+	// repairLockSQL tells whether a relay is active. Bind: nothing.
+	repairLockSQL = `select ` + active + `, coalesce(leader, '') from {asof}.relay for update of relay`
+
+	// skippedSQL counts what will not be published, as the operator says that it was. Bind:
+	// $1 position.
+	skippedSQL = `
+select count(*) from {asof}.relay r join {asof}.events e on e.position > r.position and e.position <= $1`
+
+	// repairSQL begins a new epoch without a holder, so that no relay of before can move
+	// the checkpoint. Bind: $1 position, $2 life.
+	repairSQL = `
 update {asof}.relay set epoch = epoch + 1, leader = null, lease_until = null, position = $1,
     event_id = (select event_id from {asof}.events where position = $1), life = $2,
     failure = null, failed_at = null, updated_at = clock_timestamp()`
+)
 
 // RepairOption says more about a repair.
 type RepairOption func(*repair)
 
-type repair struct{ lost bool }
+type repair struct {
+	store *pgstore.Store
+	from  es.Position
+	lost  bool
+}
 
 // EventsLost says that events were lost which somebody may have read: the store then
 // begins another life, and its consumers stop until they are told (see
@@ -50,29 +63,49 @@ func EventsLost() RepairOption { return func(r *repair) { r.lost = true } }
 // the Position, which was restored with the log.
 //
 // No relay may be active: stop them first, or get [ErrBusy]. An append that is open
-// gives [es.ErrNotSettled] after 5 seconds.
+// after 5 seconds gives [es.ErrNotSettled], and so does one that was open and has put an
+// event below the position meanwhile, of which the caller could not know. A repair that
+// is refused changes nothing.
 func Repair(ctx context.Context, store *pgstore.Store, from es.Position, options ...RepairOption) error {
-	var r repair
+	r := repair{store: store, from: from}
 	for _, option := range options {
 		option(&r)
 	}
-	_, err := store.Repair(ctx, r.lost, func(ctx context.Context, tx pgx.Tx, found pgstore.Repaired) error {
-		var active bool
-		var leader string
-		if err := tx.QueryRow(ctx, expand(repairLockSQL, store)).Scan(&active, &leader); err != nil {
-			return explain("repair", err)
-		}
-		switch {
-		case active:
-			return fmt.Errorf("%w: %s: stop it before the repair", ErrBusy, leader)
-		case from < 0 || from > found.Head:
-			return fmt.Errorf("%w: position %d: the log goes from 0 to %d", ErrInvalid, from, found.Head)
-		}
-		_, err := tx.Exec(ctx, expand(repairSQL, store), int64(from), found.Life)
+	var known int64 // events that are skipped
+	if err := store.Pool().QueryRow(ctx, expand(skippedSQL, store), int64(from)).Scan(&known); err != nil {
 		return explain("repair", err)
+	}
+	_, err := store.Repair(ctx, r.lost, func(ctx context.Context, tx pgx.Tx, found pgstore.Repaired) error {
+		return r.inTx(ctx, tx, found, known)
 	})
 	if err != nil && !errors.Is(err, ErrBusy) && !errors.Is(err, ErrInvalid) {
 		return fmt.Errorf("outbox: %w", err)
 	}
 	return err
+}
+
+// inTx is the relay's part, under the lock of the log.
+func (r *repair) inTx(ctx context.Context, tx pgx.Tx, found pgstore.Repaired, known int64) error {
+	if _, err := tx.Exec(ctx, expand(repairRowSQL, r.store)); err != nil {
+		return pg.Explain("repair", "the relay's row", err)
+	}
+	var busy bool
+	var leader string
+	if err := tx.QueryRow(ctx, expand(repairLockSQL, r.store)).Scan(&busy, &leader); err != nil {
+		return pg.Explain("repair", "look for a relay", err)
+	}
+	var skipped int64
+	if err := tx.QueryRow(ctx, expand(skippedSQL, r.store), int64(r.from)).Scan(&skipped); err != nil {
+		return pg.Explain("repair", "count what is not published", err)
+	}
+	switch {
+	case busy:
+		return fmt.Errorf("%w: %s: stop it before the repair", ErrBusy, leader)
+	case r.from < 0 || r.from > found.Head:
+		return fmt.Errorf("%w: position %d: the log goes from 0 to %d", ErrInvalid, r.from, found.Head)
+	case skipped > known:
+		return fmt.Errorf("repair: %w: an append that was open has put %d events at or below position %d meanwhile, which would not be published: look at the log again and say from where to go on", es.ErrNotSettled, skipped-known, r.from)
+	}
+	_, err := tx.Exec(ctx, expand(repairSQL, r.store), int64(r.from), found.Life)
+	return pg.Explain("repair", "move the checkpoint", err)
 }

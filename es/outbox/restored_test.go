@@ -39,9 +39,7 @@ func TestRestored_database_is_refused(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := w.status()
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			defer cancel()
-			err := w.relayOf(pgstore.New(w.pool)).Run(ctx) // of another process
+			err := w.refused(false, pgstore.New(w.pool)) // of another process
 			if !errors.Is(err, outbox.ErrRestored) || !strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), "asof repair") {
 				t.Fatalf("the relay ended with %v, want %q", err, text)
 			}

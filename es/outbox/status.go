@@ -2,8 +2,11 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
@@ -36,10 +39,15 @@ func (s Status) String() string {
 	return text
 }
 
+// active says whether the lease holds. One that would last longer than its length is of
+// before the clock was set back, and does not count; the length of one that an older
+// program took is not known.
+const active = `coalesce(lease_until > clock_timestamp() and (lease is null or lease_until <= clock_timestamp() + lease), false)`
+
 // statusSQL counts along the primary key. Bind: $1 how many events to count.
 const statusSQL = `
 select position, epoch,
-       case when lease_until > clock_timestamp() then coalesce(leader, '') else '' end,
+       case when ` + active + ` then coalesce(leader, '') else '' end,
        coalesce(failure, ''), coalesce(failed_at, 'epoch'),
        (select count(*) from (select from {asof}.events e where e.position > relay.position limit $1) as waiting),
        coalesce((select extract(epoch from clock_timestamp() - e.recorded_at) from {asof}.events e
@@ -52,6 +60,9 @@ func ReadStatus(ctx context.Context, store *pgstore.Store) (Status, error) {
 	var behind float64
 	err := store.Pool().QueryRow(ctx, expand(statusSQL, store), MaxLag).Scan(
 		(*int64)(&s.Position), &s.Epoch, &s.Leader, &s.Failure, &s.FailedAt, &s.Lag, &behind)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Status{}, lostRow("relay")
+	}
 	if err != nil {
 		return Status{}, explain("read the status", err)
 	}

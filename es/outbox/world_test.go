@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -85,13 +86,89 @@ func start(t testing.TB, r *outbox.Relay) func() error {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	stop := sync.OnceValue(func() error { cancel(); return <-done })
+	stop := sync.OnceValue(func() error {
+		cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(30 * time.Second):
+			return errors.New("it does not stop")
+		}
+	})
 	t.Cleanup(func() {
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
 	return stop
+}
+
+// refused runs a relay that has to end by itself, and returns with what error. One that
+// begins to publish fails the test at once, unless it may begin.
+func (w *world) refused(mayBegin bool, store *pgstore.Store, options ...outbox.Option) error {
+	w.Helper()
+	active := newWatch("relay is active")
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- w.relayOf(store, append(options, outbox.WithLogger(slog.New(active)))...).Run(ctx)
+	}()
+	began := active.seen
+	if mayBegin {
+		began = nil
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-began:
+		cancel()
+		<-done
+		w.Fatal("the relay goes on")
+	}
+	return nil
+}
+
+// run runs a relay that has to end by itself: see ends.
+func (w *world) run(r *outbox.Relay) <-chan error {
+	ctx, cancel := context.WithCancel(w.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	w.Cleanup(cancel)
+	return done
+}
+
+func isRestored(err error) bool {
+	return errors.Is(err, outbox.ErrRestored) && strings.Contains(err.Error(), "asof repair")
+}
+
+// ends waits for what a relay that runs has to end with by itself.
+func (w *world) ends(done <-chan error) error {
+	w.Helper()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(30 * time.Second):
+		w.Fatalf("the relay does not end: %s", w.status())
+	}
+	return nil
+}
+
+// signal waits for a channel to be closed.
+func (w *world) signal(what string, c <-chan struct{}) {
+	w.Helper()
+	select {
+	case <-c:
+	case <-time.After(30 * time.Second):
+		w.Fatalf("never happened: %s: %s", what, w.status())
+	}
+}
+
+func (w *world) exec(sql string, args ...any) {
+	w.Helper()
+	if _, err := w.pool.Exec(w.Context(), sql, args...); err != nil {
+		w.Fatal(err)
+	}
 }
 
 func some(n int) []es.EventData {

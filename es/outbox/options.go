@@ -1,0 +1,114 @@
+package outbox
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// Option changes a relay.
+type Option func(*Relay)
+
+// WithLogger sets the logger; slog's default when it is not given.
+func WithLogger(l *slog.Logger) Option { return func(r *Relay) { r.logger = l } }
+
+// WithTopicPrefix puts a text before the category to make a topic's name, such as
+// "shop." for "shop.order": up to 121 of the characters A-Z a-z 0-9 . _ -, of which
+// the first is a letter, a digit or a hyphen. Readers must be told the same.
+func WithTopicPrefix(prefix string) Option { return func(r *Relay) { r.prefix = prefix } }
+
+// WithPartitions sets with how many partitions topics are made: those of the given
+// categories, or without any, all others. It is 6 unless said otherwise, and cannot
+// be changed for a topic that exists.
+func WithPartitions(n int, categories ...string) Option {
+	return func(r *Relay) {
+		if len(categories) == 0 {
+			r.partitions = n
+		}
+		for _, category := range categories {
+			r.byCategory[category] = n
+		}
+	}
+}
+
+// WithReplication sets with how many replicas topics are made; the broker's default
+// unless said otherwise, or for 0.
+func WithReplication(n int) Option { return func(r *Relay) { r.replication = n } }
+
+// WithPoll sets how often an idle relay looks for new events: every 25 ms unless
+// said otherwise.
+func WithPoll(d time.Duration) Option { return func(r *Relay) { r.poll = d } }
+
+// WithBatch sets how many events are read and published at a time, 5000 at most
+// unless said otherwise. Fewer are taken when they are large: a page is kept near
+// 8 MiB, and three are in memory.
+func WithBatch(n int) Option { return func(r *Relay) { r.batch = n } }
+
+// WithLease sets how long a relay that shows no sign of life keeps others out: 5 s
+// unless said otherwise. It is renewed three times in that time.
+func WithLease(d time.Duration) Option { return func(r *Relay) { r.lease = d } }
+
+const (
+	leastLease = 200 * time.Millisecond
+	// maxTopic is how long Kafka lets the name of a topic be.
+	maxTopic = 249
+	// maxSource is what events leave room for: see the limits of package es.
+	maxSource = 256
+)
+
+func (r *Relay) validate() error {
+	if err := r.validateNames(); err != nil {
+		return err
+	}
+	switch {
+	case r.store == nil:
+		return fmt.Errorf("%w: the relay has no store: give one to New", ErrInvalid)
+	case r.client == nil:
+		return fmt.Errorf("%w: the relay has no Kafka client: give one to New", ErrInvalid)
+	case r.logger == nil:
+		return fmt.Errorf("%w: WithLogger(nil): give a logger, or leave the option out", ErrInvalid)
+	case r.batch < 1:
+		return fmt.Errorf("%w: batch of %d events: give at least 1", ErrInvalid, r.batch)
+	case r.poll <= 0:
+		return fmt.Errorf("%w: poll every %s: give a time above zero", ErrInvalid, r.poll)
+	case r.replication < 0:
+		return fmt.Errorf("%w: %d replicas: give at least 1, or 0 for the broker's default", ErrInvalid, r.replication)
+	case r.lease < leastLease:
+		return fmt.Errorf("%w: lease of %s: give at least %s", ErrInvalid, r.lease, leastLease)
+	case r.partitions < 1:
+		return fmt.Errorf("%w: %d partitions: give at least 1", ErrInvalid, r.partitions)
+	}
+	for category, n := range r.byCategory {
+		if n < 1 {
+			return fmt.Errorf("%w: %d partitions for %s: give at least 1", ErrInvalid, n, category)
+		}
+	}
+	return nil
+}
+
+// validateNames refuses a prefix with which Kafka would not take every category that
+// the store takes.
+func (r *Relay) validateNames() error {
+	switch {
+	case r.source == "":
+		return fmt.Errorf("%w: the source is empty: give a URI such as \"/orders\"", ErrInvalid)
+	case len(r.source) > maxSource:
+		return fmt.Errorf("%w: the source has %d bytes: give at most %d", ErrInvalid, len(r.source), maxSource)
+	case !utf8.ValidString(r.source) || strings.ContainsFunc(r.source, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }):
+		return fmt.Errorf("%w: the source %q: give a URI such as \"/orders\", in UTF-8 without spaces and control characters", ErrInvalid, r.source)
+	case strings.HasPrefix(r.prefix, "_"), strings.HasPrefix(r.prefix, "."):
+		return fmt.Errorf("%w: topic prefix %q: Kafka keeps topics that begin with __ for itself, and knows no difference between . and _: begin it with a letter or a digit", ErrInvalid, r.prefix)
+	case len(r.prefix) > maxTopic-es.MaxCategory:
+		return fmt.Errorf("%w: topic prefix of %d bytes: give at most %d, as a category has up to %d and a topic's name up to %d", ErrInvalid, len(r.prefix), maxTopic-es.MaxCategory, es.MaxCategory, maxTopic)
+	}
+	if err := kafka.ValidTopicPrefix(r.prefix); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return nil
+}
