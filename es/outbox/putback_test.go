@@ -140,11 +140,11 @@ func TestRelay_of_before_does_not_undo_a_repair(t *testing.T) {
 	w.wait()
 	w.exec(`update asof.relay set lease_until = clock_timestamp() - interval '1 second'`)
 	w.lose(7)
-	if err := outbox.Repair(t.Context(), w.store, 7); err != nil {
+	if err := outbox.Repair(t.Context(), w.store, 7, outbox.EventsLost()); err != nil {
 		t.Fatal(err)
 	}
 	_ = w.ends(done) // which it does or does not call a restored log before it sees the repair
-	if err := outbox.Repair(t.Context(), w.store, 7); err != nil {
+	if err := outbox.Repair(t.Context(), w.store, 7, outbox.EventsLost()); err != nil {
 		t.Fatal(err)
 	}
 	start(t, w.relay())

@@ -71,7 +71,10 @@ func (t *term) check(ctx context.Context) error {
 	if head < t.start.Position {
 		return fmt.Errorf("%w: the log ends at position %d and the checkpoint is at %d: %s", ErrRestored, head, t.start.Position, howToRepair())
 	}
-	return t.verify(ctx)
+	if err := t.verify(ctx); err != nil {
+		return err
+	}
+	return t.checkKafka(ctx)
 }
 
 // verify asks the store whether its log is still the one that was read.
