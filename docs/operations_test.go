@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -42,7 +43,11 @@ func TestOperating_a_backup_put_back(t *testing.T) {
 	server.Restore(backup)
 	p.append("new", 5) // the service goes on, at the positions of the lost events
 	p.refused("not the one that was read")
-	w.start(server.URL()).stop() // a start changes nothing
+	late := w.start(server.URL()) // a relay that saw nothing of it
+	if err := <-late.relay; !errors.Is(err, es.ErrRestored) || !strings.Contains(err.Error(), "put back") && !strings.Contains(err.Error(), "Kafka has") {
+		t.Errorf("a relay that was started after it ended with %v", err)
+	}
+	late.stop()
 
 	w.repair(server.URL(), outbox.EventsLost())
 	again := w.start(server.URL())
@@ -128,6 +133,9 @@ func TestOperating_an_upgrade_by_logical_replication(t *testing.T) {
 	p.append("1", 5)
 	p.right(15)
 	early := pgstoretest.Open(t, usual.URL())
+	w.until("all tables are copied", func() bool {
+		return w.ask(usual.URL(), `select count(*)::text from pg_subscription_rel where srsubstate <> 'r'`) == "0"
+	})
 	w.until("the events are there", func() bool { return w.ask(usual.URL(), `select count(*)::text from asof.events`) == "15" })
 	if _, err := early.Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.Any, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}); err == nil || !strings.Contains(err.Error(), "subscription") {
 		t.Errorf("an append while the subscription writes: %v", err)
