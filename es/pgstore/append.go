@@ -109,6 +109,9 @@ func (a *appender) prepare(ctx context.Context) error {
 	if err := es.ValidateAppend(a.stream, a.want, a.events); err != nil {
 		return err
 	}
+	if err := a.store.mayAppend(ctx, a.db); err != nil {
+		return err
+	}
 	return a.store.register(ctx, a.db, a.stream, a.inTx)
 }
 

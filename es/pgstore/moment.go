@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,11 +48,13 @@ const (
 	momentSQL = `
 select coalesce(moment, 'epoch'), moment_position, coalesce(moment > clock_timestamp() - interval '1 second', false) from {asof}.settled_head`
 
-	// raiseSQL is step (1); the rest of the transaction lies after it.
+	// raiseSQL is step (1). Without the right to read the sequence Postgres gives null
+	// for its value, and it would be set back: then there is no row.
 	raiseSQL = `
 select timestamptz 'epoch' + setval({moment}, greatest(coalesce(pg_sequence_last_value({moment}), 0),
        (extract(epoch from clock_timestamp()) * 1000000)::bigint)) * interval '1 microsecond'
-from (select pg_advisory_xact_lock({momentLock}) offset 0) as lock`
+from (select pg_advisory_xact_lock({momentLock}) offset 0) as lock
+where has_sequence_privilege({moment}, 'usage, select')`
 
 	// storeMomentSQL stores a moment for others, and the head that is settled with it.
 	// Bind: $1 moment, $2 its position, $3 settled head.
@@ -89,9 +92,9 @@ func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error)
 func (s *settler) final(ctx context.Context, m *moment, at time.Time) (es.Position, error) {
 	r, err := s.raiseMoment(ctx)
 	switch {
-	case pg.MayNotWrite(err):
-		return 0, fmt.Errorf("%w: moments before %s are final, and this role may only read: a relay, a projector or a role that may update %s makes later ones so: %w",
-			es.ErrNotSettled, written(m.at), s.sql.momentName, err)
+	case errors.Is(err, errMayNotRaise):
+		return 0, fmt.Errorf("%w: moments before %s are final, and this role may only read: a relay, a projector or a role with usage and update on %s makes later ones so",
+			es.ErrNotSettled, written(m.at), s.sql.momentName)
 	case err != nil:
 		return 0, err
 	case !at.Before(r.at):
@@ -123,8 +126,15 @@ func (s *settler) raiseMoment(ctx context.Context) (*raised, error) {
 	batch := &pgx.Batch{}
 	batch.Queue(s.sql.raise).QueryRow(func(row pgx.Row) error { return row.Scan(&r.at) })
 	r.queue(s.sql, batch)
-	return r, s.pool.SendBatch(ctx, batch).Close()
+	err := s.pool.SendBatch(ctx, batch).Close()
+	if errors.Is(err, pgx.ErrNoRows) || pg.MayNotWrite(err) {
+		err = errMayNotRaise
+	}
+	return r, err
 }
+
+// errMayNotRaise: the role may not read or not set the settled moment.
+var errMayNotRaise = errors.New("pgstore: the role may not make moments final")
 
 // keep is step (4), a statement of its own after the wait, and stores the moment for
 // others.
@@ -172,7 +182,7 @@ func (s *settler) keepMoment(ctx context.Context) error {
 	defer cancel()
 	if s.raised == nil {
 		r, err := s.raiseMoment(ctx)
-		if pg.MayNotWrite(err) {
+		if errors.Is(err, errMayNotRaise) {
 			return nil
 		}
 		if err != nil {

@@ -45,6 +45,27 @@ func (s *Store) ready(ctx context.Context, db db) error {
 	return nil
 }
 
+// mayAppendSQL asks for the right to read the settled moment. Without it Postgres gives
+// null for its value, and events could be recorded before a moment that is final.
+const mayAppendSQL = `select has_sequence_privilege({moment}, 'usage, select'), current_user::text`
+
+// mayAppend looks once whether appends keep what the store promises.
+func (s *Store) mayAppend(ctx context.Context, db db) error {
+	if s.appends.Load() {
+		return nil
+	}
+	var may bool
+	var role string
+	if err := db.QueryRow(ctx, s.sql.mayAppend).Scan(&may, &role); err != nil {
+		return explain("open the store in schema "+s.schema, err)
+	}
+	if !may {
+		return fmt.Errorf("pgstore: %w: role %s may not append: it must see which moments are final: run: grant usage on sequence %s to %s", es.ErrInvalid, role, s.sql.momentName, pg.Quote(role))
+	}
+	s.appends.Store(true)
+	return nil
+}
+
 // validate refuses what New was given.
 func (s *Store) validate() error {
 	if s.pool == nil {

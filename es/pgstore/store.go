@@ -24,6 +24,7 @@ type Store struct {
 	categories categories
 	sizes      sizes
 
+	appends atomic.Bool           // the role has what appends need
 	checked atomic.Bool           // the tables keep what the store relies on
 	run     atomic.Pointer[run]   // what is known of the log
 	lost    atomic.Pointer[error] // why no reader without an event id goes on

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/migrations"
 )
 
@@ -22,7 +23,7 @@ func New(t testing.TB, options ...Option) *pgstore.Store {
 // end of the test; what is in the database stays.
 func Open(t testing.TB, url string, options ...Option) *pgstore.Store {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(url)
+	config, err := pg.ParsePool(url)
 	if err != nil {
 		t.Fatalf("pgstoretest: no store: %v", err)
 	}
