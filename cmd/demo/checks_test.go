@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -152,5 +154,23 @@ func TestStock_given_away_twice_is_seen(t *testing.T) {
 	l, err := foldStock(events)
 	if err != nil || l.negative == nil || l.stock["apple"].Free != 1 {
 		t.Errorf("%+v, %v: the stock was below zero for a moment", l, err)
+	}
+}
+
+func TestPrograms_that_go_on_with_another_database_are_seen(t *testing.T) {
+	t.Parallel()
+	says := es.ErrRestored.Error() + ": the database's oid is 2 and was 1: say so by the command `orders repair`"
+	if err := refused(errors.New("exit status 4"), says); err != nil {
+		t.Errorf("a refusal: %v", err)
+	}
+	for what, err := range map[string]error{
+		"it goes on":              refused(nil, says),
+		"another reason":          refused(errors.New("exit status 5"), "the database cannot be reached"),
+		"nothing of what to do":   refused(errors.New("exit status 4"), es.ErrRestored.Error()),
+		"another program's words": refused(errors.New("exit status 4"), strings.ReplaceAll(says, "orders repair", "asof repair")),
+	} {
+		if err == nil {
+			t.Errorf("%s: not seen", what)
+		}
 	}
 }

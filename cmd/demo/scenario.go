@@ -33,7 +33,7 @@ func demonstrate(ctx context.Context, st *stack, o options) error {
 	if s.ordersDB, err = openDatabase(ctx, st.ready.Databases["orders"]); err != nil {
 		return err
 	}
-	defer s.ordersDB.pool.Close()
+	defer func() { s.ordersDB.pool.Close() }() // it may be another by then
 	if s.stockDB, err = openDatabase(ctx, st.ready.Databases["inventory"]); err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func demonstrate(ctx context.Context, st *stack, o options) error {
 		return err
 	}
 	if err := s.verify(ctx); err != nil {
+		return err
+	}
+	if err := s.restore(ctx); err != nil {
 		return err
 	}
 	return s.verdict()
@@ -116,7 +119,8 @@ type status struct {
 		Settled es.Position `json:"settled"`
 	} `json:"log"`
 	Relay struct {
-		LagEvents int64 `json:"lag_events"`
+		Position  es.Position `json:"position"`
+		LagEvents int64       `json:"lag_events"`
 	} `json:"relay"`
 	Projections []struct {
 		LagEvents int64 `json:"lag_events"`

@@ -120,7 +120,7 @@ func (s *stack) startServices(usual bool) error {
 			name: at.name, program: filepath.Join(s.bin, at.name), listen: address, url: "http://" + address,
 			environment: []string{"DATABASE_URL=" + s.ready.Databases[at.name], "KAFKA_BROKERS=" + s.ready.Brokers[0]},
 		}
-		for _, part := range []string{"relay", "project", "serve"} {
+		for _, part := range parts() {
 			if err := s.start(*at.service, part); err != nil {
 				return err
 			}
@@ -147,13 +147,26 @@ func (s *stack) start(of service, part string) error {
 
 // kill ends a part of a service with kill -9.
 func (s *stack) kill(of service, part string) error {
-	i := slices.IndexFunc(s.running, func(p *process) bool { return p.name == of.name+"-"+part })
-	if i < 0 {
+	p := s.part(of, part)
+	if p == nil {
 		return fmt.Errorf("%s %s does not run", of.name, part)
 	}
-	p := s.running[i]
-	s.running = slices.Delete(s.running, i, i+1)
+	s.forget(p)
 	return p.kill()
+}
+
+// part is a process that runs; nil when it does not.
+func (s *stack) part(of service, part string) *process {
+	i := slices.IndexFunc(s.running, func(p *process) bool { return p.name == of.name+"-"+part })
+	if i < 0 {
+		return nil
+	}
+	return s.running[i]
+}
+
+// forget leaves the end of a process to the caller.
+func (s *stack) forget(p *process) {
+	s.running = slices.DeleteFunc(s.running, func(other *process) bool { return other == p })
 }
 
 // freeAddress is the wanted one, if nobody listens on it.
