@@ -228,9 +228,9 @@ func TestPause_after_a_failure_grows_until_something_is_published(t *testing.T) 
 	p := pauses{slog.DiscardHandler, make(chan time.Duration, 100)}
 	f := &failer{func(sql string) bool { return strings.Contains(sql, failing.Load().(string)) }}
 	start(t, w.relayOf(w.otherPool(f), outbox.WithLogger(slog.New(p))))
-	for _, want := range []time.Duration{100, 200, 400} {
-		if got := <-p.made; got != want*time.Millisecond {
-			t.Fatalf("pause of %s, want %d ms", got, want)
+	for _, want := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
+		if got := <-p.made; got != want {
+			t.Fatalf("pause of %s, want %s", got, want)
 		}
 	}
 	failing.Store("nothing at all")

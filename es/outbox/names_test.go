@@ -52,6 +52,18 @@ func TestLongest_category_fits_behind_the_longest_prefix(t *testing.T) {
 	}
 }
 
+// Without a prefix, too, the store takes no category that Kafka does not take.
+func TestCategory_that_Kafka_keeps_for_itself_is_refused_by_append(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, category := range []string{"__consumer_offsets", "._consumer_offsets", "_.consumer_offsets", "..consumer.offsets", "._transaction.state", "__x", ".", ".."} {
+		_, err := w.store.Append(t.Context(), es.StreamID{Category: category, ID: "1"}, es.Any, some(1)...)
+		if !errors.Is(err, es.ErrInvalid) {
+			t.Errorf("category %q: %v", category, err)
+		}
+	}
+}
+
 // Another store, or another program, has a topic that the brokers do not tell apart
 // from one of ours.
 func TestTopic_that_collides_on_the_broker_ends_the_relay(t *testing.T) {

@@ -123,8 +123,7 @@ func (w *world) refused(mayBegin bool, store *pgstore.Store, options ...outbox.O
 		return err
 	case <-began:
 		cancel()
-		<-done
-		w.Fatal("the relay goes on")
+		w.Fatalf("the relay goes on, and ends with %v", <-done)
 	}
 	return nil
 }
