@@ -40,80 +40,79 @@ func (w *walk) role(address, name string, grants ...string) *pgstore.Store {
 // Each kind of process runs with the rights that operating.md lists, and no others.
 func TestRights_that_are_listed_are_enough(t *testing.T) {
 	t.Parallel()
-	for _, major := range []int{0, 15} {
-		var options []embeddedtest.ServerOption
-		if major != 0 {
-			options = append(options, embeddedtest.Major(major))
-		}
-		w := newWalk(t)
-		var cancel context.CancelFunc
-		w.ctx, cancel = context.WithTimeout(w.ctx, 40*time.Second)
-		t.Cleanup(cancel)
-		address := embeddedtest.Server(t, options...).URL()
-		pgstoretest.Open(t, address)
-		moments := []string{`usage, update on sequence asof.settled_moment`, `update on asof.settled_head`}
-
-		appender := w.role(address, "appender", `insert on asof.events, asof.categories`, `usage on sequence asof.events_position, asof.settled_moment`,
-			`select, insert, update, delete on asof.inbox, asof.inbox_lives`)
-		event := es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}
-		recorded, err := appender.Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.NoStream, event)
-		w.must(err)
-		w.must(pgx.BeginFunc(w.ctx, appender.Pool(), func(tx pgx.Tx) error {
-			_, err := appender.InTx(tx).Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.Any, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
-			return err
-		}))
-		if _, err := inbox.New(appender, "react").Once(w.ctx, "1", func(context.Context, *pgstore.Tx) error { return nil }); err != nil {
-			t.Errorf("inbox: %v", err)
-		}
-		if _, err := appender.Settle(w.ctx, recorded[0].RecordedAt); !errors.Is(err, es.ErrNotSettled) {
-			t.Errorf("an appender that may not make moments final: %v", err)
-		}
-
-		logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-		relay := w.role(address, "relayer", append([]string{`update on asof.relay`, `insert on asof.relay_topics`}, moments...)...)
-		w.run("relay", func(ctx context.Context) error {
-			return outbox.New(relay, w.client, "/rights", outbox.WithTopicPrefix(w.prefix), outbox.WithLogger(logger)).Run(ctx)
-		}, func() bool {
-			status, err := outbox.ReadStatus(w.ctx, relay)
-			return err == nil && status.Position >= recorded[0].Position+1
+	for name, options := range map[string][]embeddedtest.ServerOption{"on_18": nil, "on_15": {embeddedtest.Major(15)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rightsAreEnough(t, embeddedtest.Server(t, options...).URL())
 		})
+	}
+}
 
-		projecting := w.role(address, "projector", append([]string{
-			`create on database postgres`, `all on asof.projection_builds, asof.projection_streams, asof.projection_partitions`, `usage on all sequences in schema asof`}, moments...)...)
-		projector := projections.New(projecting, counts(), projections.WithLogger(logger))
-		w.run("projector", projector.Run, func() bool {
-			status, err := projector.Status(w.ctx)
-			return err == nil && status.Position >= recorded[0].Position+1
-		})
-		w.until("the moment is final", func() bool {
-			_, err := relay.Settle(w.ctx, recorded[0].RecordedAt)
-			return err == nil
-		})
+func rightsAreEnough(t *testing.T, address string) {
+	w := newWalk(t)
+	pgstoretest.Open(t, address)
+	moments := []string{`usage, update on sequence asof.settled_moment`, `update on asof.settled_head`}
 
-		// Who may set the sequence and not see it would set it back.
-		blind := w.role(address, "blind", `update on sequence asof.settled_moment`, `insert on asof.events, asof.categories`, `usage on sequence asof.events_position`)
-		if _, err := blind.Append(w.ctx, es.StreamID{Category: "note", ID: "3"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}); err == nil || !strings.Contains(err.Error(), "grant usage on sequence asof.settled_moment") {
-			t.Errorf("an append that does not see the settled moment: %v", err)
-		}
-		w.exec(address, `select setval('asof.settled_moment', (extract(epoch from clock_timestamp() + interval '1 hour') * 1000000)::bigint)`)
-		if _, err := blind.Settle(w.ctx, time.Now()); !errors.Is(err, es.ErrNotSettled) {
-			t.Errorf("a moment made final blindly: %v", err)
-		}
-		if ahead := w.ask(address, `select (last_value > (extract(epoch from clock_timestamp()) * 1000000)::bigint)::text from asof.settled_moment`); ahead != "true" {
-			t.Error("the settled moment was set back")
-		}
+	appender := w.role(address, "appender", `insert on asof.events, asof.categories`, `usage on sequence asof.events_position, asof.settled_moment`,
+		`select, insert, update, delete on asof.inbox, asof.inbox_lives`)
+	event := es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}
+	recorded, err := appender.Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.NoStream, event)
+	w.must(err)
+	w.must(pgx.BeginFunc(w.ctx, appender.Pool(), func(tx pgx.Tx) error {
+		_, err := appender.InTx(tx).Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.Any, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
+		return err
+	}))
+	if _, err := inbox.New(appender, "react").Once(w.ctx, "1", func(context.Context, *pgstore.Tx) error { return nil }); err != nil {
+		t.Errorf("inbox: %v", err)
+	}
+	if _, err := appender.Settle(w.ctx, recorded[0].RecordedAt); !errors.Is(err, es.ErrNotSettled) {
+		t.Errorf("an appender that may not make moments final: %v", err)
+	}
 
-		reader := w.role(address, "reader")
-		if events, err := reader.Read(w.ctx, 0, 10); err != nil || len(events) != 2 {
-			t.Errorf("reader: %d events, %v", len(events), err)
-		}
-		if _, err := reader.Settle(w.ctx, recorded[0].RecordedAt); err != nil {
-			t.Errorf("reader, of a moment that is final: %v", err)
-		}
-		_, err = reader.Append(w.ctx, es.StreamID{Category: "note", ID: "2"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
-		if err == nil || !strings.Contains(err.Error(), "grant usage on sequence") {
-			t.Errorf("an append of the reader: %v", err)
-		}
+	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	relay := w.role(address, "relayer", append([]string{`update on asof.relay`, `insert on asof.relay_topics`}, moments...)...)
+	w.run("relay", func(ctx context.Context) error {
+		return outbox.New(relay, w.client, "/rights", outbox.WithTopicPrefix(w.prefix), outbox.WithLogger(logger)).Run(ctx)
+	}, func() bool {
+		status, err := outbox.ReadStatus(w.ctx, relay)
+		return err == nil && status.Position >= recorded[0].Position+1
+	})
+
+	projecting := w.role(address, "projector", append([]string{
+		`create on database postgres`, `all on asof.projection_builds, asof.projection_streams, asof.projection_partitions`, `usage on all sequences in schema asof`}, moments...)...)
+	projector := projections.New(projecting, counts(), projections.WithLogger(logger))
+	w.run("projector", projector.Run, func() bool {
+		status, err := projector.Status(w.ctx)
+		return err == nil && status.Position >= recorded[0].Position+1
+	})
+	w.until("the moment is final", func() bool {
+		_, err := relay.Settle(w.ctx, recorded[0].RecordedAt)
+		return err == nil
+	})
+
+	// Who may set the sequence and not see it would set it back.
+	blind := w.role(address, "blind", `update on sequence asof.settled_moment`, `insert on asof.events, asof.categories`, `usage on sequence asof.events_position`)
+	if _, err := blind.Append(w.ctx, es.StreamID{Category: "note", ID: "3"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}); err == nil || !strings.Contains(err.Error(), "grant usage on sequence asof.settled_moment") {
+		t.Errorf("an append that does not see the settled moment: %v", err)
+	}
+	w.exec(address, `select setval('asof.settled_moment', (extract(epoch from clock_timestamp() + interval '1 hour') * 1000000)::bigint)`)
+	if _, err := blind.Settle(w.ctx, time.Now()); !errors.Is(err, es.ErrNotSettled) {
+		t.Errorf("a moment made final blindly: %v", err)
+	}
+	if ahead := w.ask(address, `select (last_value > (extract(epoch from clock_timestamp()) * 1000000)::bigint)::text from asof.settled_moment`); ahead != "true" {
+		t.Error("the settled moment was set back")
+	}
+
+	reader := w.role(address, "reader")
+	if events, err := reader.Read(w.ctx, 0, 10); err != nil || len(events) != 2 {
+		t.Errorf("reader: %d events, %v", len(events), err)
+	}
+	if _, err := reader.Settle(w.ctx, recorded[0].RecordedAt); err != nil {
+		t.Errorf("reader, of a moment that is final: %v", err)
+	}
+	_, err = reader.Append(w.ctx, es.StreamID{Category: "note", ID: "2"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
+	if err == nil || !strings.Contains(err.Error(), "grant usage on sequence") {
+		t.Errorf("an append of the reader: %v", err)
 	}
 }
 

@@ -167,7 +167,7 @@ func (w *walk) dump(from, to string) {
 	target, err := pgx.Connect(w.ctx, to)
 	w.must(err)
 	defer target.Close(w.ctx)
-	for _, sql := range strings.Split(emptied, "; ") {
+	for sql := range strings.SplitSeq(emptied, "; ") {
 		_, err := target.Exec(w.ctx, sql)
 		w.must(err)
 	}

@@ -41,7 +41,7 @@ func (s StreamID) Validate() error {
 	if s.Category == "." || s.Category == ".." {
 		return fmt.Errorf("%w: category %q is not a legal topic name: choose another", ErrInvalid, s.Category)
 	}
-	if strings.HasPrefix(s.Category, "__") {
+	if strings.HasPrefix(s.Category, "__") || ofKafka(s.Category) {
 		return fmt.Errorf("%w: category %q: Kafka keeps topics that begin with __ for itself: choose another", ErrInvalid, s.Category)
 	}
 	switch {
@@ -53,6 +53,16 @@ func (s StreamID) Validate() error {
 		return fmt.Errorf("%w: stream id %q must be UTF-8 without control characters", ErrInvalid, s.ID)
 	}
 	return nil
+}
+
+// ofKafka reports a category whose topic Kafka would take for one of its own, as it
+// knows no difference between . and _.
+func ofKafka(category string) bool {
+	switch strings.ReplaceAll(category, ".", "_") {
+	case "__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata":
+		return true
+	}
+	return false
 }
 
 // validName accepts 1 to limit bytes of letters, digits and the extra characters.

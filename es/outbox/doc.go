@@ -22,11 +22,18 @@
 //   - A topic keeps the number of partitions that it was made with. Another number
 //     would send the events of a key to another partition, out of order, so it is
 //     refused with [ErrPartitions].
+//   - Where synchronous_standby_names is set, nothing is published that a failover
+//     takes back. While too few standbys are there the relay waits, and [Status] says
+//     so; its role must be a member of pg_monitor.
 //   - After a restore of the database the relay refuses to go on, with
 //     [ErrRestored], until [Repair] says from where: Kafka may have events that the
-//     database has lost. A restore shows by another timeline, system identifier or
-//     table; a data directory that is put back as it was, without recovery, has none
-//     of these, and is not noticed.
+//     database has lost. A relay that runs or waits meanwhile notices what it has seen
+//     and the log has not, and leaves that behind for those that start later. To a
+//     relay that starts later alone a restore shows by another timeline, system
+//     identifier or table; a data directory that is put back as it was, without
+//     recovery, has none of these, and is not noticed.
+//   - Every message carries the life of the store, in the header ce_life: after events
+//     were lost it is another (see [EventsLost]).
 //
 // [ReadStatus] tells how far the relay has got, who runs it and what holds it up.
 package outbox

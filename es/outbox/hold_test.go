@@ -112,3 +112,17 @@ func (c *counter) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.Trace
 }
 
 func (*counter) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// failer lets those statements fail for which ask says so.
+type failer struct{ ask func(sql string) bool }
+
+func (f *failer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if !f.ask(data.SQL) {
+		return ctx
+	}
+	failed, cancel := context.WithCancel(ctx)
+	cancel()
+	return failed
+}
+
+func (*failer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}

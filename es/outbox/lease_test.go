@@ -200,3 +200,70 @@ func TestLease_lost_while_a_page_is_under_way(t *testing.T) {
 		t.Fatalf("%s after %s", s, taken)
 	}
 }
+
+// pauses are those that a relay says it makes after failures.
+type pauses struct {
+	slog.Handler
+	made chan time.Duration
+}
+
+func (p pauses) Enabled(context.Context, slog.Level) bool { return true }
+func (p pauses) WithAttrs([]slog.Attr) slog.Handler       { return p }
+func (p pauses) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "in" && strings.Contains(r.Message, "try again") {
+			p.made <- a.Value.Duration()
+		}
+		return true
+	})
+	return nil
+}
+
+func TestPause_after_a_failure_grows_until_something_is_published(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("order", "1", 5)
+	var failing atomic.Value
+	failing.Store(taking)
+	p := pauses{slog.DiscardHandler, make(chan time.Duration, 100)}
+	f := &failer{func(sql string) bool { return strings.Contains(sql, failing.Load().(string)) }}
+	start(t, w.relayOf(w.otherPool(f), outbox.WithLogger(slog.New(p))))
+	for _, want := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
+		if got := <-p.made; got != want {
+			t.Fatalf("pause of %s, want %s", got, want)
+		}
+	}
+	failing.Store("nothing at all")
+	w.wait()
+	for len(p.made) > 0 {
+		<-p.made
+	}
+	failing.Store(checkpointing)
+	w.append("order", "1", 5)
+	if got := <-p.made; got != 100*time.Millisecond {
+		t.Errorf("pause of %s after something was published", got)
+	}
+	failing.Store("nothing at all")
+	w.wait()
+	w.verify("order")
+}
+
+// Roles that may only read get the moments that relays have made final, however long
+// their lease is.
+func TestRelay_keeps_the_present_final(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	start(t, w.relay(outbox.WithLease(time.Hour)))
+	var last time.Time
+	for range 2 {
+		w.until("a later moment to be final", func() bool {
+			var moment time.Time
+			err := w.pool.QueryRow(t.Context(), `select coalesce(moment, 'epoch') from asof.settled_head`).Scan(&moment)
+			later := err == nil && moment.Unix() > 0 && moment.After(last)
+			if later {
+				last = moment
+			}
+			return later
+		})
+	}
+}

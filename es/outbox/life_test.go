@@ -59,7 +59,7 @@ func (w *world) consume(category string, n int) map[uuid.UUID]int {
 	}()
 	w.until("the messages to be read", func() bool { mu.Lock(); defer mu.Unlock(); return total >= n })
 	cancel()
-	<-done
+	_ = <-done // it was cancelled
 	mu.Lock()
 	defer mu.Unlock()
 	return lives

@@ -3,6 +3,7 @@ package outbox_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -28,7 +29,7 @@ func TestPrefix_with_which_Kafka_would_not_take_each_category_is_refused(t *test
 		"_": "for itself", "__": "for itself", "__consumer_offsets": "for itself", ".": "for itself", "..": "for itself", "._": "for itself", "_.shop": "for itself",
 		strings.Repeat("a", 122): "give at most 121", strings.Repeat("a", 249): "give at most 121", strings.Repeat("a", 1000): "give at most 121",
 	} {
-		err := w.relay(outbox.WithTopicPrefix(prefix)).Run(t.Context())
+		err := w.runs(w.relay(outbox.WithTopicPrefix(prefix)))
 		if !errors.Is(err, outbox.ErrInvalid) || !strings.Contains(err.Error(), text) || strings.Contains(err.Error(), "check that") {
 			t.Errorf("prefix %.20q: %v", prefix, err)
 		}
@@ -48,6 +49,18 @@ func TestLongest_category_fits_behind_the_longest_prefix(t *testing.T) {
 	w.wait()
 	for _, category := range categories {
 		w.verify(category)
+	}
+}
+
+// Without a prefix, too, the store takes no category that Kafka does not take.
+func TestCategory_that_Kafka_keeps_for_itself_is_refused_by_append(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, category := range []string{"__consumer_offsets", "._consumer_offsets", "_.consumer_offsets", "..consumer.offsets", "._transaction.state", "__x", ".", ".."} {
+		_, err := w.store.Append(t.Context(), es.StreamID{Category: category, ID: "1"}, es.Any, some(1)...)
+		if !errors.Is(err, es.ErrInvalid) {
+			t.Errorf("category %q: %v", category, err)
+		}
 	}
 }
 
@@ -89,18 +102,7 @@ func TestRelay_without_the_ACL_ends(t *testing.T) {
 		"to write": func(c *kfake.Cluster) {
 			c.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 				c.KeepControl()
-				answer := r.ResponseKind().(*kmsg.ProduceResponse)
-				for _, topic := range r.(*kmsg.ProduceRequest).Topics {
-					one := kmsg.NewProduceResponseTopic()
-					one.Topic, one.TopicID = topic.Topic, topic.TopicID
-					for _, p := range topic.Partitions {
-						part := kmsg.NewProduceResponseTopicPartition()
-						part.Partition, part.ErrorCode = p.Partition, kerr.TopicAuthorizationFailed.Code
-						one.Partitions = append(one.Partitions, part)
-					}
-					answer.Topics = append(answer.Topics, one)
-				}
-				return answer, nil, true
+				return refuseToWrite(r, kerr.TopicAuthorizationFailed.Code), nil, true
 			})
 		},
 	}
@@ -124,4 +126,44 @@ func TestRelay_without_the_ACL_ends(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The client is closed under the relay while Kafka takes nothing.
+func TestRelay_whose_client_is_closed_ends(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	w := newWorldAt(t, embeddedtest.Database(t), cluster.ListenAddrs())
+	w.append("order", "1", 1)
+	asked := make(chan struct{})
+	var once sync.Once
+	cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		once.Do(func() { close(asked) })
+		return refuseToWrite(r, kerr.NotEnoughReplicas.Code), nil, true
+	})
+	done := w.run(w.relay())
+	w.signal("a page under way", asked)
+	w.must(w.client.Close())
+	if err := w.ends(done); !errors.Is(err, kafka.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func refuseToWrite(r kmsg.Request, code int16) kmsg.Response {
+	answer := r.ResponseKind().(*kmsg.ProduceResponse)
+	for _, topic := range r.(*kmsg.ProduceRequest).Topics {
+		one := kmsg.NewProduceResponseTopic()
+		one.Topic, one.TopicID = topic.Topic, topic.TopicID
+		for _, p := range topic.Partitions {
+			part := kmsg.NewProduceResponseTopicPartition()
+			part.Partition, part.ErrorCode = p.Partition, code
+			one.Partitions = append(one.Partitions, part)
+		}
+		answer.Topics = append(answer.Topics, one)
+	}
+	return answer
 }

@@ -129,12 +129,12 @@ func TestWhat_a_relay_cannot_work_with_is_refused(t *testing.T) {
 		"poll every 0s":          w.relay(outbox.WithPoll(0)),
 		"batch of 0 events":      w.relay(outbox.WithBatch(0)),
 	} {
-		if err := r.Run(t.Context()); !errors.Is(err, outbox.ErrInvalid) || !strings.Contains(err.Error(), text) {
+		if err := w.runs(r); !errors.Is(err, outbox.ErrInvalid) || !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 	empty := pgstore.New(embeddedtest.Pool(t))
-	if err := w.relayOf(empty).Run(t.Context()); err == nil || !strings.Contains(err.Error(), "run the migrations") {
+	if err := w.runs(w.relayOf(empty)); err == nil || !strings.Contains(err.Error(), "run the migrations") {
 		t.Error(err)
 	}
 	if _, err := outbox.ReadStatus(t.Context(), empty); err == nil || !strings.Contains(err.Error(), "run the migrations") {

@@ -33,7 +33,7 @@ where life = $1 and updated_at <= $2 and ` + withoutStandbys
 )
 
 // noLife stands for the life of a log that was put back and not repaired.
-var noLife = uuid.Max
+func noLife() uuid.UUID { return uuid.Max }
 
 // row is the checkpoint in the database.
 type row struct {
@@ -45,7 +45,7 @@ type row struct {
 // reason is what the row has to say after an error: what it says already, when that is
 // the error.
 func (r *row) reason(err error) error {
-	if r.at.Life == noLife {
+	if r.at.Life == noLife() {
 		return errors.New(r.failure)
 	}
 	return err
@@ -89,7 +89,7 @@ func (s *sight) look(ctx context.Context) error {
 // compare takes a row that is newer than what was seen for what is there now. Before an
 // older one it asks the log.
 func (s *sight) compare(ctx context.Context, now *row) error {
-	if now.at.Life == noLife {
+	if now.at.Life == noLife() {
 		return fmt.Errorf("%w: a relay has found that the log was put back, and it was not repaired since: %s", ErrRestored, now.failure)
 	}
 	if now.at.Life == s.at.Life && !now.written.After(s.written) {
@@ -108,6 +108,6 @@ func (s *sight) compare(ctx context.Context, now *row) error {
 
 // refuse keeps relays away from this log until it is repaired.
 func (r *Relay) refuse(ctx context.Context, life uuid.UUID, written time.Time, why error) error {
-	_, err := r.store.Pool().Exec(ctx, r.sql(refuseSQL), life, written, noLife, why.Error())
+	_, err := r.store.Pool().Exec(ctx, r.sql(refuseSQL), life, written, noLife(), why.Error())
 	return explain("refuse the log", err)
 }

@@ -47,7 +47,7 @@ func TestAnother_number_of_partitions_is_refused(t *testing.T) {
 	w.append("order", "1", 1)
 
 	// The options say another number than the topic was made with.
-	err := w.relay(outbox.WithPartitions(5)).Run(t.Context())
+	err := w.refused(true, w.store, outbox.WithPartitions(5))
 	if !errors.Is(err, outbox.ErrPartitions) || !strings.Contains(err.Error(), `WithPartitions(3, "order")`) {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestAnother_number_of_partitions_is_refused(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.append("product", "1", 1)
-	err = w.relay().Run(t.Context())
+	err = w.refused(true, w.store)
 	if !errors.Is(err, outbox.ErrPartitions) || !errors.Is(err, kafka.ErrPartitions) || !strings.Contains(err.Error(), w.prefix+"product") {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestPartitions_added_underway_move_no_key(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.append("order", "1", 1)
-	if err := w.relay().Run(t.Context()); !errors.Is(err, outbox.ErrPartitions) {
+	if err := w.refused(true, w.store); !errors.Is(err, outbox.ErrPartitions) {
 		t.Fatal(err)
 	}
 }
@@ -121,7 +121,7 @@ func TestEvent_that_the_broker_refuses_stops_the_relay(t *testing.T) {
 	if _, err := w.store.Append(t.Context(), es.StreamID{Category: "order", ID: "1"}, es.Any, large); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.relay().Run(t.Context()); !errors.Is(err, kafka.ErrTooLarge) {
+	if err := w.refused(true, w.store); !errors.Is(err, kafka.ErrTooLarge) {
 		t.Fatal(err)
 	}
 	if s := w.status(); s.Position != last || s.Failure == "" || s.Lag != 1 {

@@ -123,10 +123,16 @@ func (w *world) refused(mayBegin bool, store *pgstore.Store, options ...outbox.O
 		return err
 	case <-began:
 		cancel()
-		<-done
-		w.Fatal("the relay goes on")
+		w.Fatalf("the relay goes on, and ends with %v", <-done)
 	}
 	return nil
+}
+
+// runs runs a relay for a moment, which is enough for what is refused at once.
+func (w *world) runs(r *outbox.Relay) error {
+	ctx, cancel := context.WithTimeout(w.Context(), time.Second)
+	defer cancel()
+	return r.Run(ctx)
 }
 
 // run runs a relay that has to end by itself: see ends.
@@ -264,7 +270,7 @@ func (w *world) wait() {
 // until polls a condition.
 func (w *world) until(what string, holds func() bool) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
 	defer cancel()
 	for !holds() {
 		if ctx.Err() != nil {

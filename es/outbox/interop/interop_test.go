@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
@@ -40,7 +41,7 @@ type seen struct {
 }
 
 // wanted is what CloudEvents has to say of a recorded event.
-func wanted(e es.RecordedEvent) seen {
+func wanted(e es.RecordedEvent, life uuid.UUID) seen {
 	s := seen{Key: e.Stream.ID, Data: e.Data}
 	s.Attributes = map[string]string{
 		"specversion": "1.0", "id": e.ID.String(), "source": source, "type": e.Type, "subject": e.Stream.ID,
@@ -48,6 +49,7 @@ func wanted(e es.RecordedEvent) seen {
 	}
 	s.Extensions = map[string]string{
 		"version": strconv.FormatInt(int64(e.Version), 10), "position": strconv.FormatInt(int64(e.Position), 10), "schema": strconv.Itoa(e.Schema),
+		"life": life.String(),
 	}
 	for name, value := range map[string]string{
 		"correlationid": e.Metadata.CorrelationID, "causationid": e.Metadata.CausationID,
@@ -76,12 +78,16 @@ func TestTheSDK_for_Java_reads_what_the_relay_publishes(t *testing.T) {
 	store := pgstoretest.New(t)
 	recorded := fill(t, store)
 	publish(t, store, cluster.Brokers(), config.Logger)
+	life, err := store.Life(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := read(t, config, cluster.Brokers())
 	if len(got) != len(recorded) {
 		t.Errorf("%d events were read, %d appended", len(got), len(recorded))
 	}
 	for _, e := range recorded {
-		if diff := cmp.Diff(wanted(e), got[e.ID.String()]); diff != "" {
+		if diff := cmp.Diff(wanted(e, life), got[e.ID.String()]); diff != "" {
 			t.Errorf("%s version %d: -appended +read\n%s", e.Stream, e.Version, diff)
 		}
 	}
