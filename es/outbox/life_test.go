@@ -59,7 +59,9 @@ func (w *world) consume(category string, n int) map[uuid.UUID]int {
 	}()
 	w.until("the messages to be read", func() bool { mu.Lock(); defer mu.Unlock(); return total >= n })
 	cancel()
-	_ = <-done // it was cancelled
+	if err := <-done; err != nil { // it was cancelled
+		w.Log(err)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	return lives
