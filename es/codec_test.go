@@ -35,7 +35,7 @@ func recorded(d es.EventData) es.RecordedEvent {
 	}
 }
 
-func TestJSONComesBack(t *testing.T) {
+func TestJSON_comes_back(t *testing.T) {
 	t.Parallel()
 	codec := testCodec()
 	rapid.Check(t, func(r *rapid.T) {
@@ -58,7 +58,7 @@ func TestJSONComesBack(t *testing.T) {
 	})
 }
 
-func TestJSONIDs(t *testing.T) {
+func TestJSON_ids(t *testing.T) {
 	t.Parallel()
 	codec := testCodec()
 	one, err := codec.Encode(renamed{1})
@@ -71,7 +71,7 @@ func TestJSONIDs(t *testing.T) {
 	}
 }
 
-func TestJSONEncodeRefuses(t *testing.T) {
+func TestJSON_encode_refuses(t *testing.T) {
 	t.Parallel()
 	codec := testCodec()
 	for what, c := range map[string]struct {
@@ -89,7 +89,7 @@ func TestJSONEncodeRefuses(t *testing.T) {
 	}
 }
 
-func TestJSONDecode(t *testing.T) {
+func TestJSON_decode(t *testing.T) {
 	t.Parallel()
 	codec := testCodec()
 	for _, c := range []struct {
@@ -121,7 +121,7 @@ func TestJSONDecode(t *testing.T) {
 	}
 }
 
-func TestJSONTypes(t *testing.T) {
+func TestJSON_types(t *testing.T) {
 	t.Parallel()
 	want := []string{"test.deposited", "test.floating", "test.liar", "test.pointed"}
 	if got := testCodec().Types(); !cmp.Equal(want, got) {
@@ -129,7 +129,7 @@ func TestJSONTypes(t *testing.T) {
 	}
 }
 
-func TestJSONPanicsOnMistakes(t *testing.T) {
+func TestJSON_panics_on_mistakes(t *testing.T) {
 	t.Parallel()
 	for what, examples := range map[string][]es.Event{
 		"two of one name": {renamed{}, liar{"test.deposited"}},

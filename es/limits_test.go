@@ -11,7 +11,7 @@ import (
 
 // The largest event that is accepted must fit into a Kafka message of a broker that
 // was not configured: payload, key and all headers, with room for their names.
-func TestLargestEventFitsKafka(t *testing.T) {
+func TestLargest_event_fits_Kafka(t *testing.T) {
 	t.Parallel()
 	const messageMaxBytes, recordOverhead, headerNames = 1048588, 100, 32 * 40
 	fixed := 6 * 64                                                             // ids, time, versions and position as text
@@ -26,7 +26,7 @@ func TestLargestEventFitsKafka(t *testing.T) {
 }
 
 // Errors say what is wrong and what is allowed.
-func TestValidateAppendSays(t *testing.T) {
+func TestValidate_append_says(t *testing.T) {
 	t.Parallel()
 	event := func(change func(*es.EventData)) []es.EventData {
 		e := es.EventData{ID: es.NewID(), Type: "test.happened", Data: []byte(`{}`)}
@@ -68,7 +68,7 @@ func TestValidateAppendSays(t *testing.T) {
 	}
 }
 
-func TestParseStreamID(t *testing.T) {
+func TestParse_stream_ID(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]es.StreamID{
 		"a/1":     {Category: "a", ID: "1"},

@@ -12,7 +12,7 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-func TestMetadataComesBack(t *testing.T) {
+func TestMetadata_comes_back(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		text := rapid.String()
@@ -41,7 +41,7 @@ func TestMetadataComesBack(t *testing.T) {
 	})
 }
 
-func TestMetadataOr(t *testing.T) {
+func TestMetadata_or(t *testing.T) {
 	t.Parallel()
 	outer := es.Metadata{CorrelationID: "c", CausationID: "outer", TraceParent: "tp", TraceState: "ts", Extra: map[string]string{"a": "1", "b": "1"}}
 	for _, c := range []struct{ m, want es.Metadata }{
@@ -65,7 +65,7 @@ func TestMetadataOr(t *testing.T) {
 	}
 }
 
-func TestMetadataInContext(t *testing.T) {
+func TestMetadata_in_context(t *testing.T) {
 	t.Parallel()
 	if got := es.MetadataFrom(t.Context()); !got.IsZero() {
 		t.Errorf("an empty context carries %+v", got)

@@ -47,7 +47,7 @@ func TestExpected(t *testing.T) {
 	}
 }
 
-func TestConflictError(t *testing.T) {
+func TestConflict_error(t *testing.T) {
 	t.Parallel()
 	s := es.StreamID{Category: "a", ID: "1"}
 	err := fmt.Errorf("wrapped: %w", &es.ConflictError{Stream: s, Want: es.Exactly(3), Got: 5})
@@ -65,7 +65,7 @@ func TestConflictError(t *testing.T) {
 	}
 }
 
-func TestAsOf(t *testing.T) {
+func TestAs_of(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 5000, time.FixedZone("", 3600))
 	r := es.Recorded{Version: 3, Position: 30, RecordedAt: noon.UTC()}

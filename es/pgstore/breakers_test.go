@@ -19,7 +19,7 @@ import (
 // What would break the settled log, one test each. See docs/adr for the list.
 
 // A sequence with a cache hands low positions to late appends.
-func TestSequenceCacheIsRefused(t *testing.T) {
+func TestSequence_cache_is_refused(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	must(t, exec(t.Context(), store.Pool(), `alter sequence asof.events_position cache 20`))
@@ -33,7 +33,7 @@ func TestSequenceCacheIsRefused(t *testing.T) {
 }
 
 // A lock that the insert does not depend on would not be taken.
-func TestAppendHoldsTheLock(t *testing.T) {
+func TestAppend_holds_the_lock(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	for _, id := range []string{"exactly", "any", "exists"} {
@@ -68,7 +68,7 @@ func TestAppendHoldsTheLock(t *testing.T) {
 
 // The lock comes first: then the clock is read, and then a position is drawn. In the
 // other order a reader could take a hole for rolled back, or a time for settled.
-func TestTheLockComesFirst(t *testing.T) {
+func TestThe_lock_comes_first(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
@@ -120,7 +120,7 @@ func sharedLocks(t *testing.T, tx pgx.Tx) (n int) {
 }
 
 // An append under way holds readers back; a position that was rolled back does not.
-func TestReadWaitsForJustTheAppendsUnderWay(t *testing.T) {
+func TestRead_waits_for_just_the_appends_under_way(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 30*time.Second)
@@ -153,7 +153,7 @@ func TestReadWaitsForJustTheAppendsUnderWay(t *testing.T) {
 }
 
 // PREPARE TRANSACTION leaves no process id; a crash renumbers what was prepared.
-func TestPreparedTransactionHoldsReadersThroughACrash(t *testing.T) {
+func TestPrepared_transaction_holds_readers_through_a_crash(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.Server(t)
 	store := pgstoretest.Open(t, server.URL(), pgstoretest.MaxConns(30))
@@ -193,7 +193,7 @@ func TestPreparedTransactionHoldsReadersThroughACrash(t *testing.T) {
 }
 
 // On a standby the locks of appends are not visible.
-func TestStandbyIsRefused(t *testing.T) {
+func TestStandby_is_refused(t *testing.T) {
 	t.Parallel()
 	server := embeddedtest.Server(t)
 	store := pgstoretest.Open(t, server.URL(), pgstoretest.MaxConns(30))
@@ -217,7 +217,7 @@ func TestStandbyIsRefused(t *testing.T) {
 
 // A snapshot taken before the holders were listed could miss what they committed:
 // the log is not read in a transaction of the caller's.
-func TestNoSettleInsideATransaction(t *testing.T) {
+func TestNo_settle_inside_a_transaction(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	tx, err := store.Pool().BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
@@ -232,7 +232,7 @@ func TestNoSettleInsideATransaction(t *testing.T) {
 }
 
 // An insert that goes past Append has no position.
-func TestInsertWithoutTheLockIsRefused(t *testing.T) {
+func TestInsert_without_the_lock_is_refused(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	err := exec(t.Context(), store.Pool(), `insert into asof.events (category, stream_id, version, event_id, type, schema_version, data, metadata, recorded_at)
@@ -244,7 +244,7 @@ func TestInsertWithoutTheLockIsRefused(t *testing.T) {
 
 // Holes that were settled once are not waited over again, not even by a process
 // that starts while an append stays open.
-func TestOldHolesAreFinal(t *testing.T) {
+func TestOld_holes_are_final(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 30*time.Second)
@@ -274,7 +274,7 @@ func TestOldHolesAreFinal(t *testing.T) {
 	}
 }
 
-func TestSettleTime(t *testing.T) {
+func TestSettle_time(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	recorded, err := store.Append(t.Context(), stream("1"), es.NoStream, someEvents(1)...)

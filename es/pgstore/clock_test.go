@@ -8,7 +8,7 @@ import (
 )
 
 // recorded_at follows the stream when the server's clock was set back.
-func TestRecordedAtNeverDecreases(t *testing.T) {
+func TestRecordedAt_never_decreases(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	for id, want := range map[string]es.Expected{"exactly": es.Exactly(1), "any": es.Any, "exists": es.StreamExists} {

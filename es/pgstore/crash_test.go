@@ -34,7 +34,7 @@ func (c deaf) Read(p []byte) (int, error) {
 }
 
 // An append whose answer was lost is made again with the same ids.
-func TestAppendAfterALostAnswer(t *testing.T) {
+func TestAppend_after_a_lost_answer(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	var lose atomic.Bool
@@ -79,7 +79,7 @@ func TestAppendAfterALostAnswer(t *testing.T) {
 }
 
 // A session that is ended in the middle of an append leaves nothing of it.
-func TestAppendWhoseSessionIsKilled(t *testing.T) {
+func TestAppend_whose_session_is_killed(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
@@ -110,9 +110,9 @@ func TestAppendWhoseSessionIsKilled(t *testing.T) {
 	}
 }
 
-// TestServerIsKilledUnderLoad: what was acknowledged is there, what was not is made
+// TestServer_is_killed_under_load: what was acknowledged is there, what was not is made
 // again and is there once, and a reader that followed all the time missed nothing.
-func TestServerIsKilledUnderLoad(t *testing.T) {
+func TestServer_is_killed_under_load(t *testing.T) {
 	t.Parallel()
 	const crashes, appendsBetween, appenders = 3, 150, 8
 	server := embeddedtest.Server(t)

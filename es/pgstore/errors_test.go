@@ -49,7 +49,7 @@ func says(t *testing.T, store *pgstore.Store, parts ...string) {
 	}
 }
 
-func TestUnreachableDatabase(t *testing.T) {
+func TestUnreachable_database(t *testing.T) {
 	t.Parallel()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0") // a port where nobody listens
 	must(t, err)
@@ -69,7 +69,7 @@ func TestUnreachableDatabase(t *testing.T) {
 	}
 }
 
-func TestDatabaseThatDoesNotExist(t *testing.T) {
+func TestDatabase_that_does_not_exist(t *testing.T) {
 	t.Parallel()
 	address, err := url.Parse(embeddedtest.Database(t))
 	must(t, err)
@@ -80,14 +80,14 @@ func TestDatabaseThatDoesNotExist(t *testing.T) {
 	says(t, pgstore.New(pool), "does not exist")
 }
 
-func TestMissingTables(t *testing.T) {
+func TestMissing_tables(t *testing.T) {
 	t.Parallel()
 	pool := embeddedtest.Pool(t)
 	says(t, pgstore.New(pool), "tables are missing", "run the migrations")
 }
 
 // A store in a transaction finds the missing tables too.
-func TestMissingTablesInTx(t *testing.T) {
+func TestMissing_tables_in_transaction(t *testing.T) {
 	t.Parallel()
 	pool := embeddedtest.Pool(t)
 	tx, err := pool.Begin(t.Context())

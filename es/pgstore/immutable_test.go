@@ -11,7 +11,7 @@ import (
 )
 
 // Events are immutable, whoever asks: here it is the superuser.
-func TestEventsAreImmutable(t *testing.T) {
+func TestEvents_are_immutable(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	recorded, err := store.Append(t.Context(), stream("1"), es.NoStream, someEvents(2)...)

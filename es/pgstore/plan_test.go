@@ -14,7 +14,7 @@ import (
 
 // A connection that has made its plans for a small log keeps them, and they must be
 // good for a large one: they read the table by its indexes.
-func TestPlansOfASmallLogAreGoodForALargeOne(t *testing.T) {
+func TestPlans_of_a_small_log_are_good_for_a_large_one(t *testing.T) {
 	t.Parallel()
 	store := pgstoretest.New(t, pgstoretest.MaxConns(1))
 	ctx := t.Context()
@@ -42,7 +42,7 @@ func TestPlansOfASmallLogAreGoodForALargeOne(t *testing.T) {
 
 // What makes Postgres choose those plans is that it has no statistics of a table that
 // is small.
-func TestSmallTablesHaveNoStatistics(t *testing.T) {
+func TestSmall_tables_have_no_statistics(t *testing.T) {
 	t.Parallel()
 	rows, err := pgstoretest.New(t).Pool().Query(t.Context(), `
 		select c.relname || ' ' || k from pg_class c, unnest(array['analyze', 'vacuum', 'vacuum_insert']) k

@@ -60,7 +60,7 @@ func (s *statements) reset() {
 
 // An append is one statement and one round trip: no transaction around it, no
 // statement before it. Its plan is prepared once per connection.
-func TestAppendIsOneRoundTrip(t *testing.T) {
+func TestAppend_is_one_round_trip(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	sent := &statements{}

@@ -16,9 +16,9 @@ import (
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
-// TestReadLosesNothing: a reader that follows hostile writers delivers every
+// TestRead_loses_nothing: a reader that follows hostile writers delivers every
 // committed event once, in order, and does not wait for the foreign transaction.
-func TestReadLosesNothing(t *testing.T) {
+func TestRead_loses_nothing(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	got := follow(t, store, store.Read)
@@ -31,9 +31,9 @@ func TestReadLosesNothing(t *testing.T) {
 	t.Logf("%+v", got)
 }
 
-// TestNaiveReaderLosesEvents shows that the test above can fail: the reader that
+// TestNaive_reader_loses_events shows that the test above can fail: the reader that
 // everybody writes first, position > cursor, loses events under the same writers.
-func TestNaiveReaderLosesEvents(t *testing.T) {
+func TestNaive_reader_loses_events(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	got := follow(t, store, func(ctx context.Context, after es.Position, limit int) ([]es.RecordedEvent, error) {

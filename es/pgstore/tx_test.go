@@ -14,7 +14,7 @@ import (
 )
 
 // A conflict in a read committed transaction is an answer, not an accident.
-func TestConflictLeavesTheTransactionUsable(t *testing.T) {
+func TestConflict_leaves_the_transaction_usable(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := t.Context()
@@ -62,7 +62,7 @@ func TestConflictLeavesTheTransactionUsable(t *testing.T) {
 	}
 }
 
-func TestRollbackLeavesNothing(t *testing.T) {
+func TestRollback_leaves_nothing(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := t.Context()
@@ -90,7 +90,7 @@ func TestRollbackLeavesNothing(t *testing.T) {
 }
 
 // Two streams in opposite order: the database ends one, which can be run again.
-func TestDeadlockIsRetryable(t *testing.T) {
+func TestDeadlock_is_retryable(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
@@ -138,7 +138,7 @@ func TestDeadlockIsRetryable(t *testing.T) {
 
 // Under repeatable read the snapshot is older than the rival: a conflict that ends
 // the transaction.
-func TestRepeatableReadConflict(t *testing.T) {
+func TestRepeatable_read_conflict(t *testing.T) {
 	t.Parallel()
 	for _, level := range []pgx.TxIsoLevel{pgx.RepeatableRead, pgx.Serializable} {
 		for _, n := range []int{1, 3} {
@@ -160,7 +160,7 @@ func TestRepeatableReadConflict(t *testing.T) {
 }
 
 // Any in a transaction waits for rivals and then follows them.
-func TestAnyInTransactions(t *testing.T) {
+func TestAny_in_transactions(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
