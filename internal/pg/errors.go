@@ -18,6 +18,7 @@ const (
 	UniqueViolation       = "23505"
 	ReadOnlyTransaction   = "25006"
 	NoSuchPrepared        = "26000"
+	ProtocolViolation     = "08P01"
 	InvalidSchema         = "3F000"
 	NoSuchDatabase        = "3D000"
 	SerializationFailure  = "40001"
@@ -92,7 +93,7 @@ func Passing(err error) bool {
 // OnlyByOperator reports what no patience cures, as somebody has to run the
 // migrations, to grant a right or to change a setting: loops end with it.
 func OnlyByOperator(err error) bool {
-	return NotMigrated(err) || Is(err, InsufficientPrivilege, NoSuchPrepared, DuplicatePrepared)
+	return NotMigrated(err) || Is(err, InsufficientPrivilege, NoSuchPrepared, DuplicatePrepared, ProtocolViolation)
 }
 
 // Explain says what failed, and what to do where that is known; nil stays nil. The
@@ -116,7 +117,7 @@ func hint(err error) string {
 		return "the tables are older than this program: run the migrations (migrations.Up, or `" + Program() + " migrate`)"
 	case InsufficientPrivilege:
 		return "the database role lacks a right: grant it, as docs/operating.md lists them"
-	case NoSuchPrepared, DuplicatePrepared:
+	case NoSuchPrepared, DuplicatePrepared, ProtocolViolation:
 		return "a pooler hands each transaction another session, where prepared statements are not known: give PgBouncer 1.21 or later max_prepared_statements, or add default_query_exec_mode=exec to the database's URL"
 	case TooManyConnections:
 		return "the server takes no more connections: raise its max_connections, or lower pool_max_conns in the URLs"

@@ -36,7 +36,7 @@ func TestExplain_says_what_to_do(t *testing.T) {
 	t.Parallel()
 	for code, text := range map[string]string{
 		pg.UndefinedTable: "asof migrate", pg.InvalidSchema: "asof migrate", pg.UndefinedColumn: "asof migrate",
-		pg.InsufficientPrivilege: "grant", pg.NoSuchPrepared: "default_query_exec_mode=exec", pg.DuplicatePrepared: "max_prepared_statements",
+		pg.InsufficientPrivilege: "grant", pg.NoSuchPrepared: "default_query_exec_mode=exec", pg.DuplicatePrepared: "max_prepared_statements", pg.ProtocolViolation: "default_query_exec_mode=exec",
 		pg.TooManyConnections: "max_connections",
 	} {
 		server := &pgconn.PgError{Code: code, Message: "no"}
