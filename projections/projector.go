@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -43,10 +44,11 @@ func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll =
 
 // WithBatch sets how many events of the log are applied in one transaction at most:
 // 1000 by default.
-func WithBatch(events int) Option { return func(p *Projector) { p.batch = max(1, events) } }
+func WithBatch(events int) Option { return func(p *Projector) { p.batch = events } }
 
 // New returns the projector of a [Fold] or [SQL] over a store's events. It asks the
-// database nothing; a mistake in the definition is returned by the first call.
+// database nothing; a mistake in the definition or in an option is returned by the
+// first call.
 func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
 	p := &Projector{store: store, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, bound: map[int64]applier{}}
 	p.def, p.invalid = def.compile()
@@ -54,10 +56,28 @@ func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
 		option(p)
 	}
 	if p.invalid == nil {
+		p.invalid = p.checkOptions()
+	}
+	if p.invalid == nil {
 		p.log = p.log.With("projection", p.def.name, "version", p.def.version)
 		p.invalid = p.source.check(p.def)
 	}
 	return p
+}
+
+// checkOptions refuses what New was given.
+func (p *Projector) checkOptions() error {
+	switch {
+	case p.store == nil:
+		return fmt.Errorf("%w: %q: the projector has no store: give one to New", ErrInvalid, p.def.name)
+	case p.batch < 1:
+		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", ErrInvalid, p.def.name, p.batch)
+	case p.poll <= 0:
+		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", ErrInvalid, p.def.name, p.poll)
+	case p.log == nil:
+		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", ErrInvalid, p.def.name)
+	}
+	return nil
 }
 
 // Name returns the projection's name; empty when its definition is invalid.

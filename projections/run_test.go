@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/asof-dev/asof/projections"
@@ -51,4 +52,25 @@ func TestFailure_is_gone_when_it_runs_with_nothing_to_do(t *testing.T) {
 	w.exec(`drop view asof.events`)
 	w.exec(`alter table asof.away rename to events`)
 	until(t, "it runs", func() bool { return failure() == "" })
+}
+
+func TestOptions_that_make_no_projector_are_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for what, p := range map[string]*projections.Projector{
+		"no store":   projections.New(nil, balances()),
+		"no events":  projections.New(w.store, balances(), projections.WithBatch(0)),
+		"no pause":   projections.New(w.store, balances(), projections.WithPoll(0)),
+		"less":       projections.New(w.store, balances(), projections.WithPoll(-1)),
+		"no logger":  projections.New(w.store, balances(), projections.WithLogger(nil)),
+		"no batches": projections.New(w.store, balances(), projections.WithBatch(-3)),
+	} {
+		for call, err := range map[string]error{
+			"Run": p.Run(t.Context()), "Rebuild": p.Rebuild(t.Context()), "WaitFor": p.WaitFor(t.Context(), 0),
+		} {
+			if !errors.Is(err, projections.ErrInvalid) {
+				t.Errorf("%s, %s: %v", what, call, err)
+			}
+		}
+	}
 }
