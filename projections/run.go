@@ -140,7 +140,7 @@ func (p *Projector) markServed() { p.served.Store(true) }
 const failureSQL = `update {asof}.projection_builds set failure = $2 where name = $1 and status <> 'retired'`
 
 func (p *Projector) recordFailure(ctx context.Context, err error) {
-	if p.def == nil || p.def.name == "" {
+	if p.def == nil || p.def.name == "" || p.store == nil {
 		return
 	}
 	p.cleared.Store(false)
