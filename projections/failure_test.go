@@ -97,7 +97,10 @@ func TestKilled_connections_lose_and_double_nothing(t *testing.T) {
 		killed += n
 		return killed >= 8
 	})
-	w.wait(p, stop())
+	last := stop()
+	until(t, "the pool has no dead session left", func() bool {
+		return w.pool.Ping(t.Context()) == nil && p.WaitFor(within(t, 20*time.Second), last) == nil
+	})
 	w.wantTotals("totals.totals")
 }
 

@@ -168,7 +168,7 @@ func TestStop_while_Kafka_is_down_loses_nothing(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	if s := w.status(); s.Position != 10 || s.Leader != "" {
+	if s := w.status(); s.Position != 10 || s.Leader != "" || s.Failure != "" {
 		t.Fatal(s)
 	}
 	network.down.Store(false)

@@ -9,11 +9,12 @@ import (
 	"github.com/asof-dev/asof/es/outbox"
 )
 
-// What is in the statements of reading a page, of taking the lease and of renewing it,
-// and in no other.
+// What is in the statements of reading a page, of taking the lease, of renewing it and of
+// refusing the log, and in no other.
 const (
 	reading  = "order by position limit"
 	taking   = "relay set epoch ="
+	refusing = "relay set life = $3, leader = null"
 	renewing = "relay set lease_until = clock_timestamp() + make_interval"
 )
 

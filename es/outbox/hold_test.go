@@ -126,3 +126,40 @@ func (f *failer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trac
 }
 
 func (*failer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// onePage lets a relay read up to the first page with events, and no further until it is
+// let go.
+type onePage struct {
+	t     testing.TB
+	reads atomic.Int64
+	full  atomic.Bool
+	letGo chan struct{}
+}
+
+func (*onePage) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (*onePage) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (o *onePage) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	if o.full.Load() {
+		select {
+		case <-o.letGo:
+		case <-ctx.Done():
+		case <-o.t.Context().Done():
+		}
+	}
+	return ctx
+}
+
+func (o *onePage) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	if strings.Contains(data.SQL, reading) {
+		o.reads.Add(1)
+		if data.CommandTag.RowsAffected() > 0 {
+			o.full.Store(true)
+		}
+	}
+}
+
+func (*onePage) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}

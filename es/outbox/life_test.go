@@ -157,15 +157,19 @@ func TestIdle_relay_of_an_empty_store_notices_another_life(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	gaveWay := newWatch("gives way")
-	start(t, w.relayOf(w.otherPool(nil), outbox.WithLogger(slog.New(gaveWay))))
-	w.until("a leader", func() bool { return w.status().Leader != "" })
+	page := &onePage{t: t, letGo: make(chan struct{})} // so that the next does not tell it
+	start(t, w.relayOf(w.otherPool(page), outbox.WithLogger(slog.New(gaveWay))))
+	w.until("the relay to read", func() bool { return page.reads.Load() > 0 })
 	old := w.life()
 	w.exec(`update asof.relay set lease_until = clock_timestamp() - interval '1 second'`)
 	if err := outbox.Repair(t.Context(), w.store, 0, outbox.EventsLost()); err != nil {
 		t.Fatal(err)
 	}
+	seen := page.reads.Load()
+	w.until("the relay to read in the new life", func() bool { return page.reads.Load() > seen+1 })
 	w.append("order", "1", 5)
 	w.signal("the relay gives way", gaveWay.seen)
+	close(page.letGo)
 	w.wait()
 	if lives := w.consume("order", 5); lives[w.life()] != 5 || len(lives) != 1 {
 		t.Errorf("%v, old %s, new %s", lives, old, w.life())

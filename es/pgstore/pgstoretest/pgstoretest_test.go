@@ -101,7 +101,7 @@ func TestOpen_fails_the_test_that_cannot_have_its_store(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"postgres://ann:secret@127.0.0.1:1/nothing": "connect",
-		"nonsense": "parse",
+		"nonsense": "neither a URL nor words",
 	} {
 		f := &failing{TB: t}
 		ended, end := context.WithCancel(t.Context())
