@@ -59,6 +59,9 @@ func (s *Store) ReadAfter(ctx context.Context, after es.Checkpoint, limit int) (
 		if err != nil {
 			return nil, err
 		}
+		if settled > 0 {
+			s.seen.note(l.run.life, after, events[:settled])
+		}
 		if settled > 0 || len(events) == 0 {
 			return events[:settled], s.replicate(ctx)
 		}

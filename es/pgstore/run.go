@@ -26,8 +26,8 @@ import (
 //   - another start of the server: the place and the life are looked at anew, and the
 //     events that are known to be in the log must still be there;
 //   - another life: somebody has said by repair that events were lost;
-//   - another event, or none, at the settled head or at the reader's own place: the
-//     log was put back;
+//   - another event, or none, at the settled head, at the reader's own place or where
+//     this program has read last: the log was put back;
 //   - a server in recovery, a subscription that writes into the log, a sequence behind
 //     the log: nothing that is read here is final.
 //
@@ -158,8 +158,9 @@ func (s *Store) current(ctx context.Context) (*run, error) {
 // look is what a round trip was made in: a run, and the settled head that was known
 // before, so that the statements have seen all up to it.
 type look struct {
-	run  *run
-	head *mark
+	run   *run
+	head  *mark
+	known *mark // what must be in the log: the head, or what was read behind it
 }
 
 // position is that of the head; zero when none is known.
@@ -182,16 +183,18 @@ func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queu
 		if err != nil {
 			return look{}, err
 		}
-		l := look{run: r, head: r.settler.head.Load()}
+		l := look{run: r, head: r.settler.head.Load(), known: s.seen.newest(r.life)}
+		if l.known == nil || l.position() > l.known.position {
+			l.known = l.head
+		}
 		var p probe
 		batch := &pgx.Batch{}
-		place, head := lookUp(after.Position), lookUp(l.position())
-		batch.Queue(s.sql.probe, place, head).QueryRow(p.scan)
+		batch.Queue(s.sql.probe, lookUp(after.Position), l.known.lookUp()).QueryRow(p.scan)
 		queue(l, batch)
 		if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 			return look{}, explain(what, err)
 		}
-		next, err := s.judge(ctx, r, &p, after, l.head)
+		next, err := s.judge(ctx, r, &p, after, l.known)
 		if err != nil || next == r {
 			return l, err
 		}
@@ -204,6 +207,13 @@ func lookUp(p es.Position) *int64 {
 		return nil
 	}
 	return (*int64)(&p)
+}
+
+func (m *mark) lookUp() *int64 {
+	if m == nil {
+		return nil
+	}
+	return lookUp(m.position)
 }
 
 // begin confirms the place of the store and begins the run that a probe was seen in,
@@ -237,23 +247,28 @@ func (p *probe) refused(s *Store) error {
 
 // judge compares a probe with what a reader knows. It returns another run when the
 // page is to be read again in it.
-func (s *Store) judge(ctx context.Context, r *run, p *probe, after es.Checkpoint, head *mark) (*run, error) {
+func (s *Store) judge(ctx context.Context, r *run, p *probe, after es.Checkpoint, known *mark) (*run, error) {
 	if err := p.refused(s); err != nil {
 		return nil, err
 	}
-	if err := s.sameLog(p, after, head); err != nil {
+	if err := s.sameLog(p, after, known); err != nil {
 		return nil, err
 	}
 	r.replicated.Store(p.replicated)
-	if p.life == r.life && p.started.Equal(r.started) && !headLost(p, head) {
+	if p.life == r.life && p.started.Equal(r.started) && !headLost(p, known) {
 		return r, nil
+	}
+	if p.life != r.life {
+		s.forget(errLives(r.life, p.life))
+	} else if err := s.compare(ctx, p, r.started, after, known); err != nil {
+		return nil, err
 	}
 	return s.begin(ctx, r, p)
 }
 
 // sameLog refuses a log that the reader's place is not in. Who says no more of its
 // place than a position relies on what this program has read before.
-func (s *Store) sameLog(p *probe, after es.Checkpoint, head *mark) error {
+func (s *Store) sameLog(p *probe, after es.Checkpoint, known *mark) error {
 	if after.Position == 0 {
 		return nil
 	}
@@ -264,16 +279,22 @@ func (s *Store) sameLog(p *probe, after es.Checkpoint, head *mark) error {
 		if p.after == nil || *p.after != after.EventID {
 			return restored("the event at position %d is not the one that was read", after.Position)
 		}
+		if err := s.gap.Load().refuses(p, after); err != nil {
+			return err
+		}
 		return s.sequence(p, after.Position)
 	}
 	if lost := s.lost.Load(); lost != nil {
 		return *lost
 	}
 	if r := s.run.Load(); r != nil && r.life != p.life {
-		return s.lose(fmt.Errorf("pgstore: %w: this program has read life %s, and this is life %s: take back what was made of the lost events, then start it again", es.ErrAnotherLife, r.life, p.life))
+		return s.lose(errLives(r.life, p.life))
 	}
-	if headLost(p, head) {
-		return s.lose(restored("the event at position %d, which was read before, is not in the log any more; start this program again after that", head.position))
+	if read := s.seen.in(); read != uuid.Nil && read != p.life {
+		return s.lose(errLives(read, p.life))
+	}
+	if headLost(p, known) {
+		return s.lose(errHeadLost(known))
 	}
 	return s.sequence(p, after.Position)
 }

@@ -15,6 +15,7 @@ type statements struct {
 	readStream, exists   string
 	readLog, scan        string // the limit comes behind
 	probe, place, ready  string
+	gap                  string
 	mayAppend            string
 	head, holders        string
 	loadHead, storeHead  string
@@ -33,7 +34,7 @@ func newStatements(schema string) statements {
 	st := statements{
 		lost: with(lostSQL), again: with(againSQL), lockStream: with(lockStreamSQL), category: with(categorySQL),
 		readStream: with(readStreamSQL) + " ", exists: with(existsSQL), readLog: with(readLogSQL) + " ", scan: with(scanSQL) + " ",
-		probe: with(probeSQL), place: with(placeSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
+		probe: with(probeSQL), place: with(placeSQL), gap: with(gapSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
 		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentName: schema + ".settled_moment",
 		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL),

@@ -28,6 +28,8 @@ type Store struct {
 	checked atomic.Bool           // the tables keep what the store relies on
 	run     atomic.Pointer[run]   // what is known of the log
 	lost    atomic.Pointer[error] // why no reader without an event id goes on
+	seen    seen                  // what was read of it
+	gap     atomic.Pointer[gap]   // what is gone of that in its middle
 }
 
 var (
