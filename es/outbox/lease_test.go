@@ -229,7 +229,7 @@ func TestPause_after_a_failure_grows_until_something_is_published(t *testing.T) 
 	f := &failer{func(sql string) bool { return strings.Contains(sql, failing.Load().(string)) }}
 	start(t, w.relayOf(w.otherPool(f), outbox.WithLogger(slog.New(p))))
 	for _, want := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond} {
-		if got := <-p.made; got != want {
+		if got := received(w, p.made); got != want {
 			t.Fatalf("pause of %s, want %s", got, want)
 		}
 	}
@@ -240,7 +240,7 @@ func TestPause_after_a_failure_grows_until_something_is_published(t *testing.T) 
 	}
 	failing.Store(checkpointing)
 	w.append("order", "1", 5)
-	if got := <-p.made; got != 100*time.Millisecond {
+	if got := received(w, p.made); got != 100*time.Millisecond {
 		t.Errorf("pause of %s after something was published", got)
 	}
 	failing.Store("nothing at all")
@@ -265,5 +265,72 @@ func TestRelay_keeps_the_present_final(t *testing.T) {
 			}
 			return later
 		})
+	}
+}
+
+// reasons are those for which a relay says that it gives way.
+type reasons struct {
+	slog.Handler
+	given chan string
+}
+
+func (r reasons) Enabled(context.Context, slog.Level) bool { return true }
+func (r reasons) WithAttrs([]slog.Attr) slog.Handler       { return r }
+func (r reasons) Handle(_ context.Context, record slog.Record) error {
+	if strings.Contains(record.Message, "gives way") {
+		record.Attrs(func(a slog.Attr) bool { r.given <- a.Value.String(); return true })
+	}
+	return nil
+}
+
+// It does not go on until its own lease is over.
+func TestLease_that_another_has_is_noticed_at_the_next_renewal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("order", "1", 1)
+	r := reasons{slog.DiscardHandler, make(chan string, 10)}
+	start(t, w.relay(outbox.WithLease(3*time.Second), outbox.WithLogger(slog.New(r))))
+	w.wait()
+	w.exec(`update asof.relay set epoch = epoch + 1, leader = 'another'`)
+	if why := received(w, r.given); !strings.Contains(why, "another relay has taken it") || strings.Contains(why, "in time") {
+		t.Error(why)
+	}
+}
+
+// What is under way when a relay is stopped is finished.
+func TestStop_waits_for_the_page_that_is_under_way(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	w := newWorldAt(t, embeddedtest.Database(t), cluster.ListenAddrs())
+	w.append("order", "1", 10)
+	held, letGo := make(chan struct{}), make(chan struct{})
+	var seen atomic.Bool
+	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if !seen.Swap(true) {
+			close(held)
+			cluster.SleepControl(func() {
+				select {
+				case <-letGo:
+				case <-t.Context().Done(): // the test has failed
+				}
+			})
+		}
+		return nil, nil, false
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.relay().Run(ctx) }()
+	w.signal("a page under way", held)
+	cancel()
+	close(letGo)
+	w.must(w.ends(done))
+	if s := w.status(); s.Position != 10 || s.Leader != "" || s.Failure != "" {
+		t.Error(s)
 	}
 }

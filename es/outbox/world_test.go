@@ -160,6 +160,17 @@ func (w *world) ends(done <-chan error) error {
 	return nil
 }
 
+// received waits for what a channel has to give.
+func received[T any](w *world, c <-chan T) (v T) {
+	w.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(30 * time.Second):
+		w.Fatalf("never happened: %s", w.status())
+	}
+	return v
+}
+
 // signal waits for a channel to be closed.
 func (w *world) signal(what string, c <-chan struct{}) {
 	w.Helper()
