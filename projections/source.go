@@ -41,8 +41,10 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 			if err := p.stillLive(ctx, b); err != nil {
 				return err
 			}
-			if err := p.store.KeepMoments(ctx); err != nil {
+			if err := p.store.KeepMoments(ctx); final(err) {
 				return err
+			} else if err != nil { // as while a synchronous standby is away
+				p.log.DebugContext(ctx, "the present was not made final", "error", err)
 			}
 			checked = time.Now()
 		}

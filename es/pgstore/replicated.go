@@ -76,10 +76,14 @@ func (s *Store) AwaitReplication(ctx context.Context) error {
 		if len(now.flushed) >= need && now.flushed[need-1] >= first.primary {
 			return nil
 		}
-		if err := pause.Wait(ctx); err != nil {
-			return fmt.Errorf("pgstore: wait for %d synchronous standbys, of which %d are connected: %w", need, len(now.flushed), err)
+		had := len(now.flushed)
+		if err = pause.Wait(ctx); err == nil {
+			now, err = s.standbys(ctx)
 		}
-		if now, err = s.standbys(ctx); err != nil || now.names == "" {
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("pgstore: wait for %d synchronous standbys, of which %d are connected: %w", need, had, context.Cause(ctx))
+		}
+		if err != nil || now.names == "" {
 			return err
 		}
 	}

@@ -153,3 +153,19 @@ func TestReplicated_reads_need_pg_monitor(t *testing.T) {
 		t.Errorf("who did not ask for it: %v", err)
 	}
 }
+
+// A standby that is away holds up appends, not those who read over a hole.
+func TestReader_at_a_hole_waits_for_no_standby(t *testing.T) {
+	t.Parallel()
+	primary := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, primary.URL())
+	ctx := within(t, 60*time.Second)
+	tx, _ := begun(ctx, t, store, "rolled back")
+	must(t, tx.Rollback(ctx))
+	appendEach(ctx, t, store, "1", 2)
+	primary.Set("synchronous_standby_names", "away")
+	short := within(t, 4*time.Second)
+	if events, err := readAll(short, pgstore.New(store.Pool()), 0); err != nil || len(events) != 2 {
+		t.Errorf("%d events, %v", len(events), err)
+	}
+}

@@ -217,11 +217,11 @@ func (s *Store) judge(ctx context.Context, r *run, p *probe, after es.Checkpoint
 // sameLog refuses a log that the reader's place is not in. Who says no more of its
 // place than a position relies on what this program has read before.
 func (s *Store) sameLog(p *probe, after es.Checkpoint, known *mark) error {
-	if after.Position == 0 {
-		return nil
-	}
 	if after.Life != uuid.Nil && after.Life != p.life {
 		return fmt.Errorf("pgstore: %w: position %d is of life %s, and this is life %s: take back what was made of the lost events (rebuild it from the log), then begin from a position of this life", es.ErrAnotherLife, after.Position, after.Life, p.life)
+	}
+	if after.Position == 0 {
+		return nil
 	}
 	if after.EventID != uuid.Nil {
 		if p.after == nil || *p.after != after.EventID {

@@ -227,6 +227,11 @@ select e.position, e.event_id from {asof}.settled_head s join {asof}.events e on
 	storeHeadSQL = `update {asof}.settled_head set position = $1 where position < $1`
 
 	storeEvery = time.Second
+
+	// localSQL spares the transaction, which is that of the batch, the wait for synchronous
+	// standbys: a failover may take the stored head back, and no reader waits for a
+	// standby that is away.
+	localSQL = `select set_config('synchronous_commit', 'local', true)`
 )
 
 // load reports whether what is stored is above what is known.
@@ -249,7 +254,10 @@ func (s *settler) store(ctx context.Context) error {
 	if time.Since(s.stored) < storeEvery {
 		return nil
 	}
-	if _, err := s.pool.Exec(ctx, s.sql.storeHead, int64(s.known())); err != nil && !pg.MayNotWrite(err) {
+	batch := &pgx.Batch{}
+	batch.Queue(localSQL)
+	batch.Queue(s.sql.storeHead, int64(s.known()))
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil && !pg.MayNotWrite(err) {
 		return err
 	}
 	s.stored = time.Now()
