@@ -47,6 +47,31 @@ func TestOperating_an_asynchronous_standby_is_promoted(t *testing.T) {
 	again.right(13)
 }
 
+// An append was open when the backup was made: the backup has what came after it, and
+// not the event itself, which was acknowledged and read later.
+func TestOperating_a_backup_that_lacks_an_event_in_the_middle(t *testing.T) {
+	t.Parallel()
+	w := newWalk(t)
+	server := embeddedtest.Server(t)
+	p := w.start(server.URL())
+	p.append("1", 5)
+	tx, err := p.store.Pool().Begin(w.ctx)
+	w.must(err)
+	_, err = p.store.InTx(tx).Append(w.ctx, es.StreamID{Category: "note", ID: "lost"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
+	w.must(err)
+	p.append("1", 5)
+	backup := server.Backup()
+	w.must(tx.Commit(w.ctx))
+	p.right(11)
+	server.Restore(backup)
+	p.append("1", 1)
+	p.refused("which was read before, is not in the log any more")
+	w.repair(server.URL(), outbox.EventsLost())
+	again := w.start(server.URL())
+	again.append("lost", 3)
+	again.right(14)
+}
+
 // reacting is a process that notes every event of a topic in a store, once.
 func (w *walk) reacting(store *pgstore.Store, group string) (stop func()) {
 	w.Helper()
