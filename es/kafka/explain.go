@@ -32,6 +32,8 @@ func (c *Client) explain(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("%w: %s: %w: the broker does not accept the message: a compacted topic takes none without a key, others none of a time too far away", ErrInvalid, what, err)
 	case errors.Is(err, kafkago.InvalidTopic):
 		return fmt.Errorf("%w: %s: %w: the broker refuses the topic's name: give one that it takes", ErrInvalid, what, err)
+	case refusedSettings(err):
+		return fmt.Errorf("%w: %s: %w: the broker does not take these settings, by its policy or its version: change them, or the broker", ErrInvalid, what, err)
 	case unknownTopic(err):
 		return noTopic(what, err)
 	case closedOnUs(err) && c.config.SASL != nil:
@@ -44,6 +46,13 @@ func (c *Client) explain(ctx context.Context, what string, err error) error {
 		return c.unreachable(what, err, "check that they run, and the addresses, ports and TLS setting")
 	}
 	return fmt.Errorf("kafka: %s: %w", what, err)
+}
+
+// refusedSettings reports what no patience cures: not a replication factor, as brokers
+// that are away may come back.
+func refusedSettings(err error) bool {
+	return errors.Is(err, kafkago.PolicyViolation) || errors.Is(err, kafkago.InvalidPartitionNumber) ||
+		errors.Is(err, kafkago.InvalidConfiguration) || errors.Is(err, kafkago.UnsupportedVersion)
 }
 
 func noTopic(what string, err error) error {

@@ -85,3 +85,40 @@ func TestPublish_refuses_what_is_invalid_and_nothing_before_it(t *testing.T) {
 		t.Fatalf("%v, %v", heads, err)
 	}
 }
+
+// Settings that a broker's policy or version refuses are final at once, whatever the
+// patience; too few brokers for the replicas may be more tomorrow.
+func TestEnsureTopics_ends_with_settings_that_the_broker_refuses(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]*kerr.Error{
+		"a policy": kerr.PolicyViolation, "partitions": kerr.InvalidPartitions, "a setting": kerr.InvalidConfig, "its version": kerr.UnsupportedVersion,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(cluster.Close)
+			cluster.ControlKey(int16(kmsg.CreateTopics), func(r kmsg.Request) (kmsg.Response, error, bool) {
+				cluster.KeepControl()
+				request := r.(*kmsg.CreateTopicsRequest) // its key was asked for
+				answer := kmsg.NewCreateTopicsResponse()
+				answer.Version = request.Version
+				topic := kmsg.NewCreateTopicsResponseTopic()
+				topic.Topic, topic.ErrorCode = request.Topics[0].Topic, code.Code
+				answer.Topics = append(answer.Topics, topic)
+				return &answer, nil, true
+			})
+			c, err := kafka.New(kafka.Config{Brokers: cluster.ListenAddrs()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			err = c.EnsureTopics(testContext(t), kafka.Topic{Name: "refused", Partitions: 1})
+			if !errors.Is(err, kafka.ErrInvalid) {
+				t.Errorf("got %v, want ErrInvalid", err)
+			}
+		})
+	}
+}

@@ -361,3 +361,34 @@ func TestKeepMoments_moves_once_a_second(t *testing.T) {
 		t.Error("the moment does not move on")
 	}
 }
+
+// A moment that was final on a primary is final on the standby that takes its place.
+func TestMoment_stays_final_through_a_promotion(t *testing.T) {
+	t.Parallel()
+	primary := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, primary.URL())
+	ctx := within(t, 60*time.Second)
+	appendEach(ctx, t, store, "1", 3)
+	standby := primary.Standby("s1")
+	primary.AwaitStandby("s1")
+	primary.Set("synchronous_standby_names", "s1")
+	ahead := clock(ctx, t, store).Add(time.Minute).Truncate(time.Microsecond) // the primary's clock was ahead
+	must(t, exec(ctx, store.Pool(), fmt.Sprintf(`select setval('asof.settled_moment', %d)`, ahead.UnixMicro())))
+	final := ahead.Add(-time.Second)
+	head, err := store.Settle(ctx, final)
+	must(t, err)
+	primary.Kill()
+	standby.Promote()
+	promoted := pgstore.New(standby.Pool())
+	must(t, exec(ctx, standby.Pool(), `alter system reset synchronous_standby_names`, `select pg_reload_conf()`))
+	_, err = promoted.Repair(ctx, false, nil)
+	must(t, err)
+	if last := appendEach(ctx, t, promoted, "1", 2); last.RecordedAt.Before(ahead) {
+		t.Errorf("recorded at %s, before the final moment", last.RecordedAt)
+	}
+	now, err := promoted.Settle(ctx, final)
+	must(t, err)
+	if f := foldOf(ctx, t, promoted, final, now); f.events != 3 || now < head {
+		t.Errorf("%d events up to %d as of the final moment, want 3 up to %d", f.events, now, head)
+	}
+}
