@@ -147,29 +147,17 @@ func (s *scenario) inventoryStops(ctx context.Context) error {
 
 // rightAgain compares the read models with their logs once more.
 func (s *scenario) rightAgain(ctx context.Context) error {
-	ordersEvents, err := readAll(ctx, s.ordersDB.store)
+	l, err := s.readLogs(ctx)
 	if err != nil {
 		return err
 	}
-	stockEvents, err := readAll(ctx, s.stockDB.store)
-	if err != nil {
-		return err
-	}
-	ordersLog, err := foldOrders(ordersEvents)
-	if err != nil {
-		return err
-	}
-	stockLog, err := foldStock(stockEvents)
-	if err != nil {
-		return err
-	}
-	s.models(ctx, ordersLog, stockLog)
-	orphans := len(stockLog.reservations) - len(ordersLog.orders)
+	s.models(ctx, l.orders, l.stock)
+	orphans := len(l.stock.reservations) - len(l.orders.orders)
 	var wrong error
 	if orphans != afterBackup {
 		wrong = fmt.Errorf("%d reservations are of no order", orphans)
 	}
-	s.check("of the lost orders inventory has its reservations, to be released by whoever knows better; of the others it has one each", wrong, "%d of %d", orphans, len(stockLog.reservations))
+	s.check("of the lost orders inventory has its reservations, to be released by whoever knows better; of the others it has one each", wrong, "%d of %d", orphans, len(l.stock.reservations))
 	return nil
 }
 

@@ -169,24 +169,34 @@ func (s *scenario) settle(ctx context.Context) error {
 	})
 }
 
+// logs are those of both services, and their folds.
+type logs struct {
+	ordersEvents, stockEvents []es.RecordedEvent
+	orders                    *orderLog
+	stock                     *stockLog
+}
+
+func (s *scenario) readLogs(ctx context.Context) (l logs, err error) {
+	if l.ordersEvents, err = readAll(ctx, s.ordersDB.store); err != nil {
+		return l, err
+	}
+	if l.stockEvents, err = readAll(ctx, s.stockDB.store); err != nil {
+		return l, err
+	}
+	if l.orders, err = foldOrders(l.ordersEvents); err != nil {
+		return l, err
+	}
+	l.stock, err = foldStock(l.stockEvents)
+	return l, err
+}
+
 // verify holds what came about against what is promised.
 func (s *scenario) verify(ctx context.Context) error {
-	ordersEvents, err := readAll(ctx, s.ordersDB.store)
+	l, err := s.readLogs(ctx)
 	if err != nil {
 		return err
 	}
-	stockEvents, err := readAll(ctx, s.stockDB.store)
-	if err != nil {
-		return err
-	}
-	ordersLog, err := foldOrders(ordersEvents)
-	if err != nil {
-		return err
-	}
-	stockLog, err := foldStock(stockEvents)
-	if err != nil {
-		return err
-	}
+	ordersEvents, stockEvents, ordersLog, stockLog := l.ordersEvents, l.stockEvents, l.orders, l.stock
 	headline("Reading the read models with plain SQL")
 	for _, q := range []struct {
 		db  database
