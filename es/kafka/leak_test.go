@@ -12,8 +12,11 @@ import (
 
 // Not parallel, so that what other tests run is not taken for a leak.
 func TestClose_leaves_nothing_running(t *testing.T) {
-	newClient(t) // starts the brokers
-	topic := newTopic(t, newClient(t), 4)
+	first := newClient(t) // starts the brokers
+	topic := newTopic(t, first, 4)
+	if err := first.Close(); err != nil { // the brokers begin a goroutine for each request of a connection
+		t.Fatal(err)
+	}
 	before := goleak.IgnoreCurrent()
 	c := newClient(t)
 	p := c.NewProducer()

@@ -57,9 +57,14 @@ from (select pg_advisory_xact_lock({momentLock}) offset 0) as lock
 where has_sequence_privilege({moment}, 'usage, select')`
 
 	// storeMomentSQL stores a moment for others, and the head that is settled with it.
-	// Bind: $1 moment, $2 its position, $3 settled head.
+	// In another run of the server it does nothing. Bind: $1 moment, $2 its position, $3
+	// settled head, $4 start of the server.
 	storeMomentSQL = `
-update {asof}.settled_head set moment = $1, moment_position = $2, position = greatest(position, $3) where moment is null or moment < $1`
+update {asof}.settled_head set moment = $1, moment_position = $2, position = greatest(position, $3)
+where (moment is null or moment < $1) and pg_postmaster_start_time() = $4`
+
+	// Bind: nothing.
+	startedSQL = `select pg_postmaster_start_time()`
 )
 
 // Settle makes a moment final: see [es.Settler]. It waits as long as an append that
@@ -68,6 +73,9 @@ update {asof}.settled_head set moment = $1, moment_position = $2, position = gre
 // two.
 func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
 	position, err := s.settleAt(ctx, at)
+	for tries := 1; errors.Is(err, errRunEnded) && tries < manyRuns; tries++ {
+		position, err = s.settleAt(ctx, at)
+	}
 	if err == nil {
 		err = s.replicate(ctx)
 	}
@@ -136,8 +144,13 @@ func (s *settler) raiseMoment(ctx context.Context) (*raised, error) {
 // errMayNotRaise: the role may not read or not set the settled moment.
 var errMayNotRaise = errors.New("pgstore: the role may not make moments final")
 
+// errRunEnded: the server was started anew in the middle of settling, and what was
+// found in its run before is not so in this one, which may have been put back.
+var errRunEnded = errors.New("pgstore: the server was started anew")
+
 // keep is step (4), a statement of its own after the wait, and stores the moment for
-// others.
+// others. That it is still the run in which the moment was raised is asked last, on the
+// connection that stores.
 func (s *settler) keep(ctx context.Context, r *raised) (es.Position, error) {
 	s.raise(r.head)
 	rows, err := s.pool.Query(ctx, s.sql.head)
@@ -148,9 +161,16 @@ func (s *settler) keep(ctx context.Context, r *raised) (es.Position, error) {
 	if err := head.scan(rows); err != nil {
 		return 0, err
 	}
-	_, err = s.pool.Exec(ctx, s.sql.storeMoment, r.at, int64(head.position), int64(r.head.position))
-	if err != nil && !pg.MayNotWrite(err) {
+	var started time.Time
+	batch := &pgx.Batch{}
+	batch.Queue(startedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&started) })
+	batch.Queue(s.sql.storeMoment, r.at, int64(head.position), int64(r.head.position), s.started)
+	err = s.pool.SendBatch(ctx, batch).Close()
+	switch {
+	case err != nil && !pg.MayNotWrite(err):
 		return 0, err
+	case !started.Equal(s.started):
+		return 0, errRunEnded
 	}
 	return head.position, nil
 }
@@ -196,6 +216,8 @@ func (s *settler) keepMoment(ctx context.Context) error {
 	}
 	r := s.raised
 	s.raised = nil
-	_, err = s.keep(ctx, r)
+	if _, err = s.keep(ctx, r); errors.Is(err, errRunEnded) {
+		return nil // the next call begins anew
+	}
 	return err
 }

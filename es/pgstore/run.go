@@ -174,10 +174,12 @@ func (s *Store) begin(ctx context.Context, old *run, p *probe) (*run, error) {
 		return nil, err
 	}
 	r := &run{life: p.life, started: p.started}
-	r.settler.pool, r.settler.sql, r.settler.turn = s.pool, &s.sql, make(chan struct{}, 1)
+	r.settler.pool, r.settler.sql, r.settler.started, r.settler.turn = s.pool, &s.sql, p.started, make(chan struct{}, 1)
 	r.replicated.Store(p.replicated)
-	if !s.run.CompareAndSwap(old, r) { // another call has noticed it too
-		return s.run.Load(), nil
+	if !s.run.CompareAndSwap(old, r) { // another call has noticed it too, or a repair came
+		if now := s.run.Load(); now != nil {
+			return now, nil
+		}
 	}
 	return r, nil
 }

@@ -50,9 +50,10 @@ where locktype = 'advisory' and granted and objsubid = 1
 // settler knows how far the log is settled. Its head is read without a lock, so that
 // no reader waits for another one's round trip.
 type settler struct {
-	pool *pgxpool.Pool
-	sql  *statements
-	head atomic.Pointer[mark] // only grows; nil before the first event
+	pool    *pgxpool.Pool
+	sql     *statements
+	started time.Time            // of the server: what is found here is stored in that run alone
+	head    atomic.Pointer[mark] // only grows; nil before the first event
 
 	turn    chan struct{} // whose turn it is to look at the locks, for all who wait at a hole
 	pending *target       // what they wait for, over several calls
@@ -158,7 +159,7 @@ func (s *Store) SettleTo(ctx context.Context, p es.Position) error {
 	if err != nil || p <= r.settler.known() {
 		return explain("settle the log", err)
 	}
-	head, err := s.settleHead(ctx)
+	head, err := s.Settle(ctx, time.Time{})
 	if err == nil && p > head {
 		err = fmt.Errorf("%w: position %d is past the end of the log, which is at %d", es.ErrNotSettled, p, head)
 	}
@@ -223,8 +224,10 @@ const (
 	loadHeadSQL = `
 select e.position, e.event_id from {asof}.settled_head s join {asof}.events e on e.position = s.position`
 
-	// Bind: $1 position.
-	storeHeadSQL = `update {asof}.settled_head set position = $1 where position < $1`
+	// storeHeadSQL does nothing in another run of the server, whose log may be another.
+	// Bind: $1 position, $2 start of the server.
+	storeHeadSQL = `
+update {asof}.settled_head set position = $1 where position < $1 and pg_postmaster_start_time() = $2`
 
 	storeEvery = time.Second
 
@@ -256,7 +259,7 @@ func (s *settler) store(ctx context.Context) error {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(localSQL)
-	batch.Queue(s.sql.storeHead, int64(s.known()))
+	batch.Queue(s.sql.storeHead, int64(s.known()), s.started)
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil && !pg.MayNotWrite(err) {
 		return err
 	}

@@ -1,0 +1,105 @@
+package pgstore_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+)
+
+// between does something before one of the round trips of a pool: a tracer.
+type between struct {
+	pgx.QueryTracer
+
+	left atomic.Int64 // round trips until then
+	do   func(*pgxpool.Pool)
+}
+
+func (b *between) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	if b.left.Add(-1) == 0 {
+		b.do(pool)
+	}
+	return ctx
+}
+
+func (b *between) TraceAcquireEnd(context.Context, *pgxpool.Pool, pgxpool.TraceAcquireEndData) {}
+
+func (b *between) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (b *between) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// The database is put back between any two round trips of those who settle: what they
+// found in the log before is not stored in the one that is there then, nor said of it.
+func TestRestore_between_two_round_trips_leaves_nothing_of_the_log_before(t *testing.T) {
+	t.Parallel()
+	for name, settle := range map[string]func(context.Context, *pgstore.Store, es.RecordedEvent) error{
+		"Settle": func(ctx context.Context, s *pgstore.Store, last es.RecordedEvent) error {
+			_, err := s.Settle(ctx, last.RecordedAt)
+			return err
+		},
+		"KeepMoments": func(ctx context.Context, s *pgstore.Store, _ es.RecordedEvent) error { return s.KeepMoments(ctx) },
+		"Read at a hole": func(ctx context.Context, s *pgstore.Store, last es.RecordedEvent) error {
+			_, err := s.Read(ctx, last.Position-2, 100)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := within(t, 2*time.Minute)
+			server := embeddedtest.Server(t)
+			appendEach(ctx, t, pgstoretest.Open(t, server.URL()), "kept", 3)
+			backup := server.Backup()
+			const atLeast = 4 // a moment is looked up, raised, its head read, and stored
+			for trip := int64(1); ; trip++ {
+				b := &between{do: func(pool *pgxpool.Pool) { server.Restore(backup); pool.Reset() }}
+				reader := pgstoretest.Open(t, server.URL(), pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = b }))
+				last := withHole(ctx, t, pgstore.New(reader.Pool()))
+				_, err := reader.Read(ctx, 0, 3)
+				must(t, err)
+				b.left.Store(trip)
+				err = settle(ctx, reader, last)
+				if b.left.Load() > 0 {
+					must(t, err)
+					if trip <= atLeast {
+						t.Errorf("it took %d round trips", trip-1)
+					}
+					return
+				}
+				check := pgstoretest.Open(t, server.URL()).Pool()
+				var stored, final, head int64
+				var moment, floor time.Time
+				must(t, check.QueryRow(ctx, `
+					select position, moment_position, coalesce(moment, 'epoch'), (select max(position) from asof.events),
+					       timestamptz 'epoch' + coalesce(pg_sequence_last_value('asof.settled_moment'), 0) * interval '1 microsecond'
+					from asof.settled_head`).Scan(&stored, &final, &moment, &head, &floor))
+				if stored > head || final > head {
+					t.Errorf("put back before round trip %d: %d and %d are stored as settled, and the log ends at %d", trip, stored, final, head)
+				}
+				if moment.After(floor) || name == "Settle" && err == nil && last.RecordedAt.After(floor) {
+					t.Errorf("put back before round trip %d: %s is said to be final (%v), stored is %s, and appends mind %s", trip, last.RecordedAt, err, moment, floor)
+				}
+				server.Restore(backup)
+			}
+		})
+	}
+}
+
+// withHole makes the log longer, with a position that was rolled back before its last
+// event, which it returns.
+func withHole(ctx context.Context, t *testing.T, s *pgstore.Store) es.RecordedEvent {
+	t.Helper()
+	appendEach(ctx, t, s, "lost", 5)
+	tx, _ := begun(ctx, t, s, "rolled back")
+	must(t, tx.Rollback(ctx))
+	return appendEach(ctx, t, s, "lost", 1)
+}
