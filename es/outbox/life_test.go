@@ -127,10 +127,9 @@ func TestRelay_of_an_old_life_publishes_nothing_as_the_new(t *testing.T) {
 		}
 		return nil, nil, false
 	})
-	h, pages := newHolder(t, checkpointing), &counter{at: reading}
-	start(t, w.relayOf(w.otherPool(multitracer.New(h, pages)), outbox.WithBatch(10)))
+	h, page := newHolder(t, checkpointing), &onePage{t: t, letGo: make(chan struct{})} // the next page would tell it
+	start(t, w.relayOf(w.otherPool(multitracer.New(h, page)), outbox.WithBatch(10)))
 	w.signal("a page under way", held)
-	w.until("the next page to be read", func() bool { return pages.count.Load() >= 2 })
 
 	w.exec(`update asof.relay set lease_until = clock_timestamp() - interval '1 second'`)
 	if err := outbox.Repair(t.Context(), w.store, 0, outbox.EventsLost()); err != nil {
@@ -145,6 +144,7 @@ func TestRelay_of_an_old_life_publishes_nothing_as_the_new(t *testing.T) {
 	if n := h.wrote(w); n > 0 { // it may have been given up before
 		t.Errorf("the late checkpoint wrote %d rows", n)
 	}
+	close(page.letGo)
 	lives := w.consume("order", 40)
 	if lives[life] != 30 || lives[old] < 10 || len(lives) != 2 {
 		t.Errorf("%v, first %s, second %s", lives, old, life)
