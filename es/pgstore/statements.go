@@ -23,7 +23,7 @@ type statements struct {
 	storeMoment          string
 	momentName           string
 	status, categories   string
-	openAppends          string
+	openAppends, sums    string
 	repair               repairStatements
 }
 
@@ -37,7 +37,7 @@ func newStatements(schema string) statements {
 		probe: with(probeSQL), place: with(placeSQL), gap: with(gapSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
 		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentName: schema + ".settled_moment",
-		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL),
+		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL),
 		repair: newRepairStatements(with),
 	}
 	for kind, probe := range probes() {
