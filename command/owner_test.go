@@ -40,7 +40,7 @@ func TestCommands_refuse_the_store_of_another_service(t *testing.T) {
 	if after := tables(); after != before {
 		t.Errorf("%d tables were %d", after, before)
 	}
-	if n := w.number("select count(*) from asof.projection_builds"); n != 0 {
+	if n := w.number("select count(*) from asof.builds"); n != 0 {
 		t.Errorf("%d builds", n)
 	}
 	for _, args := range []string{"status", "log", "migrate status"} {

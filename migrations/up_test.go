@@ -29,7 +29,7 @@ func TestUp_down_and_up_again_make_the_same(t *testing.T) {
 	must(t, migrations.Up(ctx, pool)) // the framework's, by default
 	must(t, migrations.Up(ctx, pool)) // nothing to do
 	first := tables(t, pool, "asof")
-	if !slices.Contains(first, "events") || !slices.Contains(first, "projection_builds") {
+	if !slices.Contains(first, "events") || !slices.Contains(first, "builds") {
 		t.Errorf("Up made the tables %v", first)
 	}
 	if done, open := applied(t, pool, set); !cmp.Equal(all, done) || len(open) != 0 {

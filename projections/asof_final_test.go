@@ -193,12 +193,12 @@ func TestBatch_of_a_log_that_was_put_back_is_not_applied(t *testing.T) {
 	w.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 5})
 	w.wait(p, w.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 2}))
 	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(t.Context(), `select from asof.projection_builds for update`); err != nil {
+		if _, err := tx.Exec(t.Context(), `select from asof.builds for update`); err != nil {
 			return err
 		}
 		w.append("a-2", Opened{Owner: "ghost"}, Deposited{Cents: 1_000})
 		until(t, "the projector has read it and waits for its build", func() bool {
-			return w.number(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%projection_builds%'`) > 0
+			return w.number(`select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%builds where id%for update%'`) > 0
 		})
 		return bringBack(t.Context(), tx)
 	})
@@ -216,8 +216,8 @@ func bringBack(ctx context.Context, tx pgx.Tx) error {
 		`select set_config('session_replication_role', 'replica', true)`, // no trigger refuses it
 		`delete from asof.events where position > 2`,
 		`update asof.settled_head set position = least(position, 2), moment = null, moment_position = 0`,
-		`update asof.projection_builds set position = 2, event_id = (select event_id from asof.events where position = 2)`,
-		`update asof.projection_streams set version = 2`,
+		`update asof.lanes set position = 2, event_id = (select event_id from asof.events where position = 2)`,
+		`update asof.sums s set (events, hash) = (select count(*), bit_xor(uuid_hash_extended(event_id, 0)) from asof.events e where e.category = s.category)`,
 		`update balances.balances set cents = 5`,
 	} {
 		if _, err := tx.Exec(ctx, sql); err != nil {

@@ -34,9 +34,12 @@ type over struct {
 	events int64
 }
 
-// lockSQL takes the build's turn, if it is still what the caller thinks. Bind: $1
-// build, $2 status, $3 epoch.
-const lockSQL = `select ` + buildColumns + ` from {asof}.projection_builds where id = $1 and status = $2 and epoch = $3 for update`
+// lockSQL takes the build's turn. Bind: $1 build.
+const lockSQL = `select from {asof}.builds where id = $1 for update`
+
+// lockedSQL reads the build as the last holder of the lock left it, if it is still what
+// the caller thinks. Bind: $1 build, $2 status, $3 epoch, $4 kind.
+const lockedSQL = selectBuilds + `where b.id = $1 and b.status = $2 and b.epoch = $3 and b.kind = $4`
 
 // lockPathSQL is searchPathSQL for the build that is locked. It also has statements
 // planned for the tables as they are: those of a batch join its keys to a table, for
@@ -46,7 +49,7 @@ const lockPathSQL = `
 select set_config('search_path', concat_ws(', ', quote_ident(schema_name), nullif(current_setting('search_path'), '')), true),
        set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('idle_in_transaction_session_timeout', $2, true)
-from {asof}.projection_builds where id = $1`
+from {asof}.builds where id = $1`
 
 // idle is how long a process may stand still in a batch before the database ends its
 // session, so that one that hangs does not hold up the others.
@@ -74,7 +77,7 @@ func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error)
 // wrap explains errors that do not speak for themselves yet.
 func wrap(what string, err error) error {
 	var event *EventError
-	if errors.As(err, &event) || errors.Is(err, errFenced) || errors.Is(err, errMoved) || errors.Is(err, ErrInvalid) {
+	if errors.As(err, &event) || errors.Is(err, errFenced) || errors.Is(err, errMoved) || errors.Is(err, errKind) || errors.Is(err, ErrInvalid) {
 		return err
 	}
 	return explain(what, err)
@@ -87,7 +90,8 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 	seen := versions{}
 	var locked []build
 	batch := &pgx.Batch{}
-	batch.Queue(p.q(lockSQL), b.ID, b.Status, b.Epoch).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(p.q(lockSQL), b.ID)
+	batch.Queue(p.q(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind).Query(func(rows pgx.Rows) (err error) {
 		locked, err = pgx.CollectRows(rows, scanBuild)
 		return err
 	})
@@ -115,7 +119,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 	if b.Position < w.after { // the database was put back under us
 		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", errFenced, b.Name, b.Version, b.ID, b.Position, w.after)
 	}
-	todo, err := p.admit(ctx, tx, w.events, seen)
+	todo, err := p.admit(ctx, tx, *b, w.events, seen)
 	if err != nil {
 		return err
 	}
@@ -132,12 +136,13 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		if err := p.writeSeen(ctx, tx, *b, before, seen, w.bulk, out); err != nil {
 			return err
 		}
+		p.queueSums(out, *b, todo)
 	}
 	read := w.read(b.Position)
 	if w.position > b.Position {
 		b.Position, b.Event = w.position, w.eventAt(w.position)
 	}
-	p.queueCheckpoint(out, *b, w, read, skipped)
+	p.queueCheckpoint(out, b, w, read, skipped)
 	return tx.SendBatch(ctx, out).Close()
 }
 
@@ -165,24 +170,31 @@ func (w *work) eventAt(position es.Position) uuid.UUID {
 	return uuid.Nil
 }
 
-// checkpointSQL moves the build on, if it is still what was locked. Bind: $1 build,
-// $2 status, $3 epoch, $4 position, $5 events read, $6 skipped, $7 messages that are
-// no events of the log.
+// checkpointSQL moves the build on, if nobody else has written since it was locked.
+// Bind: $1 build, $2 counter as found, $3 position, $4 events read, $5 skipped.
 const checkpointSQL = `
-update {asof}.projection_builds
-set position = greatest(position, $4), events = events + $5, skipped = skipped + $6, foreign_messages = foreign_messages + $7,
-    event_id = case when $4 > position then (select event_id from {asof}.events where position = $4) else event_id end,
-    life = (select life from {asof}.store_identity), failure = null, updated_at = clock_timestamp(),
-    lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
-where id = $1 and status = $2 and epoch = $3`
+update {asof}.lanes
+set position = greatest(position, $3), events = events + $4, skipped = skipped + $5, counter = counter + 1,
+    event_id = case when $3 > position then (select event_id from {asof}.events where position = $3) else event_id end
+where build = $1 and lane = 0 and counter = $2`
 
-func (p *Projector) queueCheckpoint(out *pgx.Batch, b build, w *work, read, skipped int64) {
-	out.Queue(p.q(checkpointSQL), b.ID, b.Status, b.Epoch, int64(b.Position), read, skipped, w.foreign).
+// appliedSQL says that the build is at work. Bind: $1 build, $2 messages that are no
+// events of the log.
+const appliedSQL = `
+update {asof}.builds
+set foreign_messages = foreign_messages + $2, life = (select life from {asof}.store_identity), failure = null, updated_at = clock_timestamp(),
+    lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
+where id = $1`
+
+func (p *Projector) queueCheckpoint(out *pgx.Batch, b *build, w *work, read, skipped int64) {
+	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), read, skipped).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() != 1 {
 				return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
 			}
 			return nil
 		})
-	p.queueOffsets(out, b, w)
+	out.Queue(p.q(appliedSQL), b.ID, w.foreign)
+	p.queueOffsets(out, *b, w)
+	b.Counter++
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/asof-dev/asof/internal/pg"
 )
 
-// build is a row of projection_builds: one set of tables.
+// build is a row of builds, which is one set of tables, with how far it has got.
 type build struct {
 	ID          int64
 	Name        string
@@ -21,10 +21,13 @@ type build struct {
 	Status      string
 	Schema      string
 	Fingerprint string
-	Position    es.Position
+	Program     string // that filled it
+	Kind        string // of source
 	Epoch       int64
-	Identity    string    // no other build has it, in no other store
+	Identity    string // no other build has it, in no other store
+	Position    es.Position
 	Event       uuid.UUID // at Position; Nil when it is not known
+	Counter     int64     // raised by whoever writes
 }
 
 // checkpoint is where the build stands in the log. The books lie in the log's own
@@ -39,17 +42,28 @@ const (
 	retired  = "retired"
 )
 
-const buildColumns = `id, name, version, status, schema_name, fingerprint, position, epoch, identity::text, event_id`
+// Kinds of source. From the log, the position alone tells what is applied; from Kafka
+// the versions of each stream do.
+const (
+	kindLog   = "log"
+	kindKafka = "kafka"
+)
+
+// selectBuilds reads builds; a condition comes behind it. In a statement that locks
+// them it would read the lanes as they were before the lock: lock first.
+const selectBuilds = `
+select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter
+from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 `
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
 	var b build
 	return b, b.scan(row)
 }
 
-// scan reads buildColumns, and what comes behind them.
-func (b *build) scan(row pgx.CollectableRow, more ...any) error {
+func (b *build) scan(row pgx.CollectableRow) error {
 	var event *uuid.UUID
-	err := row.Scan(append([]any{&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, (*int64)(&b.Position), &b.Epoch, &b.Identity, &event}, more...)...)
+	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, &b.Program, &b.Kind, &b.Epoch, &b.Identity,
+		(*int64)(&b.Position), &event, &b.Counter)
 	if event != nil {
 		b.Event = *event
 	}
@@ -62,7 +76,7 @@ func (b build) shadowSchema() string { return fmt.Sprintf("%s_v%d_b%d", b.Name, 
 
 func (b build) target(bulk bool) target {
 	mine := b.Status == building // then nobody else reads or writes the tables
-	return target{schema: b.Schema, tag: fmt.Sprintf("build %d", b.ID), fresh: mine && b.Position == 0, bulk: mine && bulk}
+	return target{schema: b.Schema, tag: fmt.Sprintf("build %d", b.ID), fresh: mine && b.Counter == 0, bulk: mine && bulk}
 }
 
 // querier is a pool, a connection or a transaction.
@@ -73,7 +87,10 @@ type querier interface {
 }
 
 // Bind: $1 name.
-const liveSQL = `select ` + buildColumns + ` from {asof}.projection_builds where name = $1 and status = 'live'`
+const liveSQL = selectBuilds + `where b.name = $1 and b.status = 'live'`
+
+// Bind: $1 build.
+const buildSQL = selectBuilds + `where b.id = $1`
 
 // live returns the live build, or [ErrNotBuilt].
 func (p *Projector) live(ctx context.Context) (build, error) {

@@ -17,10 +17,10 @@ type versions map[es.StreamID]es.Version
 const seenSQL = `
 select s.category, s.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
-join {asof}.projection_streams s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id`
+join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id`
 
 func (p *Projector) queueSeen(batch *pgx.Batch, b build, events []es.RecordedEvent, seen versions) {
-	if len(events) == 0 || b.target(false).fresh {
+	if len(events) == 0 || b.Kind == kindLog {
 		return
 	}
 	streams := streamsOf(events)
@@ -53,8 +53,23 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 	return list
 }
 
-// admit drops events that were applied and fills gaps from the log. It raises seen.
-func (p *Projector) admit(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
+// admit drops events that were applied or are not wanted.
+func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b build, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
+	if b.Kind == kindKafka {
+		return p.admitVersions(ctx, tx, events, seen)
+	}
+	todo := make([]es.RecordedEvent, 0, len(events))
+	for i := range events {
+		if e := &events[i]; e.Position > b.Position && p.def.wants(e.Stream.Category) {
+			todo = append(todo, *e)
+		}
+	}
+	return todo, nil
+}
+
+// admitVersions goes by the versions of each stream, and fills gaps from the log. It
+// raises seen.
+func (p *Projector) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
 	todo := make([]es.RecordedEvent, 0, len(events))
 	for i := range events {
 		e := &events[i]
@@ -99,7 +114,7 @@ func (d *definition) wants(category string) bool {
 
 // saveSeenSQL writes dedup rows. Bind: $1 build, $2 categories, $3 ids, $4 versions.
 const saveSeenSQL = `
-insert into {asof}.projection_streams (build, category, stream_id, version)
+insert into {asof}.dedup (build, category, stream_id, version)
 select $1, * from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id) do update set version = excluded.version`
 
@@ -117,7 +132,7 @@ func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b build, before, s
 		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
 	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.store.Schema(), "projection_streams"}, []string{"build", "category", "stream_id", "version"}, pgx.CopyFromRows(added))
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.store.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version"}, pgx.CopyFromRows(added))
 		if err != nil {
 			return err
 		}

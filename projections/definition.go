@@ -26,6 +26,7 @@ type definition struct {
 	version    int
 	ddl        string
 	categories []string // empty: all
+	instance   string   // of this process: see identity
 	// bind looks at the tables that ddl made, on whose schema the search path is.
 	bind func(ctx context.Context, tx pgx.Tx, schema string) (applier, error)
 }

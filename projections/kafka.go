@@ -74,6 +74,8 @@ func (s *kafkaSource) check(d *definition) error {
 	return nil
 }
 
+func (s *kafkaSource) kind() string { return kindKafka }
+
 func (s *kafkaSource) String() string {
 	if len(s.topics) == 1 {
 		return "kafka topic " + s.topics[0]

@@ -54,7 +54,7 @@ func TestKafka_killed_member_is_replaced(t *testing.T) {
 	c.wait(p, last)
 	c.untilRead(p)
 	c.wantTotals("totals.totals")
-	c.wantDedup("totals")
+	c.wantApplied("totals")
 	if s := c.status(p); s.Position >= last {
 		t.Fatalf("%+v: the events were to come from Kafka", s)
 	}
@@ -86,7 +86,7 @@ func TestKafka_members_come_and_go(t *testing.T) {
 	c.wait(first, last)
 	c.untilRead(first)
 	c.wantTotals("totals.totals")
-	c.wantDedup("totals")
+	c.wantApplied("totals")
 }
 
 // lasts is the last event of each stream.
@@ -134,7 +134,7 @@ func TestKafka_rebuild_under_load_is_not_noticed(t *testing.T) {
 		t.Fatalf("only %d reads", reads)
 	}
 	c.wantTotals("totals.totals")
-	c.wantDedup("totals")
+	c.wantApplied("totals")
 	c.rebuildEqual(p)
 }
 
@@ -214,14 +214,14 @@ func TestKafka_offset_that_another_process_moved_does_not_go_back(t *testing.T) 
 	c.untilReading(p)
 	c.publish(c.history()...)
 	c.untilRead(p)
-	c.exec(`update asof.projection_partitions set next_offset = next_offset + 5`) // a rebalance has happened, and p does not know
+	c.exec(`update asof.offsets set next_offset = next_offset + 5`) // a rebalance has happened, and p does not know
 	last := c.append("a-1", Deposited{Cents: 3})
 	c.publish(c.history()[1:]...)
 	c.wait(p, last)
 	if n := c.offsets(p); n != 1+5*partitions {
 		t.Fatalf("offsets %d, want %d", n, 1+5*partitions)
 	}
-	c.exec(`update asof.projection_partitions set next_offset = 0`) // the topic was made anew
+	c.exec(`update asof.offsets set next_offset = 0`) // the topic was made anew
 	c.publish(c.history()...)
 	last = c.append("a-1", Deposited{Cents: 4})
 	c.publish(c.history()[2:]...)

@@ -73,8 +73,8 @@ func TestKafka_doubled_dropped_and_reordered_messages_count_once(t *testing.T) {
 	c.wantBalances("balances.balances")
 	c.wantTotals("totals.totals")
 	c.wantTotals("totals_of_the_log.totals")
-	c.wantDedup("balances")
-	c.wantDedup("totals")
+	c.wantApplied("balances")
+	c.wantApplied("totals")
 	s := c.status(sums)
 	if s.Lag != 0 || s.Foreign != 0 || s.Source != "kafka topic "+c.category || s.Position >= last {
 		t.Fatalf("%+v: the events were to come from Kafka", s)
@@ -148,7 +148,7 @@ func TestKafka_topic_deleted_and_made_anew(t *testing.T) {
 	c.wait(p, after)
 	c.untilRead(p)
 	c.wantTotals("totals.totals")
-	c.wantDedup("totals")
+	c.wantApplied("totals")
 }
 
 func TestKafka_without_a_topic_or_a_broker_the_log_is_followed(t *testing.T) {
@@ -172,7 +172,7 @@ func TestKafka_without_a_topic_or_a_broker_the_log_is_followed(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the new topic is read too", func() bool {
-		return c.number(`select count(*) from asof.projection_partitions where topic = $1`, later.Name) == 2
+		return c.number(`select count(*) from asof.offsets where topic = $1`, later.Name) == 2
 	})
 	c.wait(p, c.append("a-1", Deposited{Cents: 2}))
 	c.wantTotals("totals.totals")

@@ -131,8 +131,8 @@ func (c *cluster) untilReading(p *projections.Projector) {
 func (c *cluster) offsets(p *projections.Projector) int64 {
 	c.Helper()
 	return c.number(`
-		select coalesce(sum(next_offset) filter (where (select count(*) from asof.projection_partitions p where p.build = b.id) >= $2), -1)
-		from asof.projection_builds b left join asof.projection_partitions p on p.build = b.id
+		select coalesce(sum(next_offset) filter (where (select count(*) from asof.offsets p where p.build = b.id) >= $2), -1)
+		from asof.builds b left join asof.offsets p on p.build = b.id
 		where b.name = $1 and b.status = 'live'`, p.Name(), partitions)
 }
 

@@ -15,31 +15,32 @@ const leaseTime = 30 * time.Second
 // renewSQL renews the lease. Between the switch and its answer the build is live, and
 // still ours. Bind: $1 build, $2 epoch.
 const renewSQL = `
-update {asof}.projection_builds set lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
+update {asof}.builds set lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
 where id = $1 and epoch = $2 and status in ('building', 'live')`
 
 // Bind: $1 build, $2 epoch.
-const releaseSQL = `update {asof}.projection_builds set lease_until = null where id = $1 and epoch = $2 and status = 'building'`
+const releaseSQL = `update {asof}.builds set lease_until = null where id = $1 and epoch = $2 and status = 'building'`
 
-// Bind: $1 name.
-const buildingSQL = `
-select ` + buildColumns + `, coalesce(lease_until > clock_timestamp(), false)
-from {asof}.projection_builds where name = $1 and status = 'building' for update`
+// lockBuildingSQL locks what is being built, and tells whether somebody builds it. Bind:
+// $1 name.
+const lockBuildingSQL = `
+select id, coalesce(lease_until > clock_timestamp(), false) from {asof}.builds where name = $1 and status = 'building' for update`
 
 // takeSQL begins a new epoch of the lease. Bind: $1 build.
 const takeSQL = `
-update {asof}.projection_builds set epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds'
-where id = $1 returning ` + buildColumns
+update {asof}.builds set epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds' where id = $1`
 
 // createSQL registers a build. The index on what is building lets one through. Bind:
-// $1 name, $2 version, $3 fingerprint.
+// $1 name, $2 version, $3 fingerprint, $4 program.
 const createSQL = `
-insert into {asof}.projection_builds (name, version, status, schema_name, fingerprint, epoch, lease_until)
-values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, 1, clock_timestamp() + interval '30 seconds')
-on conflict do nothing returning ` + buildColumns
+with made as (
+    insert into {asof}.builds (name, version, status, schema_name, fingerprint, program, epoch, lease_until)
+    values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, $4, 1, clock_timestamp() + interval '30 seconds')
+    on conflict do nothing returning id)
+insert into {asof}.lanes (build, lane) select id, 0 from made returning build`
 
 // Bind: $1 build, $2 schema.
-const nameSQL = `update {asof}.projection_builds set schema_name = $2 where id = $1`
+const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 
 // claim resumes the build that an earlier call left, or makes a new one, and takes
 // the lease.
@@ -71,34 +72,46 @@ func (r *rebuild) claim(ctx context.Context) error {
 
 func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	d := r.p.def
+	var id int64
 	var leased bool
-	rows, err := tx.Query(ctx, r.p.q(buildingSQL), d.name)
+	err := tx.QueryRow(ctx, r.p.q(lockBuildingSQL), d.name).Scan(&id, &leased)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	old, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (b build, err error) {
-		return b, b.scan(row, &leased)
-	})
+	old, err := one(ctx, tx, r.p.q(buildSQL), id)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return false, nil
 	case err != nil:
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: wait for it, or stop it", ErrBusy, old.Name, old.Version)
-	case old.Version != d.version || old.Fingerprint != d.fingerprint():
+	case old.Version != d.version || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
 		return false, dropBuild(ctx, tx, r.p, old)
 	}
-	r.b, err = one(ctx, tx, r.p.q(takeSQL), old.ID)
+	if _, err := tx.Exec(ctx, r.p.q(takeSQL), old.ID); err != nil {
+		return false, err
+	}
+	r.b, err = one(ctx, tx, r.p.q(buildSQL), id)
 	return err == nil, err
 }
 
 func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	d := r.p.def
-	b, err := one(ctx, tx, r.p.q(createSQL), d.name, d.version, d.fingerprint())
+	program, err := r.p.identity()
+	if err != nil {
+		return err
+	}
+	var id int64
+	err = tx.QueryRow(ctx, r.p.q(createSQL), d.name, d.version, d.fingerprint(), program).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: %s: wait for it, or stop it", ErrBusy, d.name)
 	}
+	if err != nil {
+		return err
+	}
+	b, err := one(ctx, tx, r.p.q(buildSQL), id)
 	if err != nil {
 		return err
 	}
@@ -171,7 +184,7 @@ func one(ctx context.Context, db querier, sql string, args ...any) (build, error
 
 // forgetSQL takes a build out of the books, if it is still what the caller thinks. Bind:
 // $1 build, $2 status, $3 epoch.
-const forgetSQL = `delete from {asof}.projection_builds where id = $1 and status = $2 and epoch = $3`
+const forgetSQL = `delete from {asof}.builds where id = $1 and status = $2 and epoch = $3`
 
 // dropBuild removes a build that is not live, with its tables and dedup rows. One that
 // another process has taken over or made live meanwhile gives errFenced and stays.
@@ -183,7 +196,7 @@ func dropBuild(ctx context.Context, tx pgx.Tx, p *Projector, b build) error {
 	if tag.RowsAffected() == 0 {
 		return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
 	}
-	for _, table := range []string{"projection_streams", "projection_partitions"} {
+	for _, table := range []string{"lanes", "sums", "dedup", "offsets"} {
 		if _, err := tx.Exec(ctx, p.q(`delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ type partition struct {
 }
 
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
-const offsetsOfSQL = `select topic, partition, next_offset from {asof}.projection_partitions where build = $1`
+const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
 func (p *Projector) offsets(ctx context.Context, b build) (map[partition]int64, error) {
 	rows, err := p.store.Pool().Query(ctx, p.q(offsetsOfSQL), b.ID)
@@ -49,14 +49,14 @@ func (p *Projector) offsets(ctx context.Context, b build) (map[partition]int64, 
 // process that lost the partition without knowing cannot move it back. Bind: $1
 // build, $2 topic, $3 partition, $4 next offset as found, $5 next offset, $6 position.
 const moveOffsetSQL = `
-update {asof}.projection_partitions set next_offset = $5, position = greatest(position, $6)
+update {asof}.offsets set next_offset = $5, position = greatest(position, $6)
 where build = $1 and topic = $2 and partition = $3 and next_offset = $4`
 
 // beginOffsetSQL sets where a partition is read from. What another process has set is
 // kept, unless it lies beyond the end: then the topic was made anew, or has lost its
 // data. Bind: $1 build, $2 topic, $3 partition, $4 next offset, $5 position.
 const beginOffsetSQL = `
-insert into {asof}.projection_partitions as p (build, topic, partition, next_offset, position) values ($1, $2, $3, $4, $5)
+insert into {asof}.offsets as p (build, topic, partition, next_offset, position) values ($1, $2, $3, $4, $5)
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
 func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {

@@ -23,12 +23,14 @@ type Projector struct {
 	log     *slog.Logger
 	poll    time.Duration
 	batch   int
+	program string // empty: the executable
 
 	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
 	mu      sync.Mutex
 	bound   map[int64]applier // by build
 	done    atomic.Int64      // batches committed: see Run
 	cleared atomic.Bool       // Status shows no failure of before
+	kept    atomic.Int64      // build whose kind of source this Run has seen to
 	served  atomic.Bool       // a build of this version was live while this program ran: see ErrRolledBack
 }
 
@@ -59,6 +61,7 @@ func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
 		p.invalid = p.checkOptions()
 	}
 	if p.invalid == nil {
+		p.def.instance = newInstance()
 		p.log = p.log.With("projection", p.def.name, "version", p.def.version)
 		p.invalid = p.source.check(p.def)
 	}

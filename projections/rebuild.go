@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 )
 
 // Progress is how far a rebuild has got.
@@ -139,9 +143,9 @@ func (r *rebuild) prepare(ctx context.Context) error {
 
 // countSQL counts the log for the progress. Bind: $1 build, $2 head.
 const countSQL = `
-update {asof}.projection_builds b
-set total = b.events + (select count(*) from {asof}.events e where e.position > b.position and e.position <= $2)
-where b.id = $1 returning b.events, b.total`
+update {asof}.builds b
+set total = l.events + (select count(*) from {asof}.events e where e.position > l.position and e.position <= $2)
+from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning l.events, b.total`
 
 func (r *rebuild) count(ctx context.Context, head es.Position) error {
 	err := r.p.store.Pool().QueryRow(ctx, r.p.q(countSQL), r.b.ID, int64(head)).Scan(&r.progress.Done, &r.progress.Total)
@@ -237,34 +241,28 @@ func scanLog(ctx context.Context, scan scan, after, upTo es.Position, give func(
 	return nil
 }
 
-// verifySQL counts the streams whose last version in the log, up to the position, is
-// not the one in the dedup table. Bind: $1 build, $2 position, $3 categories or null.
-const verifySQL = `
-select count(*)
-from (select category, stream_id, max(version) as version from {asof}.events
-      where position <= $2 and ($3::text[] is null or category = any($3)) group by 1, 2) l
-full join (select category, stream_id, version from {asof}.projection_streams where build = $1) s using (category, stream_id)
-where l.version is distinct from s.version`
-
-// verify checks that the shadow has applied each stream of the log to its end. The
-// shadow stands still meanwhile.
+// verify checks that what the shadow has applied is what stands in the log. The shadow
+// stands still meanwhile.
 func (r *rebuild) verify(ctx context.Context) error {
 	r.tell("verifying")
-	var wrong int64
-	err := r.p.store.Pool().QueryRow(ctx, r.p.q(verifySQL), r.b.ID, int64(r.b.Position), r.p.def.categories).Scan(&wrong)
+	applied, err := r.p.sums(ctx, r.b)
 	if err != nil {
-		return explain("verify the rebuild", err)
+		return err
 	}
-	if wrong > 0 {
-		return r.discard(ctx, wrong)
+	recorded, err := r.p.store.Sums(ctx, r.b.Position, r.p.def.categories...)
+	if err != nil {
+		return err
+	}
+	if r.b.Kind == kindLog && !maps.Equal(applied, recorded) {
+		return r.discard(ctx, applied, recorded)
 	}
 	return nil
 }
 
 // discard drops the build, and returns why.
-func (r *rebuild) discard(ctx context.Context, wrong int64) error {
+func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
 	err := pgx.BeginFunc(ctx, r.p.store.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p, r.b) })
-	why := fmt.Errorf("%w: %d streams of %s differ at position %d", ErrVerify, wrong, r.b.Name, r.b.Position)
+	why := fmt.Errorf("%w: %s at position %d: %s", ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, errFenced): // it is another's, and of another position
 		return err
@@ -273,4 +271,20 @@ func (r *rebuild) discard(ctx context.Context, wrong int64) error {
 	default:
 		return fmt.Errorf("%w; the build was dropped: rebuild again", why)
 	}
+}
+
+// differing says of which categories the sums differ.
+func differing(applied, recorded map[string]pgstore.Sum) string {
+	all := maps.Clone(applied)
+	maps.Copy(all, recorded)
+	var list []string
+	for _, category := range slices.Sorted(maps.Keys(all)) {
+		switch a, l := applied[category], recorded[category]; {
+		case a.Events != l.Events:
+			list = append(list, fmt.Sprintf("%d events of %s were applied and the log has %d", a.Events, category, l.Events))
+		case a != l:
+			list = append(list, fmt.Sprintf("other events of %s were applied than the log has", category))
+		}
+	}
+	return strings.Join(list, ", ")
 }

@@ -38,7 +38,7 @@ func TestRebuild_under_load_is_not_noticed(t *testing.T) {
 		t.Fatalf("only %d reads", reads)
 	}
 	w.wantTotals("totals.totals")
-	if n := w.number(`select count(*) from asof.projection_builds`); n != 2 {
+	if n := w.number(`select count(*) from asof.builds`); n != 2 {
 		t.Fatalf("%d builds are kept, want the live one and one more", n)
 	}
 	if n := w.number(`select count(*) from pg_namespace where nspname like 'totals%'`); n != 2 {
@@ -216,7 +216,7 @@ func TestRebuild_whose_lease_was_taken_changes_nothing(t *testing.T) {
 	var second error
 	err := p.Rebuild(t.Context(), projections.WithProgress(func(progress projections.Progress) {
 		if progress.Phase == "verifying" { // it seems dead, and another takes over
-			w.exec(`update asof.projection_builds set lease_until = now() - interval '1 second'`)
+			w.exec(`update asof.builds set lease_until = now() - interval '1 second'`)
 			second = projections.New(w.store, totals()).Rebuild(t.Context())
 		}
 	}))

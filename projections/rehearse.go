@@ -49,7 +49,7 @@ func (p *Projector) rehearse(ctx context.Context, tx pgx.Tx, a applier, t target
 }
 
 func (p *Projector) rehearseOnce(ctx context.Context, tx pgx.Tx, a applier, t target, events []es.RecordedEvent, seen versions) error {
-	todo, err := p.admit(ctx, tx, events, seen)
+	todo, err := p.admitVersions(ctx, tx, events, seen)
 	if err != nil || len(todo) == 0 {
 		return err
 	}

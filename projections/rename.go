@@ -11,14 +11,14 @@ import (
 
 // Bind: $1 build, $2 status, $3 schema.
 const becomeSQL = `
-update {asof}.projection_builds
+update {asof}.builds
 set status = $2, schema_name = $3, lease_until = null, failure = null, updated_at = clock_timestamp() where id = $1`
 
 // offsetsSQL gives the shadow the old build's offsets: it has applied all that was
 // read up to them. Bind: $1 shadow, $2 old build.
 const offsetsSQL = `
-insert into {asof}.projection_partitions (build, topic, partition, next_offset, position)
-select $1, topic, partition, next_offset, position from {asof}.projection_partitions where build = $2
+insert into {asof}.offsets (build, topic, partition, next_offset, position)
+select $1, topic, partition, next_offset, position from {asof}.offsets where build = $2
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset, position = excluded.position`
 
 // rename makes the shadow live and retires the old build, in the transaction that
@@ -120,7 +120,7 @@ order by 1`
 // $1 schema.
 const foreignSQL = `
 select exists (select from pg_namespace where nspname = $1)
-   and not exists (select from {asof}.projection_builds where name = $1 and status = 'live')`
+   and not exists (select from {asof}.builds where name = $1 and status = 'live')`
 
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
@@ -167,8 +167,8 @@ func refuseDependents(ctx context.Context, tx pgx.Tx, schema string) error {
 // olderSQL lists the builds that are kept no longer: all retired ones but the last.
 // Bind: $1 name.
 const olderSQL = `
-select ` + buildColumns + ` from {asof}.projection_builds
-where name = $1 and status = 'retired' order by updated_at desc, id desc offset 1`
+` + selectBuilds + `
+where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc offset 1`
 
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
 // switch.

@@ -21,18 +21,23 @@ func (p *Projector) Rollback(ctx context.Context, options ...RebuildOption) erro
 // reopenSQL takes up the last retired build as one that is building. Bind: $1 name,
 // $2 version, $3 fingerprint.
 const reopenSQL = `
-update {asof}.projection_builds
+update {asof}.builds
 set status = 'building', epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds'
-where id = (select id from {asof}.projection_builds
+where id = (select id from {asof}.builds
             where name = $1 and status = 'retired' and version = $2 and fingerprint = $3
             order by updated_at desc, id desc limit 1)
-returning ` + buildColumns
+returning id`
 
 func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	d := r.p.def
-	r.b, err = one(ctx, tx, r.p.q(reopenSQL), d.name, d.version, d.fingerprint())
+	var id int64
+	err = tx.QueryRow(ctx, r.p.q(reopenSQL), d.name, d.version, d.fingerprint()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", ErrNotBuilt, d.version, d.name)
 	}
+	if err != nil {
+		return err
+	}
+	r.b, err = one(ctx, tx, r.p.q(buildSQL), id)
 	return err
 }

@@ -32,6 +32,7 @@ const (
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
 	wait, tries := firstBackoff, map[uuid.UUID]int{}
+	p.kept.Store(0)
 	for {
 		done := p.done.Load()
 		err := p.runOnce(ctx)
@@ -41,7 +42,9 @@ func (p *Projector) Run(ctx context.Context) error {
 		if errors.Is(err, errFenced) { // look again which build is live
 			continue
 		}
-		p.recordFailure(ctx, err)
+		if !errors.Is(err, errKind) { // it is no failure of the build's
+			p.recordFailure(ctx, err)
+		}
 		if final(err) || failedTooOften(err, tries) {
 			return err
 		}
@@ -81,6 +84,9 @@ func (p *Projector) runOnce(ctx context.Context) error {
 		return err
 	}
 	p.markServed()
+	if b, err = p.takeKind(ctx, b, p.source.kind()); err != nil {
+		return err
+	}
 	if err := p.setSource(ctx, b, p.source.String()); err != nil {
 		return err
 	}
@@ -88,7 +94,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 }
 
 // sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
-const sourceSQL = `update {asof}.projection_builds set source = $2 where id = $1 and source <> $2`
+const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
 func (p *Projector) setSource(ctx context.Context, b build, source string) error {
 	if _, err := p.store.Pool().Exec(ctx, p.q(sourceSQL), b.ID, source); err != nil {
@@ -137,7 +143,7 @@ func (p *Projector) tooOld(b build) error {
 func (p *Projector) markServed() { p.served.Store(true) }
 
 // failureSQL keeps what stopped the projector for Status. Bind: $1 name, $2 text.
-const failureSQL = `update {asof}.projection_builds set failure = $2 where name = $1 and status <> 'retired'`
+const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
 func (p *Projector) recordFailure(ctx context.Context, err error) {
 	if p.def == nil || p.def.name == "" || p.store == nil {
@@ -150,7 +156,7 @@ func (p *Projector) recordFailure(ctx context.Context, err error) {
 }
 
 // clearedSQL forgets what stopped the projector. Bind: $1 build.
-const clearedSQL = `update {asof}.projection_builds set failure = null where id = $1 and failure is not null`
+const clearedSQL = `update {asof}.builds set failure = null where id = $1 and failure is not null`
 
 // clearFailure is for a projector that has caught up: it has no batch that would do it.
 func (p *Projector) clearFailure(ctx context.Context, b build) error {

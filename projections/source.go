@@ -15,6 +15,7 @@ type source interface {
 	check(d *definition) error
 	// follow applies events until ctx ends, the build is fenced or something fails.
 	follow(ctx context.Context, p *Projector, b build) error
+	kind() string
 	String() string
 }
 
@@ -22,6 +23,7 @@ type source interface {
 type logSource struct{}
 
 func (logSource) check(*definition) error { return nil }
+func (logSource) kind() string            { return kindLog }
 func (logSource) String() string          { return "log" }
 
 // follow reads page after page. When there is nothing to read it asks now and then

@@ -43,16 +43,17 @@ type Building struct {
 
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
-select id, name, version, status, source, position, events, total, skipped, foreign_messages, coalesce(failure, ''), coalesce(lease_until > clock_timestamp(), false)
-from {asof}.projection_builds where $1::text is null or name = $1
-order by name, case status when 'live' then 1 when 'building' then 2 else 3 end, updated_at desc`
+select b.id, b.name, b.version, b.status, b.source, l.position, l.events, b.total, l.skipped, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false)
+from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0
+where $1::text is null or b.name = $1
+order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc`
 
 // lagSQL counts what a build has not applied. After its position, a build that is
 // fed from Kafka has applied some. Bind: $1 build, $2 position, $3 categories or null.
 const lagSQL = `
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
 from (select e.recorded_at from {asof}.events e
-      left join {asof}.projection_streams s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
+      left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
       where e.position > $2 and e.version > coalesce(s.version, 0) and ($3::text[] is null or e.category = any($3))
       order by e.position limit 1000000) missing`
 
@@ -130,14 +131,16 @@ func (s *Status) measure(ctx context.Context, store *pgstore.Store, categories [
 	return nil
 }
 
-// waitSQL asks whether the live build has applied all events up to a position that
-// are visible. Bind: $1 name, $2 position, $3 categories or null.
+// waitSQL asks whether the live build has applied all events up to a position: it is
+// past it, or, as it is when Kafka feeds it, it has applied the event that is there and
+// all visible ones before. A position that no event has is waited for. Bind: $1 name, $2
+// position, $3 categories or null.
 const waitSQL = `
-select not exists (
+select l.position >= $2 or b.kind = 'kafka' and exists (select from {asof}.events where position = $2) and not exists (
     select from {asof}.events e
-    left join {asof}.projection_streams s on s.build = b.id and s.category = e.category and s.stream_id = e.stream_id
-    where e.position > b.position and e.position <= $2 and e.version > coalesce(s.version, 0) and ($3::text[] is null or e.category = any($3)))
-from {asof}.projection_builds b where b.name = $1 and b.status = 'live'`
+    left join {asof}.dedup s on s.build = b.id and s.category = e.category and s.stream_id = e.stream_id
+    where e.position > l.position and e.position <= $2 and e.version > coalesce(s.version, 0) and ($3::text[] is null or e.category = any($3)))
+from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live'`
 
 // WaitFor waits until the live read model has applied every event up to a position,
 // such as that of an event which the caller has just appended. It waits as long as

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -80,11 +79,13 @@ func (r *rebuild) reload(ctx context.Context) error {
 	return r.fill(ctx, head)
 }
 
-// bothSQL locks the live build and the shadow, always in the same order. Bind: $1
+// lockBothSQL locks the live build and the shadow, always in the same order. Bind: $1
 // name.
-const bothSQL = `
-select ` + buildColumns + ` from {asof}.projection_builds
-where name = $1 and status in ('live', 'building') order by id for update`
+const lockBothSQL = `
+select from {asof}.builds where name = $1 and status in ('live', 'building') order by id for update`
+
+// Bind: $1 name.
+const bothSQL = selectBuilds + `where b.name = $1 and b.status in ('live', 'building')`
 
 func (r *rebuild) trySwitch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
@@ -141,6 +142,9 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true)`); err != nil {
 		return nil, err
 	}
+	if _, err := tx.Exec(ctx, r.p.q(lockBothSQL), r.b.Name); err != nil {
+		return nil, err
+	}
 	rows, err := tx.Query(ctx, r.p.q(bothSQL), r.b.Name)
 	if err != nil {
 		return nil, err
@@ -170,13 +174,14 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 	if old == nil {
 		return nil
 	}
-	if old.Position > shadow.Position+nearly {
-		return errBehind
-	}
-	if err := r.advance(ctx, tx, shadow, old.Position); err != nil {
+	reach, err := r.p.reach(ctx, tx, *old)
+	if err != nil {
 		return err
 	}
-	if err := r.copyAhead(ctx, tx, *old, shadow); err != nil {
+	if reach > shadow.Position+nearly {
+		return errBehind
+	}
+	if err := r.advance(ctx, tx, shadow, reach); err != nil {
 		return err
 	}
 	if !sameTables(*old, *shadow) {
@@ -203,44 +208,4 @@ func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) er
 	}
 	*b = locked
 	return r.p.applyLocked(ctx, tx, b, w, seen)
-}
-
-// aheadSQL lists the streams of which the live build, fed from Kafka, has applied
-// events beyond its position and the shadow has not. Bind: $1 live, $2 shadow, $3 the
-// shadow's position.
-const aheadSQL = `
-select l.category, l.stream_id, l.version, coalesce(s.version, 0)
-from (select distinct category, stream_id from {asof}.events where position > $3) e
-join {asof}.projection_streams l on l.build = $1 and l.category = e.category and l.stream_id = e.stream_id
-left join {asof}.projection_streams s on s.build = $2 and s.category = e.category and s.stream_id = e.stream_id
-where l.version > coalesce(s.version, 0)`
-
-// copyAhead applies those to the shadow, so that no reader sees the read model go
-// back when it is switched.
-func (r *rebuild) copyAhead(ctx context.Context, tx pgx.Tx, old build, shadow *build) error {
-	type ahead struct {
-		Category, ID  string
-		Live, Applied es.Version
-	}
-	rows, err := tx.Query(ctx, r.p.q(aheadSQL), old.ID, shadow.ID, int64(shadow.Position))
-	if err != nil {
-		return err
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a ahead, err error) {
-		err = row.Scan(&a.Category, &a.ID, (*int64)(&a.Live), (*int64)(&a.Applied))
-		return a, err
-	})
-	if err != nil || len(list) == 0 {
-		return err
-	}
-	var events []es.RecordedEvent
-	for _, a := range list {
-		missing, err := r.p.missing(ctx, tx, es.StreamID{Category: a.Category, ID: a.ID}, a.Applied+1, a.Live)
-		if err != nil {
-			return err
-		}
-		events = append(events, missing...)
-	}
-	slices.SortFunc(events, func(a, b es.RecordedEvent) int { return int(a.Position - b.Position) })
-	return r.inSwitch(ctx, tx, shadow, &work{events: events})
 }

@@ -53,7 +53,7 @@ func TestSwitch_refuses_while_a_view_depends(t *testing.T) {
 	if !errors.Is(err, projections.ErrDependents) || !contains(err, "view reports.rich") {
 		t.Fatal(err)
 	}
-	if n := w.number(`select count(*) from asof.projection_builds`); n != 1 {
+	if n := w.number(`select count(*) from asof.builds`); n != 1 {
 		t.Fatalf("%d builds, want nothing begun", n)
 	}
 	w.exec(`drop view reports.rich`)

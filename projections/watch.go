@@ -81,7 +81,7 @@ func (f *follower) settled(ctx context.Context) (es.Position, error) {
 const sweepSQL = `
 select count(*), count(*) filter (where e.version > coalesce(s.version, 0) and e.category = any($4::text[]))
 from {asof}.events e
-left join {asof}.projection_streams s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
+left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
 where e.position > $2 and e.position <= $3`
 
 // sweep applies what is missing up to a settled position, and moves the build's

@@ -13,7 +13,7 @@ import (
 // would stand still here.
 const fedSQL = `
 select b.name, p.topic, p.partition, p.next_offset
-from asof.projection_builds b join asof.projection_partitions p on p.build = b.id
+from asof.builds b join asof.offsets p on p.build = b.id
 where b.status = 'live' and b.source like 'kafka topic%'`
 
 type readUpTo struct {

@@ -46,7 +46,7 @@ func TestSmall_tables_have_no_statistics(t *testing.T) {
 	t.Parallel()
 	rows, err := pgstoretest.New(t).Pool().Query(t.Context(), `
 		select c.relname || ' ' || k from pg_class c, unnest(array['analyze', 'vacuum', 'vacuum_insert']) k
-		where c.oid in ('asof.events'::regclass, 'asof.projection_streams'::regclass)
+		where c.oid in ('asof.events'::regclass, 'asof.dedup'::regclass)
 		  and not coalesce('autovacuum_' || k || '_threshold=10000' = any(c.reloptions), false)`)
 	must(t, err)
 	missing, err := pgx.CollectRows(rows, pgx.RowTo[string])

@@ -1,0 +1,111 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// A build belongs to one kind of source. From the log it needs no more than its
+// position, since the log is settled and in order. What Kafka brings is in order within
+// a stream only, and may come twice: then the last version of each stream is kept. A
+// projector changes the kind when it begins, in one transaction that holds the build;
+// two that run side by side do not take it from each other.
+
+// errKind: another program has changed the kind of source.
+var errKind = errors.New("projections: another program feeds the build from another kind of source")
+
+// takeKind makes the build one of a kind of source, unless the projector did so before
+// and another has changed it since.
+func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, error) {
+	if b.Kind != kind && p.kept.Load() == b.ID {
+		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", errKind, b.Name, b.ID, b.Kind, kind)
+	}
+	p.kept.Store(b.ID)
+	for b.Kind != kind {
+		changed := false
+		err := pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			locked, _, err := p.lock(ctx, tx, b, &work{})
+			if err != nil {
+				return err
+			}
+			b = locked
+			changed, err = p.changeKind(ctx, tx, b, kind)
+			return err
+		})
+		if err != nil {
+			return b, wrap("change the kind of source", err)
+		}
+		if changed {
+			p.log.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
+			b.Kind = kind
+			b.Counter++
+			return b, nil
+		}
+		if b, err = p.follow(ctx, b); err != nil { // towards where Kafka was
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// follow applies what the log has next.
+func (p *Projector) follow(ctx context.Context, b build) (build, error) {
+	next, n, err := p.pull(ctx, b, p.batch)
+	if err == nil && n == 0 {
+		err = pause(ctx, p.poll)
+	}
+	return next, err
+}
+
+// seedSQL notes for each stream what is applied. Bind: $1 build, $2 position, $3
+// categories or null.
+const seedSQL = `
+insert into {asof}.dedup (build, category, stream_id, version)
+select $1, category, stream_id, max(version) from {asof}.events
+where position <= $2 and ($3::text[] is null or category = any($3))
+group by category, stream_id`
+
+// kindSQL changes the kind. Bind: $1 build, $2 kind.
+const kindSQL = `
+with raised as (update {asof}.lanes set counter = counter + 1 where build = $1)
+update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1`
+
+// changeKind reports whether the kind could be changed: not before the log is applied up
+// to where Kafka was.
+func (p *Projector) changeKind(ctx context.Context, tx pgx.Tx, b build, kind string) (bool, error) {
+	batch := &pgx.Batch{}
+	if kind == kindKafka {
+		batch.Queue(p.q(seedSQL), b.ID, int64(b.Position), p.def.categories)
+	} else {
+		reach, err := p.reach(ctx, tx, b)
+		if err != nil || reach > b.Position {
+			return false, err
+		}
+		batch.Queue(p.q(`delete from {asof}.dedup where build = $1`), b.ID)
+		batch.Queue(p.q(`delete from {asof}.offsets where build = $1`), b.ID)
+	}
+	batch.Queue(p.q(kindSQL), b.ID, kind)
+	return true, tx.SendBatch(ctx, batch).Close()
+}
+
+// reachSQL finds the last event that is applied, as far as Kafka has brought it. Bind: $1
+// build.
+const reachSQL = `select coalesce(max(position), 0) from {asof}.offsets where build = $1`
+
+// reach is the position after which nothing is applied. Whatever Kafka brought is
+// settled, so the log up to there is final.
+func (p *Projector) reach(ctx context.Context, db querier, b build) (es.Position, error) {
+	if b.Kind == kindLog {
+		return b.Position, nil
+	}
+	var last es.Position
+	if err := db.QueryRow(ctx, p.q(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
+		return 0, explain("find how far Kafka has come", err)
+	}
+	return max(last, b.Position), nil
+}

@@ -1,0 +1,54 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+// sumsSQL adds events to what the build has applied. Bind: $1 build, $2 categories, $3
+// counts, $4 hashes.
+const sumsSQL = `
+insert into {asof}.sums as s (build, lane, category, events, hash)
+select $1, 0, * from unnest($2::text[], $3::bigint[], $4::bigint[])
+on conflict (build, lane, category) do update set events = s.events + excluded.events, hash = s.hash # excluded.hash`
+
+func (p *Projector) queueSums(out *pgx.Batch, b build, events []es.RecordedEvent) {
+	sums := map[string]pgstore.Sum{}
+	for i := range events {
+		sum := sums[events[i].Stream.Category]
+		sum.Add(events[i].ID)
+		sums[events[i].Stream.Category] = sum
+	}
+	var categories []string
+	var counts, hashes []int64
+	for category, sum := range sums {
+		categories, counts, hashes = append(categories, category), append(counts, sum.Events), append(hashes, int64(sum.Hash)) //nolint:gosec // the bits count
+	}
+	out.Queue(p.q(sumsSQL), b.ID, categories, counts, hashes)
+}
+
+// Bind: $1 build.
+const readSumsSQL = `select category, sum(events)::bigint, bit_xor(hash) from {asof}.sums where build = $1 group by category`
+
+// sums returns what a build has applied, by category.
+func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
+	rows, err := p.store.Pool().Query(ctx, p.q(readSumsSQL), b.ID)
+	if err != nil {
+		return nil, explain("read what is applied", err)
+	}
+	sums := map[string]pgstore.Sum{}
+	var category string
+	var events, hash int64
+	_, err = pgx.ForEachRow(rows, []any{&category, &events, &hash}, func() error {
+		sums[category] = pgstore.Sum{Events: events, Hash: uint64(hash)} //nolint:gosec // the bits count
+		return nil
+	})
+	if err != nil {
+		return nil, explain("read what is applied", err)
+	}
+	return sums, nil
+}
