@@ -97,7 +97,7 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	// A plain scan, through the transaction's own connection: what may still appear up
 	// to there was not recorded by then.
 	scan := p.store.InTx(tx).Scan
-	err = scanLog(ctx, scan, 0, upTo, func(page []es.RecordedEvent) error {
+	err = scanLog(ctx, scan, 0, upTo, pageEvents, func(page []es.RecordedEvent) error {
 		for i := range page {
 			if at.Includes(page[i].Recorded) && p.def.wants(page[i].Stream.Category) {
 				chunk = append(chunk, page[i])

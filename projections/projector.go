@@ -3,6 +3,7 @@ package projections
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type Projector struct {
 	poll    time.Duration
 	batch   int
 	program string // empty: the executable
+	process int
 
 	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
 	mu      sync.Mutex
@@ -52,7 +54,7 @@ func WithBatch(events int) Option { return func(p *Projector) { p.batch = events
 // database nothing; a mistake in the definition or in an option is returned by the
 // first call.
 func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
-	p := &Projector{store: store, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, bound: map[int64]applier{}}
+	p := &Projector{store: store, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, process: os.Getpid(), bound: map[int64]applier{}}
 	p.def, p.invalid = def.compile()
 	for _, option := range options {
 		option(p)

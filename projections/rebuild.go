@@ -43,6 +43,7 @@ type rebuild struct {
 	b        build
 	back     bool          // to an older version
 	patience time.Duration // of one try to switch
+	chunk    int           // events of one transaction
 	blind    bool          // do not compare: it took too long, and the live build waits meanwhile
 	started  time.Time
 	begun    int64 // events that an earlier call has done
@@ -76,7 +77,7 @@ func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error
 }
 
 func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
-	r := &rebuild{p: p, back: back, patience: switchTimeout, started: time.Now(), report: func(Progress) {}}
+	r := &rebuild{p: p, back: back, patience: switchTimeout, chunk: chunkEvents, started: time.Now(), report: func(Progress) {}}
 	for _, option := range options {
 		option(r)
 	}
@@ -174,7 +175,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	after := r.b.Position
 	group.Go(func() error {
 		defer close(pages)
-		return r.p.readLog(ctx, after, upTo, func(page []es.RecordedEvent) error {
+		return r.p.readLog(ctx, after, upTo, min(pageEvents, r.chunk), func(page []es.RecordedEvent) error {
 			select {
 			case pages <- page:
 				return nil
@@ -191,7 +192,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 			for i := range page {
 				size += len(page[i].Data)
 			}
-			if len(chunk) >= chunkEvents || size >= chunkBytes {
+			if len(chunk) >= r.chunk || size >= chunkBytes {
 				if err := r.apply(ctx, chunk); err != nil {
 					return err
 				}
@@ -221,15 +222,15 @@ func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
 }
 
 // readLog gives the pages of the log in (after, upTo]. The position upTo is settled.
-func (p *Projector) readLog(ctx context.Context, after, upTo es.Position, give func([]es.RecordedEvent) error) error {
-	return scanLog(ctx, p.store.Scan, after, upTo, give)
+func (p *Projector) readLog(ctx context.Context, after, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	return scanLog(ctx, p.store.Scan, after, upTo, limit, give)
 }
 
 type scan func(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error)
 
-func scanLog(ctx context.Context, scan scan, after, upTo es.Position, give func([]es.RecordedEvent) error) error {
+func scanLog(ctx context.Context, scan scan, after, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
 	for after < upTo {
-		page, err := scan(ctx, after, upTo, pageEvents)
+		page, err := scan(ctx, after, upTo, limit)
 		if err != nil || len(page) == 0 {
 			return err
 		}

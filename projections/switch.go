@@ -195,7 +195,7 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 
 // advance applies the log up to a settled position inside the switch.
 func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *build, upTo es.Position) error {
-	return r.p.readLog(ctx, b.Position, upTo, func(page []es.RecordedEvent) error {
+	return r.p.readLog(ctx, b.Position, upTo, pageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &work{events: page, position: page[len(page)-1].Position})
 	})
 }

@@ -86,7 +86,7 @@ select id, name, version, status, schema_name, fingerprint,
        case when exists (select from projection_partitions p where p.build = b.id) then 'kafka' else 'log' end,
        source, life, total, failure, foreign_messages, identity, epoch, lease_until, created_at, updated_at
 from projection_builds b;
-select setval(pg_get_serial_sequence('builds', 'id'), greatest((select max(id) from builds), 1));
+select setval(pg_get_serial_sequence('builds', 'id'), greatest(max(id), 1), max(id) is not null) from builds;
 
 insert into lanes (build, lane, position, event_id, events, skipped)
 select id, 0, position, event_id, events, skipped from projection_builds;
@@ -151,7 +151,7 @@ insert into projection_builds (id, name, version, status, schema_name, fingerpri
 overriding system value
 select id, name, version, status, schema_name, fingerprint, source, l.position, l.events, total, l.skipped, failure, foreign_messages, identity, epoch, lease_until, created_at, updated_at, life, l.event_id
 from builds b join lanes l on l.build = b.id and l.lane = 0;
-select setval(pg_get_serial_sequence('projection_builds', 'id'), greatest((select max(id) from projection_builds), 1));
+select setval(pg_get_serial_sequence('projection_builds', 'id'), greatest(max(id), 1), max(id) is not null) from projection_builds;
 insert into projection_streams (build, category, stream_id, version)
 select build, category, stream_id, version from dedup
 union all
