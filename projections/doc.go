@@ -19,10 +19,12 @@
 //
 // # What holds
 //
-// Every event is applied exactly once. The rows, the last version applied of every
-// stream and the checkpoint are written in one transaction; duplicates are ignored
-// and gaps are filled from the log. Any number of processes may run the same
-// projection: they take turns, a batch at a time.
+// Every event is applied exactly once. The rows and what is known to be applied are
+// written in one transaction. Of the log, which is settled and in order, a position is
+// all that need be known. Of Kafka it is the last version of every stream: duplicates
+// are ignored and gaps filled from the log. A build belongs to one kind of source; a
+// projector changes the kind when it begins, in one transaction. Any number of processes
+// may run the same projection: they take turns, a batch at a time.
 //
 // A projector reads the log, or with [FromKafka] the topics that the relay fills. Then
 // the log stays the judge: what it does not have is not applied, and what Kafka loses
