@@ -39,7 +39,7 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 
 // vanishing runs f in a transaction of which nothing is kept.
 func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -94,10 +94,8 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if at == (es.AsOf{}) || upTo == 0 {
 		return nil
 	}
-	// A plain scan, through the transaction's own connection: what may still appear up
-	// to there was not recorded by then.
-	scan := p.store.InTx(tx).Scan
-	err = scanLog(ctx, scan, 0, upTo, pageEvents, func(page []es.RecordedEvent) error {
+	// A plain scan: what may still appear up to there was not recorded by then.
+	err = scanLog(ctx, p.scanIn(tx), es.Checkpoint{}, upTo, pageEvents, func(page []es.RecordedEvent) error {
 		for i := range page {
 			if at.Includes(page[i].Recorded) && p.def.wants(page[i].Stream.Category) {
 				chunk = append(chunk, page[i])
@@ -113,4 +111,16 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 		return err
 	}
 	return flush()
+}
+
+// scanIn reads the log through the transaction's own connection where it can: a second
+// one of the same pool may be one that such a call waits for too.
+func (p *Projector) scanIn(tx pgx.Tx) scan {
+	if !p.beside() {
+		return p.store.Scan
+	}
+	log := p.store.InTx(tx)
+	return func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
+		return log.Scan(ctx, after.Position, upTo, limit)
+	}
 }

@@ -59,12 +59,14 @@ const idle = time.Minute
 // then. The row lock on the build makes it one at a time; a build that was switched
 // or taken over meanwhile gives errFenced, and nothing is written.
 func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error) {
-	err := pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	life := b.Life
+	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, seen, err := p.lock(ctx, tx, b, w)
 		if err != nil {
 			return err
 		}
 		b = locked
+		b.Life = life // that the events were read in
 		return p.applyLocked(ctx, tx, &b, w, seen)
 	})
 	if err != nil {
@@ -171,30 +173,38 @@ func (w *work) eventAt(position es.Position) uuid.UUID {
 }
 
 // checkpointSQL moves the build on, if nobody else has written since it was locked.
-// Bind: $1 build, $2 counter as found, $3 position, $4 events read, $5 skipped.
+// Bind: $1 build, $2 counter as found, $3 position, $4 events read, $5 skipped, $6 id of the
+// event at the position, or null.
 const checkpointSQL = `
 update {asof}.lanes
 set position = greatest(position, $3), events = events + $4, skipped = skipped + $5, counter = counter + 1,
-    event_id = case when $3 > position then (select event_id from {asof}.events where position = $3) else event_id end
+    event_id = case when $3 > position then $6 else event_id end
 where build = $1 and lane = 0 and counter = $2`
 
 // appliedSQL says that the build is at work. Bind: $1 build, $2 messages that are no
-// events of the log.
+// events of the log, $3 life of the log or null.
 const appliedSQL = `
 update {asof}.builds
-set foreign_messages = foreign_messages + $2, life = (select life from {asof}.store_identity), failure = null, updated_at = clock_timestamp(),
+set foreign_messages = foreign_messages + $2, life = coalesce($3, life), failure = null, updated_at = clock_timestamp(),
     lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
 where id = $1`
 
 func (p *Projector) queueCheckpoint(out *pgx.Batch, b *build, w *work, read, skipped int64) {
-	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), read, skipped).
+	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), read, skipped, orNull(b.Event)).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() != 1 {
 				return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
 			}
 			return nil
 		})
-	out.Queue(p.q(appliedSQL), b.ID, w.foreign)
+	out.Queue(p.q(appliedSQL), b.ID, w.foreign, orNull(b.Life))
 	p.queueOffsets(out, *b, w)
 	b.Counter++
+}
+
+func orNull(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
 }

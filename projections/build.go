@@ -27,13 +27,29 @@ type build struct {
 	Identity    string // no other build has it, in no other store
 	Position    es.Position
 	Event       uuid.UUID // at Position; Nil when it is not known
+	Life        uuid.UUID // of the log; Nil before the first batch
 	Counter     int64     // raised by whoever writes
 }
 
-// checkpoint is where the build stands in the log. The books lie in the log's own
-// database, and are restored with it: so the life of the store is not compared.
-func (b build) checkpoint() es.Checkpoint {
-	return es.Checkpoint{Position: b.Position, EventID: b.Event}
+// checkpoint is where a build stands in the log. Books that lie in the log's own database
+// are put back with it: then the life of the store is not compared.
+func (p *Projector) checkpoint(b build) es.Checkpoint {
+	c := es.Checkpoint{Position: b.Position, EventID: b.Event}
+	if !p.beside() {
+		c.Life = b.Life
+	}
+	return c
+}
+
+// inLife returns the build as one of a life of the log: the one that it is filled from
+// or, when it is empty, the present one.
+func (p *Projector) inLife(ctx context.Context, b build) (build, error) {
+	if b.Life != uuid.Nil && !p.beside() {
+		return b, nil
+	}
+	life, err := p.store.Life(ctx)
+	b.Life = life
+	return b, err
 }
 
 const (
@@ -52,7 +68,7 @@ const (
 // selectBuilds reads builds; a condition comes behind it. In a statement that locks
 // them it would read the lanes as they were before the lock: lock first.
 const selectBuilds = `
-select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter
+select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, b.life
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 `
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
@@ -61,11 +77,14 @@ func scanBuild(row pgx.CollectableRow) (build, error) {
 }
 
 func (b *build) scan(row pgx.CollectableRow) error {
-	var event *uuid.UUID
+	var event, life *uuid.UUID
 	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, &b.Program, &b.Kind, &b.Epoch, &b.Identity,
-		(*int64)(&b.Position), &event, &b.Counter)
+		(*int64)(&b.Position), &event, &b.Counter, &life)
 	if event != nil {
 		b.Event = *event
+	}
+	if life != nil {
+		b.Life = *life
 	}
 	return err
 }
@@ -97,7 +116,7 @@ func (p *Projector) live(ctx context.Context) (build, error) {
 	if p.invalid != nil {
 		return build{}, p.invalid
 	}
-	return findLive(ctx, p.store.Pool(), p.q(liveSQL), p.def.name)
+	return findLive(ctx, p.target.Pool(), p.q(liveSQL), p.def.name)
 }
 
 func findLive(ctx context.Context, db querier, sql, name string) (build, error) {

@@ -132,7 +132,7 @@ func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b build, before, s
 		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
 	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.store.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version"}, pgx.CopyFromRows(added))
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.target.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version"}, pgx.CopyFromRows(added))
 		if err != nil {
 			return err
 		}

@@ -59,12 +59,15 @@ type kafkaSource struct {
 	topics []string
 }
 
-func (s *kafkaSource) check(d *definition) error {
+func (s *kafkaSource) check(p *Projector) error {
+	d := p.def
 	switch {
 	case s.client == nil:
 		return fmt.Errorf("%w: %q: FromKafka needs a client", ErrInvalid, d.name)
 	case len(d.categories) == 0:
 		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", ErrInvalid, d.name)
+	case !p.beside():
+		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store", ErrInvalid, d.name)
 	case s.every <= 0:
 		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", ErrInvalid, d.name, s.every)
 	}
@@ -85,6 +88,10 @@ func (s *kafkaSource) String() string {
 
 // follow reads Kafka and watches the log at the same time.
 func (s *kafkaSource) follow(ctx context.Context, p *Projector, b build) error {
+	b, err := p.inLife(ctx, b)
+	if err != nil {
+		return err
+	}
 	f := &follower{kafkaSource: s, p: p, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchLog(ctx) })

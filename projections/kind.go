@@ -28,7 +28,7 @@ func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, 
 	p.kept.Store(b.ID)
 	for b.Kind != kind {
 		changed := false
-		err := pgx.BeginTxFunc(ctx, p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 			locked, _, err := p.lock(ctx, tx, b, &work{})
 			if err != nil {
 				return err

@@ -45,7 +45,7 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 // claim resumes the build that an earlier call left, or makes a new one, and takes
 // the lease.
 func (r *rebuild) claim(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, r.p.store.Pool(), func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error {
 		if err := r.p.mayReplaceLive(ctx, tx, r.back); err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (r *rebuild) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	for {
-		_, err := r.p.store.Pool().Exec(ctx, r.p.q(releaseSQL), r.b.ID, r.b.Epoch)
+		_, err := r.p.target.Pool().Exec(ctx, r.p.q(releaseSQL), r.b.ID, r.b.Epoch)
 		if err == nil {
 			return
 		}
@@ -166,7 +166,7 @@ func (r *rebuild) release(ctx context.Context) {
 // it.
 func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	for pause(ctx, leaseTime/3) == nil {
-		tag, err := p.store.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
+		tag, err := p.target.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
 			return fmt.Errorf("%w: %s", errFenced, p.def.name)
 		}

@@ -28,7 +28,7 @@ type partition struct {
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
 func (p *Projector) offsets(ctx context.Context, b build) (map[partition]int64, error) {
-	rows, err := p.store.Pool().Query(ctx, p.q(offsetsOfSQL), b.ID)
+	rows, err := p.target.Pool().Query(ctx, p.q(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, explain("read the offsets", err)
 	}

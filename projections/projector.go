@@ -17,7 +17,8 @@ import (
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	store   *pgstore.Store
+	target  Target
+	store   *pgstore.Store // the log; nil when there is none
 	def     *definition
 	invalid error // of the definition: what every method returns
 	source  source
@@ -50,12 +51,14 @@ func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll =
 // 1000 by default.
 func WithBatch(events int) Option { return func(p *Projector) { p.batch = events } }
 
-// New returns the projector of a [Fold] or [SQL] over a store's events. It asks the
-// database nothing; a mistake in the definition or in an option is returned by the
-// first call.
-func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
-	p := &Projector{store: store, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, process: os.Getpid(), bound: map[int64]applier{}}
+// New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
+// store, whose log it then follows, or with [In] any database, for which an option says
+// where the events come from. New asks the database nothing; a mistake in the definition
+// or in an option is returned by the first call.
+func New(target Target, def Definition, options ...Option) *Projector {
+	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, process: os.Getpid(), bound: map[int64]applier{}}
 	p.def, p.invalid = def.compile()
+	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
 		option(p)
 	}
@@ -65,7 +68,7 @@ func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
 	if p.invalid == nil {
 		p.def.instance = newInstance()
 		p.log = p.log.With("projection", p.def.name, "version", p.def.version)
-		p.invalid = p.source.check(p.def)
+		p.invalid = p.source.check(p)
 	}
 	return p
 }
@@ -73,8 +76,10 @@ func New(store *pgstore.Store, def Definition, options ...Option) *Projector {
 // checkOptions refuses what New was given.
 func (p *Projector) checkOptions() error {
 	switch {
+	case nothing(p.target):
+		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", ErrInvalid, p.def.name)
 	case p.store == nil:
-		return fmt.Errorf("%w: %q: the projector has no store: give one to New", ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog)", ErrInvalid, p.def.name)
 	case p.batch < 1:
 		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", ErrInvalid, p.def.name, p.batch)
 	case p.poll <= 0:
@@ -93,9 +98,9 @@ func (p *Projector) Name() string {
 	return p.def.name
 }
 
-// q puts the store's schema in the place of {asof}.
-func (p *Projector) q(sql string) string { return expand(p.store, sql) }
+// q puts the schema of the books in the place of {asof}.
+func (p *Projector) q(sql string) string { return expand(p.target, sql) }
 
-func expand(store *pgstore.Store, sql string) string {
-	return strings.ReplaceAll(sql, "{asof}", pgx.Identifier{store.Schema()}.Sanitize())
+func expand(target Target, sql string) string {
+	return strings.ReplaceAll(sql, "{asof}", pgx.Identifier{target.Schema()}.Sanitize())
 }

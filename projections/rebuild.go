@@ -122,6 +122,14 @@ func (r *rebuild) work(ctx context.Context) error {
 
 // prepare brings the shadow close to the end of the log.
 func (r *rebuild) prepare(ctx context.Context) error {
+	b, err := r.p.inLife(ctx, r.b)
+	if err != nil {
+		return err
+	}
+	r.b = b
+	if err := r.verifyLog(ctx); err != nil {
+		return err
+	}
 	head, err := r.p.store.Settle(ctx, time.Time{})
 	if err != nil {
 		return err
@@ -142,14 +150,31 @@ func (r *rebuild) prepare(ctx context.Context) error {
 	}
 }
 
-// countSQL counts the log for the progress. Bind: $1 build, $2 head.
+// verifyLog refuses a log that has lost what the live build has applied: what is built
+// from it now would not be noticed as such any more.
+func (r *rebuild) verifyLog(ctx context.Context) error {
+	old, err := r.p.live(ctx)
+	if errors.Is(err, ErrNotBuilt) || err == nil && !r.ofOneLog(old, r.b) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.p.store.Verify(ctx, r.p.checkpoint(old))
+}
+
+// countSQL notes how many events the log has, for the progress. Bind: $1 build, $2
+// events that are still to be read.
 const countSQL = `
-update {asof}.builds b
-set total = l.events + (select count(*) from {asof}.events e where e.position > l.position and e.position <= $2)
+update {asof}.builds b set total = l.events + $2
 from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning l.events, b.total`
 
 func (r *rebuild) count(ctx context.Context, head es.Position) error {
-	err := r.p.store.Pool().QueryRow(ctx, r.p.q(countSQL), r.b.ID, int64(head)).Scan(&r.progress.Done, &r.progress.Total)
+	left, err := r.p.store.Count(ctx, r.b.Position, head)
+	if err != nil {
+		return err
+	}
+	err = r.p.target.Pool().QueryRow(ctx, r.p.q(countSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
 		return explain("count the log", err)
 	}
@@ -172,7 +197,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	pages := make(chan []es.RecordedEvent, 2)
-	after := r.b.Position
+	after := r.p.checkpoint(r.b)
 	group.Go(func() error {
 		defer close(pages)
 		return r.p.readLog(ctx, after, upTo, min(pageEvents, r.chunk), func(page []es.RecordedEvent) error {
@@ -221,15 +246,15 @@ func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
 	return nil
 }
 
-// readLog gives the pages of the log in (after, upTo]. The position upTo is settled.
-func (p *Projector) readLog(ctx context.Context, after, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+// readLog gives the pages of the log after a checkpoint and up to a settled position.
+func (p *Projector) readLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
 	return scanLog(ctx, p.store.Scan, after, upTo, limit, give)
 }
 
-type scan func(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error)
+type scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)
 
-func scanLog(ctx context.Context, scan scan, after, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
-	for after < upTo {
+func scanLog(ctx context.Context, scan scan, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	for after.Position < upTo {
 		page, err := scan(ctx, after, upTo, limit)
 		if err != nil || len(page) == 0 {
 			return err
@@ -237,7 +262,8 @@ func scanLog(ctx context.Context, scan scan, after, upTo es.Position, limit int,
 		if err := give(page); err != nil {
 			return err
 		}
-		after = page[len(page)-1].Position
+		last := &page[len(page)-1]
+		after.Position, after.EventID = last.Position, last.ID
 	}
 	return nil
 }
@@ -262,7 +288,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 
 // discard drops the build, and returns why.
 func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.store.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p, r.b) })
+	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, errFenced): // it is another's, and of another position

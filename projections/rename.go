@@ -173,12 +173,12 @@ where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
 // switch.
 func (p *Projector) dropRetired(ctx context.Context, name string) {
-	rows, err := p.store.Pool().Query(ctx, p.q(olderSQL), name)
+	rows, err := p.target.Pool().Query(ctx, p.q(olderSQL), name)
 	if err == nil {
 		var builds []build
 		builds, err = pgx.CollectRows(rows, scanBuild)
 		for _, b := range builds {
-			err = pgx.BeginFunc(ctx, p.store.Pool(), func(tx pgx.Tx) error {
+			err = pgx.BeginFunc(ctx, p.target.Pool(), func(tx pgx.Tx) error {
 				if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true)`); err != nil {
 					return err
 				}

@@ -97,7 +97,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
 func (p *Projector) setSource(ctx context.Context, b build, source string) error {
-	if _, err := p.store.Pool().Exec(ctx, p.q(sourceSQL), b.ID, source); err != nil {
+	if _, err := p.target.Pool().Exec(ctx, p.q(sourceSQL), b.ID, source); err != nil {
 		return explain("say where the events come from", err)
 	}
 	return nil
@@ -146,11 +146,11 @@ func (p *Projector) markServed() { p.served.Store(true) }
 const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
 func (p *Projector) recordFailure(ctx context.Context, err error) {
-	if p.def == nil || p.def.name == "" || p.store == nil {
+	if p.def == nil || p.def.name == "" || nothing(p.target) {
 		return
 	}
 	p.cleared.Store(false)
-	if _, err := p.store.Pool().Exec(ctx, p.q(failureSQL), p.def.name, err.Error()); err != nil {
+	if _, err := p.target.Pool().Exec(ctx, p.q(failureSQL), p.def.name, err.Error()); err != nil {
 		p.log.DebugContext(ctx, "failure not recorded", "error", err)
 	}
 }
@@ -163,7 +163,7 @@ func (p *Projector) clearFailure(ctx context.Context, b build) error {
 	if p.cleared.Load() {
 		return nil
 	}
-	if _, err := p.store.Pool().Exec(ctx, p.q(clearedSQL), b.ID); err != nil {
+	if _, err := p.target.Pool().Exec(ctx, p.q(clearedSQL), b.ID); err != nil {
 		return explain("say that it runs", err)
 	}
 	p.cleared.Store(true)

@@ -12,7 +12,7 @@ import (
 // source is where a live build gets its events from.
 type source interface {
 	// check refuses a definition that the source cannot serve.
-	check(d *definition) error
+	check(p *Projector) error
 	// follow applies events until ctx ends, the build is fenced or something fails.
 	follow(ctx context.Context, p *Projector, b build) error
 	kind() string
@@ -22,9 +22,9 @@ type source interface {
 // logSource reads the store's log.
 type logSource struct{}
 
-func (logSource) check(*definition) error { return nil }
-func (logSource) kind() string            { return kindLog }
-func (logSource) String() string          { return "log" }
+func (logSource) check(*Projector) error { return nil }
+func (logSource) kind() string           { return kindLog }
+func (logSource) String() string         { return "log" }
 
 // follow reads page after page. When there is nothing to read it asks now and then
 // whether the build is still the live one.
@@ -58,8 +58,12 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 
 // pull applies the next page of the log to the live build.
 func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, error) {
-	events, err := p.store.ReadAfter(ctx, b.checkpoint(), limit)
-	if errors.Is(err, es.ErrRestored) && p.putBack(ctx, b) {
+	b, err := p.inLife(ctx, b)
+	if err != nil {
+		return b, 0, err
+	}
+	events, err := p.store.ReadAfter(ctx, p.checkpoint(b), limit)
+	if errors.Is(err, es.ErrRestored) && p.beside() && p.putBack(ctx, b) {
 		return b, 0, fmt.Errorf("%w: the database was put back: %w", errFenced, err)
 	}
 	if err == nil && len(events) == 0 {

@@ -36,7 +36,7 @@ const readSumsSQL = `select category, sum(events)::bigint, bit_xor(hash) from {a
 
 // sums returns what a build has applied, by category.
 func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
-	rows, err := p.store.Pool().Query(ctx, p.q(readSumsSQL), b.ID)
+	rows, err := p.target.Pool().Query(ctx, p.q(readSumsSQL), b.ID)
 	if err != nil {
 		return nil, explain("read what is applied", err)
 	}

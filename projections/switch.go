@@ -96,7 +96,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 	shadow := r.b
 	var differing int64
 	compared := false
-	err := pgx.BeginTxFunc(ctx, r.p.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		old, err := r.lockBoth(ctx, tx, &shadow)
 		if err != nil {
 			return err
@@ -104,7 +104,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err := r.level(ctx, tx, old, &shadow); err != nil {
 			return err
 		}
-		if old != nil && sameTables(*old, shadow) && !r.blind {
+		if old != nil && r.alike(*old, shadow) && !r.blind {
 			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
 				return fmt.Errorf("compare the tables: %w", err)
 			}
@@ -119,13 +119,20 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 	return nil
 }
 
-func sameTables(a, b build) bool { return a.Version == b.Version && a.Fingerprint == b.Fingerprint }
+// alike reports builds that are equal at the same position.
+func (r *rebuild) alike(a, b build) bool {
+	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && r.ofOneLog(a, b)
+}
+
+// ofOneLog reports builds whose positions mean the same events. A build of another life of
+// the store is replaced as it is: the new one has less, since events were lost.
+func (r *rebuild) ofOneLog(a, b build) bool { return r.p.beside() || a.Life == b.Life }
 
 // bringLive catches the live build up before the lock, when it will be compared: its
 // own projector may not run.
 func (r *rebuild) bringLive(ctx context.Context) error {
 	old, err := r.p.live(ctx)
-	if errors.Is(err, ErrNotBuilt) || err == nil && !sameTables(old, r.b) {
+	if errors.Is(err, ErrNotBuilt) || err == nil && !r.alike(old, r.b) {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
@@ -171,7 +178,7 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 // level brings the shadow up to what the live build has applied, and the live build
 // up to the shadow where they will be compared.
 func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) error {
-	if old == nil {
+	if old == nil || !r.ofOneLog(*old, *shadow) {
 		return nil
 	}
 	reach, err := r.p.reach(ctx, tx, *old)
@@ -184,7 +191,7 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 	if err := r.advance(ctx, tx, shadow, reach); err != nil {
 		return err
 	}
-	if !sameTables(*old, *shadow) {
+	if !r.alike(*old, *shadow) {
 		return nil
 	}
 	if err := r.advance(ctx, tx, old, shadow.Position); err != nil {
@@ -195,7 +202,7 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 
 // advance applies the log up to a settled position inside the switch.
 func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *build, upTo es.Position) error {
-	return r.p.readLog(ctx, b.Position, upTo, pageEvents, func(page []es.RecordedEvent) error {
+	return r.p.readLog(ctx, r.p.checkpoint(*b), upTo, pageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &work{events: page, position: page[len(page)-1].Position})
 	})
 }

@@ -91,7 +91,7 @@ func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
 		return nil
 	}
 	var total, missing int64
-	err := f.p.store.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&total, &missing)
+	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&total, &missing)
 	if err != nil {
 		return explain("compare with the log", err)
 	}

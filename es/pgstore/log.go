@@ -140,13 +140,14 @@ func prefix(events []es.RecordedEvent, after es.Position, head *mark) (int, mark
 // Scan returns events after a position and up to another, without settling the log:
 // what is visible now. It is final for positions up to one that Settle or SettleTo
 // has made so; as of a time, for the events that were recorded by then. Like Read it
-// returns fewer than limit when payloads are large; none at the end.
-func (s *Store) Scan(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
+// returns fewer than limit when payloads are large; none at the end. A log that does not
+// have the checkpoint's event, or lives another life, is refused.
+func (s *Store) Scan(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
 	var page scanned
 	ask, err := s.scanLimit(limit)
 	if err == nil {
-		_, err = s.read(ctx, "read the log", es.Checkpoint{Position: after}, func(_ look, batch *pgx.Batch) {
-			batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(after), int64(upTo)).Query(page.collect)
+		_, err = s.read(ctx, "read the log", after, func(_ look, batch *pgx.Batch) {
+			batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(after.Position), int64(upTo)).Query(page.collect)
 		})
 	}
 	if err != nil {
@@ -157,7 +158,8 @@ func (s *Store) Scan(ctx context.Context, after, upTo es.Position, limit int) ([
 }
 
 // Scan is [Store.Scan] as the caller's transaction sees the log, which must be read
-// committed. It takes no other connection.
+// committed. It takes no other connection, and does not look whether the log is the one
+// that was read before.
 func (t *Tx) Scan(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
 	ask, err := t.store.scanLimit(limit)
 	if err != nil {

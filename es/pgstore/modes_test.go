@@ -65,7 +65,7 @@ func TestEverything_works_in_every_mode_and_isolation(t *testing.T) {
 				last := many[2]
 				p, err := store.Settle(ctx, last.RecordedAt)
 				must(t, err)
-				scanned, err := store.Scan(ctx, 0, p, 10)
+				scanned, err := store.Scan(ctx, es.Checkpoint{}, p, 10)
 				must(t, err)
 				if d := cmp.Diff(all, scanned); d != "" {
 					t.Errorf("the scan:\n%s", d)

@@ -113,7 +113,7 @@ func TestQuestions_write_nothing(t *testing.T) {
 	must(t, err)
 	must(t, other.SettleTo(ctx, last.Position))
 	must(t, other.Verify(ctx, es.Checkpoint{}))
-	_, err = other.Scan(ctx, 0, last.Position, 10)
+	_, err = other.Scan(ctx, es.Checkpoint{}, last.Position, 10)
 	must(t, err)
 	must(t, store.Pool().QueryRow(ctx, lsn).Scan(&none, &after))
 	if before != after {
@@ -313,7 +313,7 @@ func TestReaders_ask_for_what_they_take(t *testing.T) {
 			must(t, err)
 		},
 		"a scan": func(s *pgstore.Store) {
-			_, err := s.Scan(ctx, 0, total, 1000)
+			_, err := s.Scan(ctx, es.Checkpoint{}, total, 1000)
 			must(t, err)
 		},
 	} {

@@ -23,7 +23,8 @@ type statements struct {
 	storeMoment          string
 	momentName           string
 	status, categories   string
-	openAppends, sums    string
+	openAppends          string
+	sums, extent         string
 	repair               repairStatements
 }
 
@@ -37,7 +38,7 @@ func newStatements(schema string) statements {
 		probe: with(probeSQL), place: with(placeSQL), gap: with(gapSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
 		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentName: schema + ".settled_moment",
-		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL),
+		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL), extent: with(extentSQL),
 		repair: newRepairStatements(with),
 	}
 	for kind, probe := range probes() {
