@@ -74,7 +74,7 @@ func balances(category string, version int) projections.Fold[Balance, Event] {
 	return projections.Fold[Balance, Event]{
 		Name: "balances", Version: version,
 		Table: `create table balances (account text primary key, cents bigint not null)`,
-		Codec: codec(), Categories: []string{category},
+		Codec: codec(), Categories: []string{category}, Order: projections.OneStream,
 		Key: func(_ Event, r es.Recorded) string { return r.Stream.ID },
 		Apply: func(b *Balance, e Event, _ es.Recorded) {
 			if e, ok := e.(Deposited); ok {

@@ -26,7 +26,8 @@ type definition struct {
 	version    int
 	ddl        string
 	categories []string // empty: all
-	instance   string   // of this process: see identity
+	order      Order
+	instance   string // of this process: see identity
 	// bind looks at the tables that ddl made, on whose schema the search path is.
 	bind func(ctx context.Context, tx pgx.Tx, schema string) (applier, error)
 }
@@ -69,6 +70,8 @@ func (d *definition) validate() error {
 		return refuse("Name ends like the schema of an older version: choose another")
 	case d.version < 1:
 		return refuse("Version is %d: count from 1", d.version)
+	case d.order < LogOrder || d.order > Commuting:
+		return refuse("Order is %s: use LogOrder, OneStream or Commuting", d.order)
 	case strings.TrimSpace(d.ddl) == "":
 		return refuse("the table's DDL is missing")
 	}

@@ -28,6 +28,9 @@ type Fold[R any, E es.Event] struct {
 	// Categories limits the projection to streams of these. Empty means all of the
 	// store; a Kafka source needs them for its topics.
 	Categories []string
+	// Order says how rows relate to streams. A projection that reads Kafka says OneStream
+	// or Commuting.
+	Order Order
 	// Key names the row that an event touches, as text of the key column's type;
 	// empty when it touches none.
 	Key func(e E, r es.Recorded) string
@@ -43,7 +46,7 @@ type Fold[R any, E es.Event] struct {
 }
 
 func (f Fold[R, E]) compile() (*definition, error) {
-	d := &definition{name: f.Name, version: f.Version, ddl: f.Table, categories: f.Categories}
+	d := &definition{name: f.Name, version: f.Version, ddl: f.Table, categories: f.Categories, order: f.Order}
 	if err := d.validate(); err != nil {
 		return nil, err
 	}
@@ -89,6 +92,11 @@ func (f *folder[R, E]) apply(ctx context.Context, tx pgx.Tx, t target, events []
 		return skipped, err
 	}
 	rows := newRows[R](touches)
+	if f.fold.Order == OneStream {
+		if err := f.oneStream(touches); err != nil {
+			return 0, err
+		}
+	}
 	if !t.fresh {
 		if err := f.load(ctx, tx, t, rows); err != nil {
 			return 0, err
@@ -140,6 +148,18 @@ next:
 		}
 	}
 	return touches
+}
+
+// oneStream holds the definition to what it says of its rows, as far as the batch shows.
+func (f *folder[R, E]) oneStream(touches []touch[E]) error {
+	fedBy := make(map[string]es.StreamID, len(touches))
+	for _, t := range touches {
+		if other, fed := fedBy[t.key]; fed && other != t.r.Stream {
+			return f.decoder.fail(*t.r, fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", ErrInvalid, t.key, other))
+		}
+		fedBy[t.key] = t.r.Stream
+	}
+	return nil
 }
 
 // change folds the events into the rows, in memory.

@@ -66,6 +66,8 @@ func (s *kafkaSource) check(p *Projector) error {
 		return fmt.Errorf("%w: %q: FromKafka needs a client", ErrInvalid, d.name)
 	case len(d.categories) == 0:
 		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", ErrInvalid, d.name)
+	case d.order == LogOrder:
+		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", ErrInvalid, d.name)
 	case !p.beside():
 		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store", ErrInvalid, d.name)
 	case s.every <= 0:

@@ -84,13 +84,13 @@ func (c *cluster) deleteTopic() {
 // balances and totals of the topic's category.
 func (c *cluster) balances() projections.Fold[Balance, Event] {
 	def := balances()
-	def.Categories = []string{c.category}
+	def.Categories, def.Order = []string{c.category}, projections.OneStream
 	return def
 }
 
 func (c *cluster) totals() projections.Fold[Total, Event] {
 	def := totals()
-	def.Categories = []string{c.category}
+	def.Categories, def.Order = []string{c.category}, projections.Commuting
 	return def
 }
 

@@ -2,7 +2,9 @@ package projections
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,32 +82,56 @@ func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 		})
 }
 
-// oursSQL finds which events the log has, and returns their places in the arrays.
-// Bind: arrays of $1 positions, $2 event ids, $3 categories, $4 stream ids, $5
-// versions.
+// oursSQL finds which events stand in the log as Kafka brings them, and returns their
+// places in the arrays. Whoever may write to the topic could bring another payload under
+// the ids of an event: so all that Apply sees is compared. Bind: arrays of $1 positions,
+// $2 event ids, $3 categories, $4 stream ids, $5 versions, $6 types, $7 schemas, $8
+// content types, $9 times, $10 SHA-256 of the payloads and of the metadata.
 const oursSQL = `
 select u.place - 1
-from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[]) with ordinality u (position, id, category, stream_id, version, place)
+from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::int[], $8::text[], $9::timestamptz[], $10::bytea[])
+     with ordinality u (position, id, category, stream_id, version, type, schema, content_type, recorded_at, hash, place)
 join {asof}.events e on e.position = u.position
 where e.event_id = u.id and e.category = u.category and e.stream_id = u.stream_id and e.version = u.version
+  and e.type = u.type and e.schema_version = u.schema and coalesce(e.content_type, '` + es.JSONContentType + `') = u.content_type
+  and e.recorded_at = u.recorded_at and sha256(e.data) || sha256(e.metadata) = u.hash
 order by 1`
 
-// queueOurs drops from w the events that the log does not have: those of another
-// store, or of a log that was restored to an earlier time. Nothing is lost by it, as
-// what the log has and Kafka does not bring is read from the log.
+// claims are the events of a batch as columns.
+type claims struct {
+	positions, versions             []int64
+	ids, categories, streams, types []string
+	schemas                         []int32
+	contentTypes                    []string
+	times                           []time.Time
+	hashes                          [][]byte
+}
+
+func claimsOf(events []es.RecordedEvent) claims {
+	var c claims
+	for i := range events {
+		e := &events[i]
+		c.positions, c.versions = append(c.positions, int64(e.Position)), append(c.versions, int64(e.Version))
+		c.ids, c.types = append(c.ids, e.ID.String()), append(c.types, e.Type)
+		c.categories, c.streams = append(c.categories, e.Stream.Category), append(c.streams, e.Stream.ID)
+		c.schemas, c.contentTypes = append(c.schemas, int32(max(e.Schema, 1))), append(c.contentTypes, e.ContentType) //nolint:gosec // a schema is small
+		c.times = append(c.times, e.RecordedAt)
+		metadata, _ := e.Metadata.MarshalBinary() // one that cannot be encoded is not the log's
+		data, meta := sha256.Sum256(e.Data), sha256.Sum256(metadata)
+		c.hashes = append(c.hashes, append(data[:], meta[:]...))
+	}
+	return c
+}
+
+// queueOurs drops from w the events that the log does not have so: those of another
+// store, of a log that was restored to an earlier time, or with another payload. Nothing
+// is lost by it, as what the log has and Kafka does not bring is read from the log.
 func (p *Projector) queueOurs(batch *pgx.Batch, w *work) {
-	n := len(w.events)
-	if n == 0 {
+	if len(w.events) == 0 {
 		return
 	}
-	positions, versions := make([]int64, n), make([]int64, n)
-	ids, categories, streams := make([]string, n), make([]string, n), make([]string, n)
-	for i := range w.events {
-		e := &w.events[i]
-		positions[i], versions[i] = int64(e.Position), int64(e.Version)
-		ids[i], categories[i], streams[i] = e.ID.String(), e.Stream.Category, e.Stream.ID
-	}
-	batch.Queue(p.q(oursSQL), positions, ids, categories, streams, versions).Query(func(rows pgx.Rows) error {
+	c := claimsOf(w.events)
+	batch.Queue(p.q(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
 			return err

@@ -21,6 +21,8 @@ type SQL[E es.Event] struct {
 	// Codec and Categories are as in [Fold].
 	Codec      es.Codec[E]
 	Categories []string
+	// Order is as in [Fold].
+	Order Order
 	// Apply queues statements into b. Write table names unqualified: they mean those
 	// of the build that is written. Apply does nothing else: it may be called again
 	// for the same event when a batch is repeated.
@@ -28,7 +30,7 @@ type SQL[E es.Event] struct {
 }
 
 func (s SQL[E]) compile() (*definition, error) {
-	d := &definition{name: s.Name, version: s.Version, ddl: s.Tables, categories: s.Categories}
+	d := &definition{name: s.Name, version: s.Version, ddl: s.Tables, categories: s.Categories, order: s.Order}
 	if err := d.validate(); err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ create table stock (
     version    bigint not null,
     updated_at timestamptz not null
 )`,
-	Codec: ProductCodec, Categories: []string{ProductDecider.Category},
+	Codec: ProductCodec, Categories: []string{ProductDecider.Category}, Order: projections.OneStream,
 	Key: func(_ ProductEvent, r es.Recorded) string { return r.Stream.ID },
 	Apply: func(row *StockRow, e ProductEvent, r es.Recorded) {
 		row.Product, row.Version, row.UpdatedAt = r.Stream.ID, int64(r.Version), r.RecordedAt

@@ -37,7 +37,7 @@ create table customers (
     paid_cents    bigint not null,
     last_order_at timestamptz not null
 )`,
-	Codec: Codec, Categories: []string{Decider.Category},
+	Codec: Codec, Categories: []string{Decider.Category}, Order: projections.Commuting,
 	Key: func(e Event, _ es.Recorded) string { return customerOf(e) },
 	Apply: func(row *CustomerRow, e Event, r es.Recorded) {
 		row.Customer = customerOf(e)

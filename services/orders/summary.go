@@ -37,7 +37,7 @@ create table summary (
 );
 create index on summary (customer, order_id);
 create index on summary (status, order_id)`,
-	Codec: Codec, Categories: []string{Decider.Category},
+	Codec: Codec, Categories: []string{Decider.Category}, Order: projections.OneStream,
 	Key: func(_ Event, r es.Recorded) string { return r.Stream.ID },
 	Apply: func(row *SummaryRow, e Event, r es.Recorded) {
 		row.Order, row.Version, row.UpdatedAt = r.Stream.ID, int64(r.Version), r.RecordedAt

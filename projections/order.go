@@ -1,0 +1,32 @@
+package projections
+
+import "fmt"
+
+// Order says how the rows of a read model relate to the streams, and so in which order
+// events may come.
+type Order int
+
+const (
+	// LogOrder: a row is fed by several streams and depends on the order of their
+	// events, as the last value of anything does. It is the order of the log, which
+	// Kafka does not keep: such a read model follows the log alone. The default.
+	LogOrder Order = iota
+	// OneStream: each row is fed by the events of one stream.
+	OneStream
+	// Commuting: a row is fed by several streams, and it is the same in whatever order
+	// their events come, as sums and counts are.
+	Commuting
+)
+
+func (o Order) String() string {
+	switch o {
+	case LogOrder:
+		return "LogOrder"
+	case OneStream:
+		return "OneStream"
+	case Commuting:
+		return "Commuting"
+	default:
+		return fmt.Sprintf("Order(%d)", int(o))
+	}
+}
