@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // work is what one transaction does to a build.
@@ -24,6 +25,7 @@ type work struct {
 	offset   *offset            // of Kafka, whose messages the events are; nil when they are the log's
 	begin    []offset           // where partitions are read from
 	foreign  int64              // messages of Kafka that are not events of the log
+	moves    bool               // a unique value moves between rows
 	bulk     bool
 }
 
@@ -57,23 +59,38 @@ const idle = time.Minute
 
 // commit applies work to a build in one transaction and returns the build as it is
 // then. The row lock on the build makes it one at a time; a build that was switched
-// or taken over meanwhile gives errFenced, and nothing is written.
+// or taken over meanwhile gives errFenced, and nothing is written. When the database
+// refuses a value, the error names the event that it comes from.
 func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error) {
+	next, err := p.try(ctx, b, w)
+	if pg.Is(err, pg.UniqueViolation) && !w.moves {
+		w.moves = true
+		next, err = p.try(ctx, b, w)
+	}
+	if refused(err) {
+		err = p.nameEvent(ctx, b, w, err)
+	}
+	if err != nil {
+		return next, wrap("apply a batch", err)
+	}
+	p.done.Add(1)
+	return next, nil
+}
+
+func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 	life := b.Life
+	once := *w
 	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, seen, err := p.lock(ctx, tx, b, w)
+		locked, seen, err := p.lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}
 		b = locked
 		b.Life = life // that the events were read in
-		return p.applyLocked(ctx, tx, &b, w, seen)
+		return p.applyLocked(ctx, tx, &b, &once, seen)
 	})
-	if err != nil {
-		return b, wrap("apply a batch", err)
-	}
-	p.done.Add(1)
-	return b, nil
+	w.foreign = once.foreign
+	return b, err
 }
 
 // wrap explains errors that do not speak for themselves yet.
@@ -132,7 +149,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		if err != nil {
 			return err
 		}
-		if skipped, err = a.apply(ctx, tx, b.target(w.bulk), todo, out); err != nil {
+		if skipped, err = a.apply(ctx, tx, b.target(w.bulk, w.moves), todo, out); err != nil {
 			return err
 		}
 		if err := p.writeSeen(ctx, tx, *b, before, seen, w.bulk, out); err != nil {

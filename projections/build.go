@@ -93,9 +93,9 @@ func (b *build) scan(row pgx.CollectableRow) error {
 // twice, so that no connection knows another table by the name.
 func (b build) shadowSchema() string { return fmt.Sprintf("%s_v%d_b%d", b.Name, b.Version, b.ID) }
 
-func (b build) target(bulk bool) target {
+func (b build) target(bulk, moves bool) target {
 	mine := b.Status == building // then nobody else reads or writes the tables
-	return target{schema: b.Schema, tag: fmt.Sprintf("build %d", b.ID), fresh: mine && b.Counter == 0, bulk: mine && bulk}
+	return target{schema: b.Schema, tag: fmt.Sprintf("build %d", b.ID), fresh: mine && b.Counter == 0, bulk: mine && bulk, moves: moves}
 }
 
 // querier is a pool, a connection or a transaction.

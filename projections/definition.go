@@ -45,6 +45,7 @@ type target struct {
 	tag    string // a comment that makes each build's statements its own: see tagged
 	fresh  bool   // the tables are empty
 	bulk   bool   // the batch is large, and nobody else waits for the rows
+	moves  bool   // a unique value moves between rows: see write
 }
 
 // tagged marks a statement with the build that it is for. pgx prepares statements

@@ -222,7 +222,9 @@ func TestInvalid_definitions_are_refused(t *testing.T) {
 		f(&def)
 		return def
 	}
-	type untagged struct{ A int }
+	type untagged struct {
+		A int `db:"-"`
+	}
 	for text, def := range map[string]projections.Definition{
 		"1 to 40 of a-z":            change(func(d *projections.Fold[Balance, Event]) { d.Name = "Balances; drop" }),
 		"schema of Postgres":        change(func(d *projections.Fold[Balance, Event]) { d.Name = "public" }),

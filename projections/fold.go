@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -40,6 +41,9 @@ type Fold[R any, E es.Event] struct {
 	// zero value with its key column set. Apply does nothing else: it may be called
 	// again for the same event when a batch is repeated.
 	Apply func(row *R, e E, r es.Recorded)
+	// TryApply replaces Apply where it may fail: its error stops the projector at the
+	// event, as a panic does.
+	TryApply func(row *R, e E, r es.Recorded) error
 	// Delete, when given, is asked after each Apply: true removes the row. The next
 	// event that touches it finds the zero value.
 	Delete func(row *R) bool
@@ -50,8 +54,8 @@ func (f Fold[R, E]) compile() (*definition, error) {
 	if err := d.validate(); err != nil {
 		return nil, err
 	}
-	if f.Codec == nil || f.Apply == nil || (f.Key == nil) == (f.Keys == nil) {
-		return nil, fmt.Errorf("%w: %q: a Fold needs Codec, Apply, and one of Key and Keys", ErrInvalid, f.Name)
+	if f.Codec == nil || (f.Apply == nil) == (f.TryApply == nil) || (f.Key == nil) == (f.Keys == nil) {
+		return nil, fmt.Errorf("%w: %q: a Fold needs Codec, one of Apply and TryApply, and one of Key and Keys", ErrInvalid, f.Name)
 	}
 	fields, err := fieldsOf(reflect.TypeFor[R]())
 	if err != nil {
@@ -66,6 +70,13 @@ func (f Fold[R, E]) compile() (*definition, error) {
 		shape, err := fit(tx.Conn().TypeMap(), found, fields)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %q: %w", ErrInvalid, f.Name, err)
+		}
+		err = shape.readable(ctx, tx)
+		if _, mine := errors.AsType[mismatch](err); mine {
+			return nil, fmt.Errorf("%w: %q: %w", ErrInvalid, f.Name, err)
+		}
+		if err != nil {
+			return nil, explain("read the table of "+f.Name, err)
 		}
 		return &folder[R, E]{fold: f, decoder: decoder, shape: shape}, nil
 	}
@@ -90,6 +101,9 @@ func (f *folder[R, E]) apply(ctx context.Context, tx pgx.Tx, t target, events []
 	touches, skipped, err := f.touches(events)
 	if err != nil || len(touches) == 0 {
 		return skipped, err
+	}
+	if err := f.unify(ctx, tx, t, touches); err != nil {
+		return 0, err
 	}
 	rows := newRows[R](touches)
 	if f.fold.Order == OneStream {
@@ -172,15 +186,37 @@ func (f *folder[R, E]) change(tx pgx.Tx, touches []touch[E], rows *rows[R]) erro
 				return f.decoder.fail(*t.r, err)
 			}
 		}
-		err := f.decoder.guard(*t.r, func() {
-			f.fold.Apply(row.value, t.event, *t.r)
-			if f.fold.Delete != nil && f.fold.Delete(row.value) {
-				row.value = nil
-			}
-		})
-		if err != nil {
+		if err := f.changeOne(tx, t, row); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// changeOne applies an event to a row, and leaves it as reading it back would.
+func (f *folder[R, E]) changeOne(tx pgx.Tx, t touch[E], row *row[R]) error {
+	var failed error
+	err := f.decoder.guard(*t.r, func() {
+		if f.fold.TryApply != nil {
+			failed = f.fold.TryApply(row.value, t.event, *t.r)
+		} else {
+			f.fold.Apply(row.value, t.event, *t.r)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if failed != nil {
+		return f.decoder.fail(*t.r, failed)
+	}
+	value := reflect.ValueOf(row.value).Elem()
+	if err := f.shape.keepsKey(tx, value, t.key); err != nil {
+		return f.decoder.fail(*t.r, err)
+	}
+	f.shape.canonical(value)
+	return f.decoder.guard(*t.r, func() {
+		if f.fold.Delete != nil && f.fold.Delete(row.value) {
+			row.value = nil
+		}
+	})
 }

@@ -150,7 +150,7 @@ func TestKafka_version_is_raised_while_messages_come(t *testing.T) {
 	stopRelay := c.relay(asIs)
 	c.wait(v1, c.append("a-1", Deposited{Cents: 5}))
 	newer := balances2()
-	newer.Categories = old.Categories
+	newer.Categories, newer.Order = old.Categories, projections.OneStream
 	v2 := c.projector(newer)
 	start(t, v2)
 	until(t, "version 2 is live", func() bool { return c.status(v2).Version == 2 })

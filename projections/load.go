@@ -49,6 +49,7 @@ func (f *folder[R, E]) load(ctx context.Context, tx pgx.Tx, t target, rows *rows
 		if err := f.shape.setKey(tx, v, key); err != nil {
 			return err
 		}
+		f.shape.canonical(v)
 		row := rows.byKey[key]
 		row.value, row.stored = value, true
 	}

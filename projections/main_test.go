@@ -41,7 +41,7 @@ func runProjector(args []string) error {
 		return err
 	}
 	def := totals()
-	def.Categories = []string{args[1]}
+	def.Categories, def.Order = []string{args[1]}, projections.Commuting
 	p := projections.New(pgstore.New(pool), def, projections.WithBatch(20), projections.FromKafka(client, projections.WithLogCheck(never)))
 	return p.Run(context.Background())
 }

@@ -164,7 +164,7 @@ func TestProjector_needs_a_database_and_a_log(t *testing.T) {
 	w := newWorld(t)
 	var none *pgstore.Store
 	ofAccounts := totals()
-	ofAccounts.Categories = []string{"account"}
+	ofAccounts.Categories, ofAccounts.Order = []string{"account"}, projections.Commuting
 	for text, p := range map[string]*projections.Projector{
 		"give New a store or a database": projections.New(none, totals()),
 		"whose log it follows (FromLog)": projections.New(projections.In(w.pool, "asof"), totals()),

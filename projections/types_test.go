@@ -45,7 +45,7 @@ type Everything struct {
 	Small     int16           `db:"small"`
 	Day       pgtype.Date     `db:"day"`
 	Addr      netip.Addr      `db:"addr"`
-	Hidden    int             // no column: does not survive
+	Hidden    int             `db:"-"` // does not survive
 }
 
 const everythingTable = `

@@ -18,13 +18,28 @@ const copyFrom = 500
 const upsertRows = 10_000
 
 // write puts the batch's rows into the table: COPY for many new ones in tables that
-// nobody else uses, one upsert for the others, one delete.
+// nobody else uses, one upsert for the others, one delete before them. Rows are written
+// one after the other, so where a unique value moves from one to another, the second can
+// come first, and is refused: then the rows that change are deleted too, and written as
+// new ones.
 func (f *folder[R, E]) write(ctx context.Context, tx pgx.Tx, t target, rows *rows[R], out *pgx.Batch) error {
 	gone, added, changed := rows.split()
-	if len(gone) > 0 {
+	if t.moves {
+		for _, r := range changed {
+			gone = append(gone, r.key)
+		}
+		added, changed = append(added, changed...), nil
+	}
+	copies := t.bulk && f.shape.copies && len(added) >= copyFrom
+	switch {
+	case len(gone) > 0 && copies: // COPY does not wait for the batch
+		if _, err := tx.Exec(ctx, f.shape.deleteSQL(t), gone); err != nil {
+			return fmt.Errorf("delete rows of %s: %w", f.shape.table, err)
+		}
+	case len(gone) > 0:
 		out.Queue(f.shape.deleteSQL(t), gone)
 	}
-	if t.bulk && f.shape.copies && len(added) >= copyFrom {
+	if copies {
 		if err := f.copy(ctx, tx, t, added); err != nil {
 			return err
 		}
@@ -114,7 +129,7 @@ func (f *folder[R, E]) upsertArgs(types *pgtype.Map, list []*row[R]) ([]any, err
 		if c.asText {
 			texts, err := textColumn(types, c, list)
 			if err != nil {
-				return nil, fmt.Errorf("column %s of %s: %w", c.column, f.shape.table, err)
+				return nil, valueError{fmt.Errorf("column %s of %s: %w", c.column, f.shape.table, err)}
 			}
 			args = append(args, texts)
 			continue

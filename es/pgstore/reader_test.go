@@ -260,6 +260,14 @@ func TestReadStream_does_not_run_ahead(t *testing.T) {
 	if most > 12<<20 {
 		t.Errorf("%d MB of %d MB had come before they were taken", most>>20, total*es.MaxData>>20)
 	}
+	read = 0 // by one that does not know how large they are, and whose first page ends before its time
+	for _, err := range pgstore.New(store.Pool()).ReadStream(ctx, stream("large"), 1) {
+		must(t, err)
+		read++
+	}
+	if read != total {
+		t.Errorf("%d events", read)
+	}
 }
 
 // counting counts the bytes that the server sends.

@@ -1,0 +1,103 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// A field that can be written to its column and not be read from it would go live, and
+// fail with the next batch. So a value of the column's type is read into the field when
+// the table is looked at.
+
+// sampleOf is a value of a type as text; false for types that are not tried: those whose
+// values depend on the service, and what the field says decides.
+func sampleOf(category, name string) (string, bool) {
+	if strings.HasPrefix(name, "json") {
+		return "", false
+	}
+	known := map[string]string{
+		"bytea": `\x00`, "date": "2000-01-01", "timestamp": "2000-01-01 00:00:00", "timestamptz": "2000-01-01 00:00:00+00",
+		"time": "01:02:03", "timetz": "01:02:03+00", "uuid": "00000000-0000-0000-0000-000000000001", "inet": "10.0.0.1", "cidr": "10.0.0.0/8",
+		"macaddr": "08:00:2b:01:02:03", "tsvector": "a", "tsquery": "a", "bit": "1", "varbit": "1", "xml": "<a/>", "point": "(1,1)",
+	}
+	if sample, ok := known[name]; ok {
+		return sample, true
+	}
+	sample, ok := map[string]string{"N": "1", "B": "t", "S": "x", "T": "1 day", "R": "empty"}[category]
+	return sample, ok
+}
+
+// firstOwnOID is the first oid that Postgres does not use for types of its own.
+const firstOwnOID = 16384
+
+// readable reports a field that cannot hold what is read from its column, or a column that
+// does not keep what the field holds.
+func (s *shape) readable(ctx context.Context, tx pgx.Tx) error {
+	for i := range s.columns {
+		c := &s.columns[i]
+		if err := s.lossless(c); err != nil {
+			return err
+		}
+		if c.oid >= firstOwnOID {
+			continue
+		}
+		sample, ok := sampleOf(c.category, c.base)
+		if c.array {
+			if sample, ok = sampleOf(c.element, strings.TrimPrefix(c.base, "_")); ok {
+				sample = "{" + sample + "}"
+			}
+		}
+		if !ok {
+			continue
+		}
+		sql := "select " + literal(sample) + "::text::" + c.baseType
+		if c.texts {
+			sql += "::text[]"
+		}
+		into := reflect.New(c.goType)
+		rows, err := tx.Query(ctx, sql)
+		if err != nil {
+			return err
+		}
+		var scanned error
+		for rows.Next() {
+			scanned = rows.Scan(into.Interface())
+		}
+		if rows.Close(); scanned != nil {
+			return fitError("column %s of table %s is %s, which cannot be read into field %v of %s: %w: change one of them", c.column, s.table, c.sqlType, c.goType, c.name, scanned)
+		}
+		if err := rows.Err(); err != nil {
+			return fmt.Errorf("try column %s of table %s: %w", c.column, s.table, err)
+		}
+	}
+	return nil
+}
+
+func literal(sample string) string { return "'" + strings.ReplaceAll(sample, "'", "''") + "'" }
+
+// lossless refuses pairs in which a number comes back as another.
+func (s *shape) lossless(c *column) error {
+	t := c.goType
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case c.oid == pgtype.Float4OID && t.Kind() == reflect.Float64:
+		return fitError("column %s of table %s is real, which does not keep a float64: use double precision, or a float32", c.column, s.table)
+	case t == reflect.TypeFor[float32]() && c.oid == pgtype.NumericOID, t.Kind() == reflect.Float64 && c.oid == pgtype.NumericOID && c.scaled:
+		return fitError("column %s of table %s is numeric with a scale, which rounds a %s: leave the scale out, or count in whole units as an int64", c.column, s.table, t)
+	}
+	return nil
+}
+
+// mismatch is a row type and a table that do not fit.
+type mismatch struct{ error }
+
+func (m mismatch) Unwrap() error { return m.error }
+
+func fitError(format string, args ...any) error { return mismatch{fmt.Errorf(format, args...)} }
