@@ -17,7 +17,8 @@ select c.relname, coalesce((
     select array_agg(a.attname order by a.attnum) from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any(i.indkey)
     where i.indrelid = c.oid and i.indisprimary), '{}')::text[],
     array(select a.attname from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)::text[],
-    array(select t.typnamespace = c.relnamespace from pg_attribute a join pg_type t on t.oid = a.atttypid
+    array(select t.typnamespace = c.relnamespace or coalesce(o.collnamespace = c.relnamespace, false)
+          from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_collation o on o.oid = a.attcollation
           where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
 from pg_class c
 where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relkind in ('r', 'p') and not c.relispartition
@@ -27,7 +28,7 @@ type keyedTable struct {
 	Name    string
 	Keys    []string
 	Columns []string
-	Own     []bool // by column: its type was made by the DDL
+	Own     []bool // by column: its type or its collation was made by the DDL
 }
 
 // compareTables counts the rows in which the tables of two schemas differ. Rows are
@@ -78,11 +79,11 @@ func (t keyedTable) row(alias string) string {
 	return "row(" + strings.Join(values, ", ") + ")::record"
 }
 
-// value is a column, as text when its type in one schema is not its type in the other.
+// value is a column, as text when its type, or its collation, in one schema is not that in the other.
 func (t keyedTable) value(alias, column string) string {
 	value := alias + "." + quote(column)
 	if t.Own[slices.Index(t.Columns, column)] {
-		value += "::text"
+		value += `::text collate "C"`
 	}
 	return value
 }

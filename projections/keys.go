@@ -32,7 +32,7 @@ func (s *shape) canonicalKey(text string) (string, bool, error) {
 
 // equalKeysSQL gives each text the first one that is the same key. Bind: $1 keys as text.
 func (s *shape) equalKeysSQL(t target) string {
-	return t.tagged(fmt.Sprintf(`select k, first_value(k) over (partition by k::%s order by n) from unnest($1::text[]) with ordinality u (k, n)`, s.keyType))
+	return t.tagged(fmt.Sprintf(`select k, first_value(k) over (partition by k::%s%s order by n) from unnest($1::text[]) with ordinality u (k, n)`, s.keyType, s.keyCollated))
 }
 
 // unify makes the texts of one key one text.

@@ -85,14 +85,15 @@ type column struct {
 
 // shape is how R and the table fit together.
 type shape struct {
-	table    string
-	key      string // key column
-	keyType  string
-	keyOID   uint32
-	keyPlain bool     // texts that differ are different
-	keyAt    []int    // R's field for it; nil when it has none
-	columns  []column // without the key
-	copies   bool     // COPY can write it
+	table       string
+	key         string // key column
+	keyType     string
+	keyOID      uint32
+	keyPlain    bool     // texts that differ are different
+	keyCollated string   // as SQL, where texts that differ may be equal
+	keyAt       []int    // R's field for it; nil when it has none
+	columns     []column // without the key
+	copies      bool     // COPY can write it
 }
 
 // shapeSQL lists the columns of the schema's tables. The search path is on the
@@ -103,7 +104,7 @@ const shapeSQL = `
 select c.relname, a.attname, format_type(a.atttypid, -1), coalesce(nullif(t.typbasetype, 0), a.atttypid), t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
        a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
        coalesce(a.attnum = i.indkey[0] and i.indnkeyatts = 1, false), t.typcategory = 'A',
-       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), greatest(coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), 0), 0), coalesce(co.collisdeterministic, true)
+       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), greatest(coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), 0), 0), case when co.collisdeterministic then '' else coalesce(co.oid::regcollation::text, '') end
 from pg_class c
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid
@@ -122,7 +123,7 @@ type catalogColumn struct {
 	Base, BaseType            string
 	Category, Element         string
 	Modifier                  int32
-	Deterministic             bool
+	Collation                 string // of which texts that differ may be equal; or empty
 }
 
 // readCatalog lists the columns of the schema's tables.
@@ -147,7 +148,10 @@ func fit(types *pgtype.Map, found []catalogColumn, fields []field) (*shape, erro
 		}
 		byName[c.Name] = c
 		if c.Key {
-			s.key, s.keyType, s.keyOID, s.keyPlain = c.Name, c.Type, c.OID, c.Deterministic
+			s.key, s.keyType, s.keyOID, s.keyPlain = c.Name, c.Type, c.OID, c.Collation == ""
+			if c.Collation != "" {
+				s.keyCollated = " collate " + c.Collation
+			}
 		}
 	}
 	if s.key == "" {
