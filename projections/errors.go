@@ -23,6 +23,9 @@ var (
 	// ErrDependents: views, functions or foreign keys elsewhere depend on the live
 	// tables, and would go on with the old ones. Drop them before, make them again after.
 	ErrDependents = errors.New("projections: others depend on the live tables")
+	// ErrByHand: somebody has put something on the live tables, such as a policy, a trigger
+	// or an index, that the rebuilt ones would not have. The text names it.
+	ErrByHand = errors.New("projections: what was made on the live tables by hand would be lost")
 	// ErrNotBuilt: the projection has no live read model. Run or Rebuild makes it.
 	ErrNotBuilt = errors.New("projections: not built yet")
 	// ErrVerify: the rebuilt tables do not account for the log. The live ones stay.

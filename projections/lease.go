@@ -122,6 +122,9 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	if err := r.p.makeTables(ctx, tx, b.Schema); err != nil {
 		return err
 	}
+	if err := r.p.noteMade(ctx, tx, b); err != nil {
+		return err
+	}
 	_, err = r.p.bind(ctx, tx, b) // refuses a table that does not fit before anything is read
 	r.b = b
 	return err
@@ -180,27 +183,4 @@ func one(ctx context.Context, db querier, sql string, args ...any) (build, error
 		return build{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, scanBuild)
-}
-
-// forgetSQL takes a build out of the books, if it is still what the caller thinks. Bind:
-// $1 build, $2 status, $3 epoch.
-const forgetSQL = `delete from {asof}.builds where id = $1 and status = $2 and epoch = $3`
-
-// dropBuild removes a build that is not live, with its tables and dedup rows. One that
-// another process has taken over or made live meanwhile gives errFenced and stays.
-func dropBuild(ctx context.Context, tx pgx.Tx, p *Projector, b build) error {
-	tag, err := tx.Exec(ctx, p.q(forgetSQL), b.ID, b.Status, b.Epoch)
-	if err != nil {
-		return err
-	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
-	}
-	for _, table := range []string{"lanes", "sums", "dedup", "offsets"} {
-		if _, err := tx.Exec(ctx, p.q(`delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
-			return err
-		}
-	}
-	_, err = tx.Exec(ctx, `drop schema if exists `+quote(b.Schema)+` cascade`)
-	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -90,31 +89,6 @@ func grantsOf(ctx context.Context, tx pgx.Tx, from, to string) ([]string, error)
 	return grants, nil
 }
 
-// dependentsSQL names what lies outside of a schema and depends on its tables or
-// types: it would follow them when the schema is renamed. Bind: $1 schema.
-const dependentsSQL = `
-with mine as (
-    select oid, 'pg_class'::regclass as class from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1)
-    union all
-    select oid, 'pg_type'::regclass from pg_type where typnamespace = (select oid from pg_namespace where nspname = $1)
-    union all
-    select oid, 'pg_proc'::regclass from pg_proc where pronamespace = (select oid from pg_namespace where nspname = $1)
-)
-select distinct case d.classid
-         when 'pg_rewrite'::regclass then 'view ' || format('%I.%I', n.nspname, c.relname)
-         when 'pg_constraint'::regclass then 'foreign key ' || quote_ident(k.conname) || ' of ' || format('%I.%I', n.nspname, c.relname)
-         when 'pg_proc'::regclass then 'function ' || format('%I.%I', n.nspname, f.proname)
-         else 'table ' || format('%I.%I', n.nspname, c.relname) end
-from mine
-join pg_depend d on d.refclassid = mine.class and d.refobjid = mine.oid
-left join pg_rewrite w on d.classid = 'pg_rewrite'::regclass and w.oid = d.objid
-left join pg_constraint k on d.classid = 'pg_constraint'::regclass and k.oid = d.objid
-left join pg_proc f on d.classid = 'pg_proc'::regclass and f.oid = d.objid
-left join pg_class c on c.oid = coalesce(w.ev_class, k.conrelid, case when d.classid = 'pg_class'::regclass then d.objid end)
-join pg_namespace n on n.oid = coalesce(c.relnamespace, f.pronamespace)
-where n.nspname <> $1 and n.nspname not like 'pg\_toast%'
-order by 1`
-
 // foreignSQL asks whether a schema exists that no live build has. In one statement:
 // another process may switch between two, and the schema is then a projection's. Bind:
 // $1 schema.
@@ -135,7 +109,10 @@ func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) er
 	if old.Version > p.def.version && !back {
 		return p.tooOld(old)
 	}
-	return refuseDependents(ctx, tx, old.Schema)
+	if err := refuseDependents(ctx, tx, old.Schema); err != nil {
+		return err
+	}
+	return p.refuseByHand(ctx, tx, old)
 }
 
 func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
@@ -145,21 +122,6 @@ func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 	}
 	if foreign {
 		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", ErrInvalid, p.def.name)
-	}
-	return nil
-}
-
-func refuseDependents(ctx context.Context, tx pgx.Tx, schema string) error {
-	rows, err := tx.Query(ctx, dependentsSQL, schema)
-	if err != nil {
-		return fmt.Errorf("look for dependents: %w", err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return fmt.Errorf("look for dependents: %w", err)
-	}
-	if len(names) > 0 {
-		return fmt.Errorf("%w: %s: %s: drop them, rebuild, and make them again", ErrDependents, schema, strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -179,12 +141,6 @@ func (p *Projector) dropRetired(ctx context.Context, name string) {
 		builds, err = pgx.CollectRows(rows, scanBuild)
 		for _, b := range builds {
 			err = pgx.BeginFunc(ctx, p.target.Pool(), func(tx pgx.Tx) error {
-				if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true)`); err != nil {
-					return err
-				}
-				if err := refuseDependents(ctx, tx, b.Schema); err != nil {
-					return err
-				}
 				return dropBuild(ctx, tx, p, b)
 			})
 			if err != nil {

@@ -439,7 +439,7 @@ func TestRebuild_writes_and_deletes_every_row_of_large_chunks(t *testing.T) {
 			w := newWorld(t)
 			def := projections.Fold[row, Event]{
 				Name: "many", Version: 1, Codec: codec(), Table: `create table many (k ` + keyType + ` primary key, cents bigint not null)`,
-				Key:    func(e Event, _ es.Recorded) string { return fmt.Sprint(cents(e)) },
+				Key: func(e Event, _ es.Recorded) string { return fmt.Sprint(cents(e)) },
 				Apply: func(r *row, e Event, _ es.Recorded) {
 					if r.Cents = cents(e); e.EventType() == (Withdrawn{}).EventType() {
 						r.Cents = 0

@@ -70,7 +70,7 @@ func failedTooOften(err error, tries map[uuid.UUID]int) bool {
 }
 
 func final(err error) bool {
-	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
+	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
 		if errors.Is(err, target) {
 			return true
 		}

@@ -15,6 +15,7 @@ create table builds (
     status      text        not null check (status in ('building', 'live', 'retired')),
     schema_name text        not null unique,       -- where the tables are
     fingerprint text        not null,              -- of the DDL and the categories
+    made        text[],                            -- what stood on the tables when the DDL had made them; null: not known
     program     text        not null default '',   -- that filled it: another one does not go on with what is building
     kind        text        not null default 'log' check (kind in ('log', 'kafka')), -- of source: how it knows what is applied
     source      text        not null default 'log', -- in words, for people

@@ -1,0 +1,61 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// forgetSQL takes a build out of the books, if it is still what the caller thinks. Bind:
+// $1 build, $2 status, $3 epoch.
+const forgetSQL = `delete from {asof}.builds where id = $1 and status = $2 and epoch = $3`
+
+// dropBuild removes a build that is not live, with its tables and what is known of it. One
+// that another process has taken over or made live meanwhile gives errFenced and stays; one
+// that others depend on gives [ErrDependents]. Its tables are locked before that is asked,
+// so that nobody begins to depend on them in between.
+func dropBuild(ctx context.Context, tx pgx.Tx, p *Projector, b build) error {
+	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true)`); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, p.q(forgetSQL), b.ID, b.Status, b.Epoch)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
+	}
+	for _, table := range []string{"lanes", "sums", "dedup", "offsets"} {
+		if _, err := tx.Exec(ctx, p.q(`delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
+			return err
+		}
+	}
+	if err := lockTables(ctx, tx, b.Schema); err != nil {
+		return err
+	}
+	if err := refuseDependents(ctx, tx, b.Schema); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `drop schema if exists `+quote(b.Schema)+` cascade`)
+	return err
+}
+
+// Bind: $1 schema.
+const ownTablesSQL = `
+select format('%I.%I', $1::text, relname) from pg_class
+where relnamespace = (select oid from pg_namespace where nspname = $1) and relkind in ('r', 'p') order by 1`
+
+func lockTables(ctx context.Context, tx pgx.Tx, schema string) error {
+	rows, err := tx.Query(ctx, ownTablesSQL, schema)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `lock table `+strings.Join(tables, ", ")+` in access exclusive mode`)
+	return err
+}
