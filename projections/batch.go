@@ -50,7 +50,7 @@ const lockedSQL = selectBuilds + `where b.id = $1 and b.status = $2 and b.epoch 
 const lockPathSQL = `
 select set_config('search_path', concat_ws(', ', quote_ident(schema_name), nullif(current_setting('search_path'), '')), true),
        set_config('plan_cache_mode', 'force_custom_plan', true),
-       set_config('idle_in_transaction_session_timeout', $2, true)
+       set_config('idle_in_transaction_session_timeout', $2, true), set_config('statement_timeout', '0', true)
 from {asof}.builds where id = $1`
 
 // idle is how long a process may stand still in a batch before the database ends its

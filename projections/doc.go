@@ -30,14 +30,16 @@
 // the log stays the judge: what it does not have is not applied, and what Kafka loses
 // is found in it.
 //
-// From the log, events are applied in the log's order. From Kafka they come in
-// order within a stream only, so a row that is fed by several streams equals the
-// fold of the log only if Apply commutes across streams: adding up does, keeping
-// the last value does not. Read such a projection from the log.
+// From the log, events are applied in the log's order. From Kafka they come in order
+// within a stream only, so a row that is fed by several streams equals the fold of the
+// log only if Apply commutes across streams: adding up does, keeping the last value does
+// not. A definition says so in its [Order], and Kafka is refused where it does not.
 //
-// A row is loaded and stored between batches, so what Apply puts into a field must
-// survive its column: a time keeps microseconds, and a field without a db tag does
-// not survive at all.
+// A row is loaded and stored between batches. What Apply puts into a field is made what
+// its column gives back, and what a column would lose is refused.
+//
+// What stands on the live tables that their DDL did not make, and what depends on them
+// elsewhere, is named before a rebuild begins; privileges are taken along.
 //
 // [Projector.AsOf] reads the tables as they were at any moment. Package projectiontest
 // tests that a projection gives the same rows however its events come.

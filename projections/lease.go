@@ -130,21 +130,6 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// makeTables runs the definition's DDL in a new schema and leaves the search path on
-// it.
-func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) error {
-	if _, err := tx.Exec(ctx, `create schema `+quote(schema)); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, p.def.ddl); err != nil {
-		return mistake(fmt.Sprintf("%q: its DDL", p.def.name), err)
-	}
-	return nil
-}
-
 // release lets the next call resume at once. It runs after ctx has ended too, and
 // tries again a few times: what ended the rebuild may have broken its connections.
 func (r *rebuild) release(ctx context.Context) {

@@ -146,7 +146,7 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 
 // lockBoth returns the live build, nil when there is none.
 func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*build, error) {
-	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true)`); err != nil {
+	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
 	if _, err := tx.Exec(ctx, r.p.q(lockBothSQL), r.b.Name); err != nil {

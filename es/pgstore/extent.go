@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
 )
 
@@ -42,8 +44,10 @@ func (s *Store) extent(ctx context.Context, what string, after es.Position, upTo
 		categories = nil
 	}
 	var seconds float64
-	err = s.pool.QueryRow(ctx, s.sql.extent, int64(after), (*int64)(upTo), categories, limit).Scan(&e.Events, &seconds)
-	if err != nil {
+	batch := &pgx.Batch{}
+	batch.Queue(noTimeoutSQL)
+	batch.Queue(s.sql.extent, int64(after), (*int64)(upTo), categories, limit).QueryRow(func(row pgx.Row) error { return row.Scan(&e.Events, &seconds) })
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return Extent{}, explain(what, err)
 	}
 	e.Age = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)

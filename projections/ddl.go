@@ -1,0 +1,56 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// noTimeoutSQL lifts what the role bounds for the transaction: a rebuild's statements take
+// as long as they take, and a batch is bounded otherwise.
+const noTimeoutSQL = `select set_config('statement_timeout', '0', true)`
+
+// makeTables runs the definition's DDL in a new schema and leaves the search path on
+// it.
+func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) error {
+	for _, sql := range []string{noTimeoutSQL, `create schema ` + quote(schema)} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, p.def.ddl); err != nil {
+		return mistake(fmt.Sprintf("%q: its DDL", p.def.name), err)
+	}
+	return p.refuseDDL(ctx, tx, schema)
+}
+
+// oddSQL lists what the DDL made that a read model cannot keep, with what to do. Bind: $1
+// schema.
+const oddSQL = `
+select format('the extension %s, which would lie in the tables'' schema and be dropped with it: create it in a migration, in a schema of its own', extname)
+from pg_extension where extnamespace = (select oid from pg_namespace where nspname = $1)
+union all
+select case relkind when 'm' then format('the materialized view %s, which nobody refreshes: make it a view, or a projection of its own', relname)
+       else format('the table %s unlogged, which a crash of the server empties while its events stay applied: leave unlogged out', relname) end
+from pg_class where relnamespace = (select oid from pg_namespace where nspname = $1)
+  and (relkind = 'm' or relkind in ('r', 'p') and relpersistence = 'u')
+limit 1`
+
+func (p *Projector) refuseDDL(ctx context.Context, tx pgx.Tx, schema string) error {
+	rows, err := tx.Query(ctx, oddSQL, schema)
+	if err != nil {
+		return fmt.Errorf("look at what the DDL made: %w", err)
+	}
+	odd, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("look at what the DDL made: %w", err)
+	}
+	if len(odd) > 0 {
+		return fmt.Errorf("%w: %q: its DDL makes %s", ErrInvalid, p.def.name, odd[0])
+	}
+	return nil
+}
