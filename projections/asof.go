@@ -33,6 +33,11 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 		if err := p.replay(ctx, tx, at, upTo); err != nil {
 			return wrap("read "+p.def.name+" as of "+at.String(), err)
 		}
+		// What the connection has prepared for other tables of these names may be of
+		// types that only those had.
+		if err := tx.Conn().DeallocateAll(ctx); err != nil {
+			return explain("read "+p.def.name+" as of "+at.String(), err)
+		}
 		return read(ctx, tx)
 	})
 }
