@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,8 @@ select array(
                  when 'c' then 'type ' else 'table ' end || relname from tables where relkind in ('i', 'I', 'S', 'v', 'm', 'c', 'r', 'p', 'f')
     union select format('column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
           where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
+    union select format('type of column %s of table %s: %s', a.attname, t.relname, replace(format_type(a.atttypid, a.atttypmod), quote_ident($1) || '.', ''))
+          from pg_attribute a join tables t on t.oid = a.attrelid where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
     union select format('default of column %s of table %s', a.attname, t.relname) from pg_attrdef d
           join tables t on t.oid = d.adrelid join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where t.relkind in ('r', 'p')
     union select format('statistics target of column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
@@ -61,8 +64,8 @@ func (p *Projector) noteMade(ctx context.Context, tx pgx.Tx, b build) error {
 	return err
 }
 
-func stands(ctx context.Context, tx pgx.Tx, schema string) (list []string, err error) {
-	if err := tx.QueryRow(ctx, standsSQL, schema).Scan(&list); err != nil {
+func stands(ctx context.Context, db querier, schema string) (list []string, err error) {
+	if err := db.QueryRow(ctx, standsSQL, schema).Scan(&list); err != nil {
 		return nil, fmt.Errorf("look what stands on the tables of %s: %w", schema, err)
 	}
 	return list, nil
@@ -71,29 +74,55 @@ func stands(ctx context.Context, tx pgx.Tx, schema string) (list []string, err e
 // Bind: $1 build.
 const madeSQL = `select made from {asof}.builds where id = $1`
 
-// refuseByHand names what has come onto the tables of the live build since its DDL made
-// them. Of a build of before that was noted nothing is known.
-func (p *Projector) refuseByHand(ctx context.Context, tx pgx.Tx, b build) error {
+// changed compares what stands on the tables of a build with what its DDL has made: what
+// has come since, and what is gone or of another type. Of a build of before that was noted
+// nothing is known.
+func (p *Projector) changed(ctx context.Context, db querier, b build) (since, gone []string, err error) {
 	var made []string
-	if err := tx.QueryRow(ctx, p.q(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
-		return err
+	if err := db.QueryRow(ctx, p.q(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
+		return nil, nil, err
 	}
-	now, err := stands(ctx, tx, b.Schema)
+	now, err := stands(ctx, db, b.Schema)
+	if err != nil {
+		return nil, nil, err
+	}
+	return without(now, made), without(made, now), nil
+}
+
+// without returns what one list has and the other has not.
+func without(list, other []string) (left []string) {
+	known := make(map[string]bool, len(other))
+	for _, what := range other {
+		known[what] = true
+	}
+	for _, what := range list {
+		if !known[what] {
+			left = append(left, what)
+		}
+	}
+	return left
+}
+
+// refuseByHand names what has come onto the tables of the live build since its DDL made
+// them. A column of another type is damage, which a rebuild repairs.
+func (p *Projector) refuseByHand(ctx context.Context, tx pgx.Tx, b build) error {
+	since, _, err := p.changed(ctx, tx, b)
 	if err != nil {
 		return err
 	}
-	known := map[string]bool{}
-	for _, what := range made {
-		known[what] = true
-	}
-	var since []string
-	for _, what := range now {
-		if !known[what] {
-			since = append(since, what)
-		}
-	}
+	since = slices.DeleteFunc(since, func(what string) bool { return strings.HasPrefix(what, "type of column ") })
 	if len(since) > 0 {
 		return fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", ErrByHand, b.Schema, strings.Join(since, ", "))
 	}
 	return nil
+}
+
+// damaged reports a live build whose tables somebody has dropped or changed: it is
+// replaced as it is.
+func (p *Projector) damaged(ctx context.Context, tx pgx.Tx, b build) (bool, error) {
+	_, gone, err := p.changed(ctx, tx, b)
+	if len(gone) > 0 {
+		p.log.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))
+	}
+	return len(gone) > 0, err
 }

@@ -49,6 +49,9 @@ func (r *rebuild) claim(ctx context.Context) error {
 		if err := r.p.mayReplaceLive(ctx, tx, r.back); err != nil {
 			return err
 		}
+		if err := r.examine(ctx, tx); err != nil {
+			return err
+		}
 		resumed, err := r.resume(ctx, tx)
 		switch {
 		case err != nil || resumed:
@@ -70,6 +73,18 @@ func (r *rebuild) claim(ctx context.Context) error {
 	return nil
 }
 
+// examine looks at the tables of the live build.
+func (r *rebuild) examine(ctx context.Context, tx pgx.Tx) error {
+	old, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.name)
+	if errors.Is(err, ErrNotBuilt) {
+		return nil
+	}
+	if err == nil {
+		r.damaged, err = r.p.damaged(ctx, tx, old)
+	}
+	return err
+}
+
 func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	d := r.p.def
 	var id int64
@@ -89,6 +104,9 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, fmt.Errorf("%w: %s version %d: wait for it, or stop it", ErrBusy, old.Name, old.Version)
 	case old.Version != d.version || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
 		return false, dropBuild(ctx, tx, r.p, old)
+	}
+	if _, gone, err := r.p.changed(ctx, tx, old); err != nil || len(gone) > 0 {
+		return false, errors.Join(err, dropBuild(ctx, tx, r.p, old))
 	}
 	if _, err := tx.Exec(ctx, r.p.q(takeSQL), old.ID); err != nil {
 		return false, err

@@ -44,6 +44,7 @@ type rebuild struct {
 	back     bool          // to an older version
 	patience time.Duration // of one try to switch
 	chunk    int           // events of one transaction
+	damaged  bool          // the live tables are
 	blind    bool          // do not compare: it took too long, and the live build waits meanwhile
 	started  time.Time
 	begun    int64 // events that an earlier call has done

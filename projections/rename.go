@@ -36,7 +36,13 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, b
 			batch.Queue(grant)
 		}
 		aside := old.shadowSchema()
-		batch.Queue(`alter schema ` + quote(old.Schema) + ` rename to ` + quote(aside))
+		there, err := exists(ctx, tx, old.Schema)
+		if err != nil {
+			return err
+		}
+		if there {
+			batch.Queue(`alter schema ` + quote(old.Schema) + ` rename to ` + quote(aside))
+		}
 		batch.Queue(p.q(becomeSQL), old.ID, retired, aside)
 		batch.Queue(p.q(offsetsSQL), shadow.ID, old.ID)
 	}
@@ -47,6 +53,12 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, b
 	}
 	shadow.Status, shadow.Schema = live, shadow.Name
 	return nil
+}
+
+// exists reports whether a schema is there: somebody may have dropped it.
+func exists(ctx context.Context, tx pgx.Tx, schema string) (there bool, err error) {
+	err = tx.QueryRow(ctx, `select exists (select from pg_namespace where nspname = $1)`, schema).Scan(&there)
+	return there, err
 }
 
 // grantsSQL writes the GRANT statements that give the shadow what others than the

@@ -38,6 +38,12 @@ func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	if err != nil {
 		return err
 	}
-	r.b, err = one(ctx, tx, r.p.q(buildSQL), id)
+	if r.b, err = one(ctx, tx, r.p.q(buildSQL), id); err != nil {
+		return err
+	}
+	_, gone, err := r.p.changed(ctx, tx, r.b)
+	if err == nil && len(gone) > 0 {
+		err = fmt.Errorf("%w: the kept version %d of %s is damaged (%s): rebuild it", ErrNotBuilt, d.version, d.name, gone[0])
+	}
 	return err
 }

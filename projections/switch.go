@@ -121,7 +121,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 
 // alike reports builds that are equal at the same position.
 func (r *rebuild) alike(a, b build) bool {
-	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && r.ofOneLog(a, b)
+	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && r.ofOneLog(a, b) && !r.damaged
 }
 
 // ofOneLog reports builds whose positions mean the same events. A build of another life of
