@@ -14,7 +14,7 @@ func TestRun_prints_every_section(t *testing.T) {
 	if err := run(t.Context(), args, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for name, lines := range map[string]int{"append": 3, "batch": 2, "read": 2, "relay": 2, "growth": 2, "cost": 6} {
+	for name, lines := range map[string]int{"append": 3, "batch": 2, "read": 2, "poll": 1, "relay": 2, "growth": 2, "cost": 6} {
 		section := regexp.MustCompile(`(?m)^` + name + `\n((?:.+[1-9].+\n)+)`).FindStringSubmatch(out.String())
 		if section == nil || strings.Count(section[1], "\n") != lines {
 			t.Errorf("section %s does not have %d lines in\n%s", name, lines, out.String())

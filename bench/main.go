@@ -53,7 +53,7 @@ func parse(args []string) (settings, error) {
 	flags.DurationVar(&s.round, "round", 500*time.Millisecond, "how long a side of a round appends")
 	flags.IntVar(&s.events, "events", 50_000, "events that a side of a round reads or publishes")
 	flags.IntVar(&s.grown, "grown", 100_000, "events of the long log that is compared with one of 10,000")
-	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, relay, growth, cost")
+	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost")
 	flags.StringVar(&s.dir, "dir", "", "directory for the data (default: a temporary one on the disk of the system's)")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {
@@ -78,6 +78,7 @@ func sections() []section {
 		{"append", benchAppend},
 		{"batch", benchBatch},
 		{"read", benchRead},
+		{"poll", benchPoll},
 		{"relay", benchRelay},
 		{"growth", benchGrowth},
 		{"cost", benchCost},

@@ -66,7 +66,7 @@ func TestRebuild_refuses(t *testing.T) {
 	w.append("a-1", Opened{"ann"})
 	w.run("rebuild", "balances").exits(command.ExitOK)
 	w.exec("create view public.rich as select * from balances.balances where cents > 100")
-	w.run("rebuild", "balances").exits(command.ExitBusy).has("public.rich")
+	w.run("rebuild", "balances").exits(command.ExitBusy).has("view rich")
 	w.exec("drop view public.rich")
 	newer := *w
 	newer.service.Projections = []projections.Definition{balances("account", 2)}
