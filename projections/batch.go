@@ -29,11 +29,12 @@ type work struct {
 	bulk     bool
 }
 
-// over says that all events after a position are applied already, and how many
-// they are in the log.
+// over says that all events after a position are applied already, how many they are in
+// the log, and which is the last.
 type over struct {
 	after  es.Position
 	events int64
+	event  uuid.UUID
 }
 
 // lockSQL takes the build's turn. Bind: $1 build.
@@ -181,6 +182,9 @@ func (w *work) read(from es.Position) int64 {
 
 // eventAt returns the id of the event at a position, if it is one of the work's.
 func (w *work) eventAt(position es.Position) uuid.UUID {
+	if w.over != nil {
+		return w.over.event
+	}
 	for i := range slices.Backward(w.events) {
 		if w.events[i].Position == position {
 			return w.events[i].ID

@@ -24,11 +24,13 @@ select array(
     union select format('policy %s on table %s', p.polname, t.relname) from pg_policy p join tables t on t.oid = p.polrelid
     union select format('trigger %s on table %s', g.tgname, t.relname) from pg_trigger g join tables t on t.oid = g.tgrelid where not g.tgisinternal
     union select format('rule %s on table %s', w.rulename, t.relname) from pg_rewrite w join tables t on t.oid = w.ev_class where w.rulename <> '_RETURN'
-    union select format('constraint %s on table %s', k.conname, t.relname) from pg_constraint k join tables t on t.oid = k.conrelid where k.contype <> 't'
+    union select format('constraint %s on table %s', k.conname, t.relname) from pg_constraint k join tables t on t.oid = k.conrelid where k.contype not in ('t', 'n')
     union select case relkind when 'i' then 'index ' when 'I' then 'index ' when 'S' then 'sequence ' when 'v' then 'view ' when 'm' then 'materialized view '
                  when 'c' then 'type ' else 'table ' end || relname from tables where relkind in ('i', 'I', 'S', 'v', 'm', 'c', 'r', 'p', 'f')
     union select format('column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
           where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
+    union select format('not null of column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
+          where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and a.attnotnull -- a constraint too, but from 18 on only
     union select format('type of column %s of table %s: %s', a.attname, t.relname, replace(format_type(a.atttypid, a.atttypmod), quote_ident($1) || '.', ''))
           from pg_attribute a join tables t on t.oid = a.attrelid where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
     union select format('default of column %s of table %s', a.attname, t.relname) from pg_attrdef d

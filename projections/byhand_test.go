@@ -4,6 +4,10 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -77,5 +81,25 @@ func TestWhat_was_made_on_the_live_tables_meanwhile_is_named_at_the_switch(t *te
 	w.exec(`drop policy own on balances.balances`)
 	if err := p.Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A read model goes along to a newer server, which notes more of the same tables.
+func TestWhat_the_DDL_makes_is_the_same_on_every_server(t *testing.T) {
+	t.Parallel()
+	made := map[int64]string{}
+	for _, options := range [][]embeddedtest.ServerOption{nil, {embeddedtest.Major(15)}} {
+		w := newWorldOn(t, pgstoretest.Open(t, embeddedtest.Server(t, options...).URL()))
+		if err := projections.New(w.store, withFunction()).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var list string
+		if err := w.pool.QueryRow(t.Context(), `select array_to_string(made, e'\n') from asof.builds`).Scan(&list); err != nil {
+			t.Fatal(err)
+		}
+		made[w.number(`select current_setting('server_version_num')::int / 10000`)] = list
+	}
+	if diff := cmp.Diff(made[15], made[18]); diff != "" || len(made) != 2 {
+		t.Errorf("(-15 +18)\n%s", diff)
 	}
 }

@@ -301,3 +301,42 @@ func (c cancelling) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.T
 func (cancelling) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
 func (cancelling) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (cancelling) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
+
+// What Kafka has fed is held against the log when it is made live again.
+func TestRollback_to_a_build_that_does_not_account_for_the_log_is_refused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.append("a-1", Opened{Owner: "ann"})
+	p := c.projector(c.totals(), projections.WithLogCheck(often))
+	stop := start(t, p)
+	c.untilReading(p)
+	c.wait(p, c.append("a-1", Deposited{Cents: 5}))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	newer := c.totals()
+	newer.Version = 2
+	if err := projections.New(c.store, newer).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.exec(`update asof.sums set hash = hash # 1 where build = (select id from asof.builds where status = 'retired' and kind = 'kafka')`)
+	if err := p.Rollback(t.Context()); !errors.Is(err, projections.ErrVerify) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A position that moves without events names its event too, by which a log that was put
+// back is known.
+func TestKafka_checkpoint_names_its_event(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	p := c.projector(c.totals(), projections.WithLogCheck(often))
+	start(t, p)
+	c.untilReading(p)
+	last := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 5})
+	c.publish(c.history()...)
+	until(t, "the position moves", func() bool { return c.number(`select position from asof.lanes`) >= int64(last) })
+	if n := c.number(`select count(*) from asof.lanes l join asof.events e using (position, event_id)`); n != 1 {
+		t.Error("it names no event, or another")
+	}
+}

@@ -281,7 +281,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.b.Kind == kindLog && !maps.Equal(applied, recorded) {
+	if !maps.Equal(applied, recorded) {
 		return r.discard(ctx, applied, recorded)
 	}
 	return nil

@@ -76,10 +76,11 @@ func (f *follower) settled(ctx context.Context) (es.Position, error) {
 }
 
 // sweepSQL counts the events between the build's position and a settled one, and
-// those of them that are not applied. Bind: $1 build, $2 position, $3 settled
+// those of them that are not applied; with them comes the id of the event there. Bind: $1 build, $2 position, $3 settled
 // position, $4 categories.
 const sweepSQL = `
-select count(*), count(*) filter (where e.version > coalesce(s.version, 0) and e.category = any($4::text[]))
+select count(*), count(*) filter (where e.version > coalesce(s.version, 0) and e.category = any($4::text[])),
+       (select event_id from {asof}.events where position = $3)
 from {asof}.events e
 left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
 where e.position > $2 and e.position <= $3`
@@ -90,13 +91,14 @@ func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
 	if upTo <= b.Position {
 		return nil
 	}
-	var total, missing int64
-	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&total, &missing)
+	var missing int64
+	o := &over{after: b.Position}
+	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&o.events, &missing, &o.event)
 	if err != nil {
 		return explain("compare with the log", err)
 	}
 	if missing == 0 {
-		_, err := f.p.commitLive(ctx, b, &work{position: upTo, over: &over{after: b.Position, events: total}})
+		_, err := f.p.commitLive(ctx, b, &work{position: upTo, over: o})
 		return err
 	}
 	f.p.log.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
