@@ -105,26 +105,20 @@ func without(list, other []string) (left []string) {
 	return left
 }
 
-// refuseByHand names what has come onto the tables of the live build since its DDL made
-// them. A column of another type is damage, which a rebuild repairs.
-func (p *Projector) refuseByHand(ctx context.Context, tx pgx.Tx, b build) error {
-	since, _, err := p.changed(ctx, tx, b)
+// examine names what has come onto the tables of the live build since its DDL made them,
+// and reports tables that somebody has dropped or changed: these are replaced as they are.
+// A column of another type is damage.
+func (p *Projector) examine(ctx context.Context, tx pgx.Tx, b build) (damaged bool, err error) {
+	since, gone, err := p.changed(ctx, tx, b)
 	if err != nil {
-		return err
+		return false, err
 	}
 	since = slices.DeleteFunc(since, func(what string) bool { return strings.HasPrefix(what, "type of column ") })
 	if len(since) > 0 {
-		return fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", ErrByHand, b.Schema, strings.Join(since, ", "))
+		return false, fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", ErrByHand, b.Schema, strings.Join(since, ", "))
 	}
-	return nil
-}
-
-// damaged reports a live build whose tables somebody has dropped or changed: it is
-// replaced as it is.
-func (p *Projector) damaged(ctx context.Context, tx pgx.Tx, b build) (bool, error) {
-	_, gone, err := p.changed(ctx, tx, b)
 	if len(gone) > 0 {
 		p.log.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))
 	}
-	return len(gone) > 0, err
+	return len(gone) > 0, nil
 }

@@ -5,16 +5,14 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// noTimeoutSQL lifts what the role bounds for the transaction: a rebuild's statements take
-// as long as they take, and a batch is bounded otherwise.
-const noTimeoutSQL = `select set_config('statement_timeout', '0', true)`
+	"github.com/asof-dev/asof/internal/pg"
+)
 
 // makeTables runs the definition's DDL in a new schema and leaves the search path on
 // it.
 func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) error {
-	for _, sql := range []string{noTimeoutSQL, `create schema ` + quote(schema)} {
+	for _, sql := range []string{pg.NoStatementTimeoutSQL, `create schema ` + quote(schema)} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return err
 		}

@@ -46,12 +46,11 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 // the lease.
 func (r *rebuild) claim(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error {
-		if err := r.p.mayReplaceLive(ctx, tx, r.back); err != nil {
+		damaged, err := r.p.mayReplaceLive(ctx, tx, r.back)
+		if err != nil {
 			return err
 		}
-		if err := r.examine(ctx, tx); err != nil {
-			return err
-		}
+		r.damaged = damaged
 		resumed, err := r.resume(ctx, tx)
 		switch {
 		case err != nil || resumed:
@@ -71,18 +70,6 @@ func (r *rebuild) claim(ctx context.Context) error {
 	}
 	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
-}
-
-// examine looks at the tables of the live build.
-func (r *rebuild) examine(ctx context.Context, tx pgx.Tx) error {
-	old, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.name)
-	if errors.Is(err, ErrNotBuilt) {
-		return nil
-	}
-	if err == nil {
-		r.damaged, err = r.p.damaged(ctx, tx, old)
-	}
-	return err
 }
 
 func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
@@ -105,8 +92,12 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	case old.Version != d.version || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
 		return false, dropBuild(ctx, tx, r.p, old)
 	}
-	if _, gone, err := r.p.changed(ctx, tx, old); err != nil || len(gone) > 0 {
-		return false, errors.Join(err, dropBuild(ctx, tx, r.p, old))
+	_, gone, err := r.p.changed(ctx, tx, old)
+	if err != nil {
+		return false, err
+	}
+	if len(gone) > 0 {
+		return false, dropBuild(ctx, tx, r.p, old)
 	}
 	if _, err := tx.Exec(ctx, r.p.q(takeSQL), old.ID); err != nil {
 		return false, err

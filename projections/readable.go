@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // A field that can be written to its column and not be read from it would go live, and
@@ -38,47 +40,46 @@ const firstOwnOID = 16384
 // readable reports a field that cannot hold what is read from its column, or a column that
 // does not keep what the field holds.
 func (s *shape) readable(ctx context.Context, tx pgx.Tx) error {
+	batch := &pgx.Batch{}
 	for i := range s.columns {
 		c := &s.columns[i]
 		if err := s.lossless(c); err != nil {
 			return err
 		}
-		if c.oid >= firstOwnOID {
-			continue
-		}
-		sample, ok := sampleOf(c.category, c.base)
-		if c.array {
-			if sample, ok = sampleOf(c.element, strings.TrimPrefix(c.base, "_")); ok {
-				sample = "{" + sample + "}"
-			}
-		}
-		if !ok {
-			continue
-		}
-		sql := "select " + literal(sample) + "::text::" + c.baseType
-		if c.texts {
-			sql += "::text[]"
-		}
-		into := reflect.New(c.goType)
-		rows, err := tx.Query(ctx, sql)
-		if err != nil {
-			return err
-		}
-		var scanned error
-		for rows.Next() {
-			scanned = rows.Scan(into.Interface())
-		}
-		if rows.Close(); scanned != nil {
-			return fitError("column %s of table %s is %s, which cannot be read into field %v of %s: %w: change one of them", c.column, s.table, c.sqlType, c.goType, c.name, scanned)
-		}
-		if err := rows.Err(); err != nil {
-			return fmt.Errorf("try column %s of table %s: %w", c.column, s.table, err)
+		if sql, ok := c.sampleSQL(); ok {
+			batch.Queue(sql).Query(func(rows pgx.Rows) error { return s.try(c, rows) })
 		}
 	}
-	return nil
+	return tx.SendBatch(ctx, batch).Close()
 }
 
-func literal(sample string) string { return "'" + strings.ReplaceAll(sample, "'", "''") + "'" }
+// sampleSQL reads a value as a row of the table would be read.
+func (c *column) sampleSQL() (string, bool) {
+	if c.oid >= firstOwnOID {
+		return "", false
+	}
+	sample, ok := sampleOf(c.category, c.base)
+	if c.array {
+		sample, ok = sampleOf(c.element, strings.TrimPrefix(c.base, "_"))
+		sample = "{" + sample + "}"
+	}
+	sql := "select " + pg.Literal(sample) + "::text::" + c.baseType
+	if c.texts {
+		sql += "::text[]"
+	}
+	return sql, ok
+}
+
+// try reads the value into a field.
+func (s *shape) try(c *column, rows pgx.Rows) error {
+	into := reflect.New(c.goType)
+	for rows.Next() {
+		if err := rows.Scan(into.Interface()); err != nil {
+			return fitError("column %s of table %s is %s, which cannot be read into field %v of %s: %w: change one of them", c.column, s.table, c.sqlType, c.goType, c.name, err)
+		}
+	}
+	return rows.Err()
+}
 
 // lossless refuses pairs in which a number comes back as another.
 func (s *shape) lossless(c *column) error {
@@ -89,7 +90,7 @@ func (s *shape) lossless(c *column) error {
 	switch {
 	case c.oid == pgtype.Float4OID && t.Kind() == reflect.Float64:
 		return fitError("column %s of table %s is real, which does not keep a float64: use double precision, or a float32", c.column, s.table)
-	case t == reflect.TypeFor[float32]() && c.oid == pgtype.NumericOID, t.Kind() == reflect.Float64 && c.oid == pgtype.NumericOID && c.scaled:
+	case c.oid == pgtype.NumericOID && c.scaled && (t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32):
 		return fitError("column %s of table %s is numeric with a scale, which rounds a %s: leave the scale out, or count in whole units as an int64", c.column, s.table, t)
 	}
 	return nil

@@ -23,7 +23,7 @@ on conflict (build, topic, partition) do update set next_offset = excluded.next_
 // rename makes the shadow live and retires the old build, in the transaction that
 // holds the locks of both.
 func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, back bool) error {
-	if err := p.mayReplaceLive(ctx, tx, back); err != nil {
+	if _, err := p.mayReplaceLive(ctx, tx, back); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
@@ -110,21 +110,21 @@ select exists (select from pg_namespace where nspname = $1)
 
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
-func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) error {
+func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
 	old, err := findLive(ctx, tx, p.q(liveSQL), p.def.name)
 	if errors.Is(err, ErrNotBuilt) {
-		return p.refuseForeign(ctx, tx)
+		return false, p.refuseForeign(ctx, tx)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if old.Version > p.def.version && !back {
-		return p.tooOld(old)
+		return false, p.tooOld(old)
 	}
 	if err := refuseDependents(ctx, tx, old.Schema); err != nil {
-		return err
+		return false, err
 	}
-	return p.refuseByHand(ctx, tx, old)
+	return p.examine(ctx, tx, old)
 }
 
 func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Extent is how much of the log a reader has before it.
@@ -45,7 +46,7 @@ func (s *Store) extent(ctx context.Context, what string, after es.Position, upTo
 	}
 	var seconds float64
 	batch := &pgx.Batch{}
-	batch.Queue(noTimeoutSQL)
+	batch.Queue(pg.NoStatementTimeoutSQL)
 	batch.Queue(s.sql.extent, int64(after), (*int64)(upTo), categories, limit).QueryRow(func(row pgx.Row) error { return row.Scan(&e.Events, &seconds) })
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return Extent{}, explain(what, err)

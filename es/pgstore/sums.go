@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Sum stands for a set of events: two sets of one sum are the same, but for one chance
@@ -30,10 +31,6 @@ select category, count(*), bit_xor(uuid_hash_extended(event_id, 0))
 from {asof}.events where position <= $1 and ($2::text[] is null or category = any($2))
 group by category`
 
-// noTimeoutSQL lifts the role's timeout for the rest of the round trip, whose cost grows
-// with the log.
-const noTimeoutSQL = `select set_config('statement_timeout', '0', true)`
-
 // Sums returns what stands in the log up to a settled position, by category; of all
 // categories when none is given. It reads the whole log: about 0.1 seconds a million
 // events.
@@ -44,7 +41,7 @@ func (s *Store) Sums(ctx context.Context, upTo es.Position, categories ...string
 	}
 	_, err := s.read(ctx, "sum up the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		sums = map[string]Sum{}
-		batch.Queue(noTimeoutSQL)
+		batch.Queue(pg.NoStatementTimeoutSQL)
 		batch.Queue(s.sql.sums, int64(upTo), categories).Query(func(rows pgx.Rows) error {
 			var category string
 			var events, hash int64

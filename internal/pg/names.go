@@ -24,6 +24,10 @@ func ValidSchema(name string) error {
 // Quote writes an identifier, or several parted by dots, as SQL.
 func Quote(parts ...string) string { return pgx.Identifier(parts).Sanitize() }
 
+// NoStatementTimeoutSQL lifts the role's statement_timeout for the rest of a transaction or
+// of a batch, for statements whose cost grows with what is stored.
+const NoStatementTimeoutSQL = `select set_config('statement_timeout', '0', true)`
+
 // Literal writes a text as SQL.
 func Literal(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
