@@ -14,20 +14,21 @@ import (
 // row, and its key is written as the type writes it, or as it came first.
 
 // canonicalKey returns the one text of a key whose type is known here, and false where the
-// database has to be asked.
-func (s *shape) canonicalKey(text string) (string, bool, error) {
+// database has to be asked: for other types, and for what only it can read.
+func (s *shape) canonicalKey(text string) (string, bool) {
 	switch s.keyOID {
 	case pgtype.TextOID, pgtype.VarcharOID:
-		return text, s.keyPlain, nil
+		return text, s.keyCollated == ""
 	case pgtype.UUIDOID:
-		id, err := uuid.Parse(text)
-		return id.String(), true, err
+		if id, err := uuid.Parse(text); err == nil {
+			return id.String(), true
+		}
 	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
-		n, err := strconv.ParseInt(text, 10, 64)
-		return strconv.FormatInt(n, 10), true, err
-	default:
-		return text, false, nil
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return strconv.FormatInt(n, 10), true
+		}
 	}
+	return text, false
 }
 
 // equalKeysSQL gives each text the first one that is the same key. Bind: $1 keys as text.
@@ -39,10 +40,7 @@ func (s *shape) equalKeysSQL(t target) string {
 func (f *folder[R, E]) unify(ctx context.Context, tx pgx.Tx, t target, touches []touch[E]) error {
 	ask := false
 	for i := range touches {
-		key, known, err := f.shape.canonicalKey(touches[i].key)
-		if err != nil {
-			return f.decoder.fail(*touches[i].r, fmt.Errorf("key %q does not fit column %s, which is %s: %w", touches[i].key, f.shape.key, f.shape.keyType, err))
-		}
+		key, known := f.shape.canonicalKey(touches[i].key)
 		touches[i].key = key
 		ask = ask || !known
 	}

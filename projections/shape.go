@@ -89,7 +89,6 @@ type shape struct {
 	key         string // key column
 	keyType     string
 	keyOID      uint32
-	keyPlain    bool     // texts that differ are different
 	keyCollated string   // as SQL, where texts that differ may be equal
 	keyAt       []int    // R's field for it; nil when it has none
 	columns     []column // without the key
@@ -148,7 +147,7 @@ func fit(types *pgtype.Map, found []catalogColumn, fields []field) (*shape, erro
 		}
 		byName[c.Name] = c
 		if c.Key {
-			s.key, s.keyType, s.keyOID, s.keyPlain = c.Name, c.Type, c.OID, c.Collation == ""
+			s.key, s.keyType, s.keyOID = c.Name, c.Type, c.OID
 			if c.Collation != "" {
 				s.keyCollated = " collate " + c.Collation
 			}
@@ -227,18 +226,25 @@ func (s *shape) keepsKey(tx pgx.Tx, value reflect.Value, key string) error {
 	if at.Kind() == reflect.String && at.String() == key {
 		return nil
 	}
-	want := reflect.New(value.Type()).Elem()
-	if err := s.setKey(tx, want, key); err != nil {
+	fresh := reflect.New(value.Type()).Elem()
+	if err := s.setKey(tx, fresh, key); err != nil {
 		return err
 	}
-	right := want.FieldByIndex(s.keyAt)
-	if at.Comparable() && at.Equal(right) {
-		return nil
-	}
+	right := fresh.FieldByIndex(s.keyAt)
 	set := fmt.Sprint(at.Interface())
-	if same, known, err := s.canonicalKey(set); at.Kind() == reflect.String && (err == nil && known && same == key || !known) || at.Kind() != reflect.String && set == fmt.Sprint(right.Interface()) {
-		at.Set(right)
-		return nil
+	if !s.sameKey(at.Kind(), set, fmt.Sprint(right.Interface())) {
+		return fmt.Errorf("it changes the key of the row, column %s, from %q to %q: the row of another key is another row", s.key, key, set)
 	}
-	return fmt.Errorf("it changes the key of the row, column %s, from %q to %q: the row of another key is another row", s.key, key, set)
+	at.Set(right)
+	return nil
+}
+
+// sameKey compares a key that Apply has set with the row's. Of texts that only the
+// database could compare it says that they are the same: the row keeps its own.
+func (s *shape) sameKey(kind reflect.Kind, set, right string) bool {
+	if kind != reflect.String {
+		return set == right
+	}
+	canonical, known := s.canonicalKey(set)
+	return !known || canonical == right
 }
