@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // errDone ends a transaction of which nothing is kept.
@@ -70,62 +73,90 @@ func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error)
 }
 
 // scratch makes the tables in a schema of their own, which ends with the transaction.
-func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (applier, target, error) {
+func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (model, table.Place, error) {
 	schema := p.def.name + "_asof_" + uuid.New().String()[:13]
-	t := target{schema: schema, tag: "as of " + schema, fresh: true, bulk: true}
+	place := table.Place{Schema: schema, Tag: "as of " + schema}
 	if err := p.makeTables(ctx, tx, schema); err != nil {
-		return nil, t, err
+		return nil, place, err
 	}
-	a, err := p.def.bind(ctx, tx, schema)
-	return a, t, err
+	m, err := p.def.bind(ctx, tx, schema)
+	return m, place, err
 }
 
-// replay applies the log to scratch tables.
+// replay applies the log to scratch tables. Its pages come through the transaction's own
+// connection where they can, which one of reading and looking up rows has at a time.
 func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position) error {
-	a, t, err := p.scratch(ctx, tx)
-	if err != nil {
+	m, place, err := p.scratch(ctx, tx)
+	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
 	}
-	var chunk []es.RecordedEvent
-	size := 0
-	flush := func() error {
-		out := &pgx.Batch{}
-		if _, err := a.apply(ctx, tx, t, chunk, out); err != nil {
-			return err
-		}
-		chunk, size, t.fresh = chunk[:0], 0, false
-		return tx.SendBatch(ctx, out).Close()
-	}
-	if at == (es.AsOf{}) || upTo == 0 {
-		return nil
-	}
+	r := &replay{p: p, tx: tx, state: m.open(place, true)}
 	// A plain scan: what may still appear up to there was not recorded by then.
-	err = scanLog(ctx, p.scanIn(tx), es.Checkpoint{}, upTo, pageEvents, func(page []es.RecordedEvent) error {
-		for i := range page {
-			if at.Includes(page[i].Recorded) && p.def.wants(page[i].Stream.Category) {
-				chunk = append(chunk, page[i])
-				size += len(page[i].Data)
-			}
-		}
-		if len(chunk) < chunkEvents && size < chunkBytes {
-			return nil
-		}
-		return flush()
-	})
+	err = pipeline(ctx,
+		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
+			return scanLog(ctx, r.scan(), es.Checkpoint{}, upTo, pageEvents, func(events []es.RecordedEvent) error {
+				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !at.Includes(e.Recorded) })
+				return give(events)
+			})
+		},
+		func(events []es.RecordedEvent) *page { return p.def.page(m, events) },
+		r.use)
 	if err != nil {
 		return err
 	}
-	return flush()
+	return r.write(ctx)
 }
 
-// scanIn reads the log through the transaction's own connection where it can: a second
-// one of the same pool may be one that such a call waits for too.
-func (p *Projector) scanIn(tx pgx.Tx) scan {
-	if !p.beside() {
-		return p.store.Scan
+// replay folds the log for one transaction.
+type replay struct {
+	p     *Projector
+	state state
+
+	mu sync.Mutex // over tx
+	tx pgx.Tx
+}
+
+func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tx.SendBatch(ctx, batch).Close()
+}
+
+// scan reads the log through the transaction where it can: another connection of the same
+// pool may be one that such a call waits for too.
+func (r *replay) scan() scan {
+	if !r.p.beside() {
+		return r.p.store.Scan
 	}
-	log := p.store.InTx(tx)
+	log := r.p.store.InTx(r.tx)
 	return func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		return log.Scan(ctx, after.Position, upTo, limit)
 	}
+}
+
+func (r *replay) use(ctx context.Context, pg *page) error {
+	if err := r.state.fold(ctx, r.send, pg.decoded); err != nil {
+		return err
+	}
+	if !r.state.full(r.p.room) {
+		return nil
+	}
+	return r.write(ctx)
+}
+
+// write puts the rows into the tables, and forgets them.
+func (r *replay) write(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := &pgx.Batch{}
+	if err := r.state.write(ctx, r.tx, out, table.How{Alone: true}); err != nil {
+		return err
+	}
+	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {
+		return err
+	}
+	r.state.forget()
+	return nil
 }

@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // work is what one transaction does to a build.
@@ -68,7 +68,7 @@ func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error)
 		w.moves = true
 		next, err = p.try(ctx, b, w)
 	}
-	if refused(err) {
+	if table.Refused(err) {
 		err = p.nameEvent(ctx, b, w, err)
 	}
 	if err != nil {
@@ -144,26 +144,48 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		return err
 	}
 	out := &pgx.Batch{}
-	var skipped int64
+	t := tally{read: w.read(b.Position)}
 	if len(todo) > 0 {
-		a, err := p.bind(ctx, tx, *b)
-		if err != nil {
-			return err
-		}
-		if skipped, err = a.apply(ctx, tx, b.target(w.bulk, w.moves), todo, out); err != nil {
+		if t.skipped, err = p.foldLocked(ctx, tx, *b, w, todo, out); err != nil {
 			return err
 		}
 		if err := p.writeSeen(ctx, tx, *b, before, seen, w.bulk, out); err != nil {
 			return err
 		}
-		p.queueSums(out, *b, todo)
+		t.apply(todo)
 	}
-	read := w.read(b.Position)
 	if w.position > b.Position {
-		b.Position, b.Event = w.position, w.eventAt(w.position)
+		t.position, t.event = w.position, w.eventAt(w.position)
 	}
-	p.queueCheckpoint(out, b, w, read, skipped)
+	p.queueBooks(out, b, &t, nil)
+	if w.foreign > 0 {
+		out.Queue(p.q(foreignMessagesSQL), b.ID, w.foreign)
+	}
+	p.queueOffsets(out, *b, w)
 	return tx.SendBatch(ctx, out).Close()
+}
+
+// foldLocked folds events and writes what they come to, with rows that are looked up in
+// the transaction.
+func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work, todo []es.RecordedEvent, out *pgx.Batch) (skipped int64, err error) {
+	m, err := p.bind(ctx, tx, b)
+	if err != nil {
+		return 0, err
+	}
+	events, err := m.decode(todo)
+	if err != nil {
+		return 0, err
+	}
+	state := m.open(b.place(), b.empty())
+	if err := state.fold(ctx, sendIn(tx), events); err != nil {
+		return 0, err
+	}
+	return events.skipped(), state.write(ctx, tx, out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})
+}
+
+// sendIn makes round trips in a transaction.
+func sendIn(tx pgx.Tx) table.Send {
+	return func(ctx context.Context, batch *pgx.Batch) error { return tx.SendBatch(ctx, batch).Close() }
 }
 
 // read counts the events of the log that the position moves over.
@@ -191,41 +213,4 @@ func (w *work) eventAt(position es.Position) uuid.UUID {
 		}
 	}
 	return uuid.Nil
-}
-
-// checkpointSQL moves the build on, if nobody else has written since it was locked.
-// Bind: $1 build, $2 counter as found, $3 position, $4 events read, $5 skipped, $6 id of the
-// event at the position, or null.
-const checkpointSQL = `
-update {asof}.lanes
-set position = greatest(position, $3), events = events + $4, skipped = skipped + $5, counter = counter + 1,
-    event_id = case when $3 > position then $6 else event_id end
-where build = $1 and lane = 0 and counter = $2`
-
-// appliedSQL says that the build is at work. Bind: $1 build, $2 messages that are no
-// events of the log, $3 life of the log or null.
-const appliedSQL = `
-update {asof}.builds
-set foreign_messages = foreign_messages + $2, life = coalesce($3, life), failure = null, updated_at = clock_timestamp(),
-    lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
-where id = $1`
-
-func (p *Projector) queueCheckpoint(out *pgx.Batch, b *build, w *work, read, skipped int64) {
-	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), read, skipped, orNull(b.Event)).
-		Exec(func(tag pgconn.CommandTag) error {
-			if tag.RowsAffected() != 1 {
-				return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
-			}
-			return nil
-		})
-	out.Queue(p.q(appliedSQL), b.ID, w.foreign, orNull(b.Life))
-	p.queueOffsets(out, *b, w)
-	b.Counter++
-}
-
-func orNull(id uuid.UUID) *uuid.UUID {
-	if id == uuid.Nil {
-		return nil
-	}
-	return &id
 }

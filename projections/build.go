@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // build is a row of builds, which is one set of tables, with how far it has got.
@@ -80,12 +81,7 @@ func (b *build) scan(row pgx.CollectableRow) error {
 	var event, life *uuid.UUID
 	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, &b.Program, &b.Kind, &b.Epoch, &b.Identity,
 		(*int64)(&b.Position), &event, &b.Counter, &life)
-	if event != nil {
-		b.Event = *event
-	}
-	if life != nil {
-		b.Life = *life
-	}
+	b.Event, b.Life = orNil(event), orNil(life)
 	return err
 }
 
@@ -93,10 +89,15 @@ func (b *build) scan(row pgx.CollectableRow) error {
 // twice, so that no connection knows another table by the name.
 func (b build) shadowSchema() string { return fmt.Sprintf("%s_v%d_b%d", b.Name, b.Version, b.ID) }
 
-func (b build) target(bulk, moves bool) target {
-	mine := b.Status == building // then nobody else reads or writes the tables
-	return target{schema: b.Schema, tag: fmt.Sprintf("build %d", b.ID), fresh: mine && b.Counter == 0, bulk: mine && bulk, moves: moves}
+func (b build) place() table.Place {
+	return table.Place{Schema: b.Schema, Tag: fmt.Sprintf("build %d", b.ID)}
 }
+
+// mine reports a build whose tables nobody else reads or writes.
+func (b build) mine() bool { return b.Status == building }
+
+// empty reports a build that nothing was applied to.
+func (b build) empty() bool { return b.mine() && b.Counter == 0 }
 
 // querier is a pool, a connection or a transaction.
 type querier interface {
@@ -142,7 +143,7 @@ func explain(what string, err error) error { return pg.Explain("projections", wh
 const searchPathSQL = `select set_config('search_path', concat_ws(', ', quote_ident($1::text), nullif(current_setting('search_path'), '')), true)`
 
 // bind returns what applies events to a build's tables. The search path is on them.
-func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (applier, error) {
+func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (model, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if a := p.bound[b.ID]; a != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // tablesSQL lists the tables of a schema with the columns of their primary keys, and
@@ -64,7 +66,7 @@ func (t keyedTable) differSQL(a, b string) string {
 	for i, key := range t.Keys {
 		on[i] = fmt.Sprintf("%s = %s", t.value("l", key), t.value("r", key))
 	}
-	key := quote(t.Keys[0])
+	key := table.Quote(t.Keys[0])
 	return fmt.Sprintf(`select count(*) from %s l full join %s r on %s
 		where l.%s is null or r.%s is null or %s *<> %s`, left, right, strings.Join(on, " and "), key, key, t.row("l"), t.row("r"))
 }
@@ -81,7 +83,7 @@ func (t keyedTable) row(alias string) string {
 
 // value is a column, as text when its type, or its collation, in one schema is not that in the other.
 func (t keyedTable) value(alias, column string) string {
-	value := alias + "." + quote(column)
+	value := alias + "." + table.Quote(column)
 	if t.Own[slices.Index(t.Columns, column)] {
 		value += `::text collate "C"`
 	}

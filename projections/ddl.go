@@ -7,12 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // makeTables runs the definition's DDL in a new schema and leaves the search path on
 // it.
 func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) error {
-	for _, sql := range []string{pg.NoStatementTimeoutSQL, `create schema ` + quote(schema)} {
+	for _, sql := range []string{pg.NoStatementTimeoutSQL, `create schema ` + table.Quote(schema)} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -106,10 +105,6 @@ func (p *Projector) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from,
 		return nil, fmt.Errorf("the log has %d of the %d events of %s from version %d to %d: is the source another store's?", len(list), int(to-from)+1, s, from, to)
 	}
 	return list, nil
-}
-
-func (d *definition) wants(category string) bool {
-	return len(d.categories) == 0 || slices.Contains(d.categories, category)
 }
 
 // saveSeenSQL writes dedup rows. Bind: $1 build, $2 categories, $3 ids, $4 versions.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -29,29 +28,8 @@ type definition struct {
 	order      Order
 	instance   string // of this process: see identity
 	// bind looks at the tables that ddl made, on whose schema the search path is.
-	bind func(ctx context.Context, tx pgx.Tx, schema string) (applier, error)
+	bind func(ctx context.Context, tx pgx.Tx, schema string) (model, error)
 }
-
-// applier changes the tables of one build. The search path is on their schema.
-type applier interface {
-	// apply changes the tables by events that are new and in order. It may write at
-	// once or queue writes into out, which is sent after it returns.
-	apply(ctx context.Context, tx pgx.Tx, t target, events []es.RecordedEvent, out *pgx.Batch) (skipped int64, err error)
-}
-
-// target says where to write.
-type target struct {
-	schema string
-	tag    string // a comment that makes each build's statements its own: see tagged
-	fresh  bool   // the tables are empty
-	bulk   bool   // the batch is large, and nobody else waits for the rows
-	moves  bool   // a unique value moves between rows: see write
-}
-
-// tagged marks a statement with the build that it is for. pgx prepares statements
-// by their text, and the same text means other tables, with other column types, in
-// another build.
-func (t target) tagged(sql string) string { return "/* asof " + t.tag + " */ " + sql }
 
 const (
 	namePattern   = `^[a-z][a-z0-9_]{0,39}$`
@@ -91,51 +69,4 @@ func (d *definition) fingerprint() string {
 	parts := append([]string{strings.Join(strings.Fields(d.ddl), " ")}, slices.Sorted(slices.Values(d.categories))...)
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
-}
-
-// decoder turns recorded events into the service's.
-type decoder[E es.Event] struct {
-	codec   es.Codec[E]
-	known   map[string]bool
-	name    string
-	version int
-}
-
-func newDecoder[E es.Event](name string, version int, codec es.Codec[E]) decoder[E] {
-	d := decoder[E]{codec: codec, known: map[string]bool{}, name: name, version: version}
-	for _, t := range codec.Types() {
-		d.known[t] = true
-	}
-	return d
-}
-
-// decode returns false for an event of a type that the codec does not know.
-func (d *decoder[E]) decode(recorded es.RecordedEvent) (E, bool, error) {
-	var none E
-	if !d.known[recorded.Type] { // asking the codec would format an error for each
-		return none, false, nil
-	}
-	event, err := d.codec.Decode(recorded)
-	if errors.Is(err, es.ErrUnknownType) {
-		return none, false, nil
-	}
-	if err != nil {
-		return none, false, d.fail(recorded.Recorded, err)
-	}
-	return event, true, nil
-}
-
-func (d *decoder[E]) fail(r es.Recorded, err error) error {
-	return &EventError{Projection: d.name, Version: d.version, Event: r, Err: err}
-}
-
-// guard runs the user's code and turns a panic into an error that names the event.
-func (d *decoder[E]) guard(r es.Recorded, f func()) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = d.fail(r, fmt.Errorf("panic: %v", v))
-		}
-	}()
-	f()
-	return nil
 }

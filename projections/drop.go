@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // forgetSQL takes a build out of the books, if it is still what the caller thinks. Bind:
@@ -38,7 +40,7 @@ func dropBuild(ctx context.Context, tx pgx.Tx, p *Projector, b build) error {
 	if err := refuseDependents(ctx, tx, b.Schema); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `drop schema if exists `+quote(b.Schema)+` cascade`)
+	_, err = tx.Exec(ctx, `drop schema if exists `+table.Quote(b.Schema)+` cascade`)
 	return err
 }
 

@@ -28,13 +28,16 @@ type Projector struct {
 	program string // empty: the executable
 	process int
 
+	room int // bytes for rows in memory
+
 	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
+	memory  *memory    // of the live build; of whose turn it is
 	mu      sync.Mutex
-	bound   map[int64]applier // by build
-	done    atomic.Int64      // batches committed: see Run
-	cleared atomic.Bool       // Status shows no failure of before
-	kept    atomic.Int64      // build whose kind of source this Run has seen to
-	served  atomic.Bool       // a build of this version was live while this program ran: see ErrRolledBack
+	bound   map[int64]model // by build
+	done    atomic.Int64    // batches committed: see Run
+	cleared atomic.Bool     // Status shows no failure of before
+	kept    atomic.Int64    // build whose kind of source this Run has seen to
+	served  atomic.Bool     // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.
@@ -51,12 +54,23 @@ func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll =
 // 1000 by default.
 func WithBatch(events int) Option { return func(p *Projector) { p.batch = events } }
 
+// defaultRoom is a compromise: about a million small rows.
+const defaultRoom = 256 << 20
+
+// liveShare is the part of it that a projector has which only follows.
+const liveShare = 8
+
+// WithMemory sets how many bytes the rows may take that a rebuild, or a read as of a
+// moment, folds in memory: 256 MiB by default. More rows than that are written and read
+// again. A projector that follows keeps an eighth of it from one batch to the next.
+func WithMemory(bytes int) Option { return func(p *Projector) { p.room = bytes } }
+
 // New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
 // store, whose log it then follows, or with [In] any database, for which an option says
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, process: os.Getpid(), bound: map[int64]applier{}}
+	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 50 * time.Millisecond, batch: 1000, room: defaultRoom, process: os.Getpid(), bound: map[int64]model{}}
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -82,6 +96,8 @@ func (p *Projector) checkOptions() error {
 		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog)", ErrInvalid, p.def.name)
 	case p.batch < 1:
 		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", ErrInvalid, p.def.name, p.batch)
+	case p.room < 1:
+		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", ErrInvalid, p.def.name, p.room)
 	case p.poll <= 0:
 		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", ErrInvalid, p.def.name, p.poll)
 	case p.log == nil:

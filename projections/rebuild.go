@@ -10,11 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/jackc/pgx/v5"
 )
 
 // Progress is how far a rebuild has got.
@@ -43,7 +41,7 @@ type rebuild struct {
 	b        build
 	back     bool          // to an older version
 	patience time.Duration // of one try to switch
-	chunk    int           // events of one transaction
+	chunk    int           // events of one transaction at most; zero: as many as there are
 	damaged  bool          // the live tables are
 	blind    bool          // do not compare: it took too long, and the live build waits meanwhile
 	started  time.Time
@@ -51,13 +49,6 @@ type rebuild struct {
 	progress Progress
 	report   func(Progress)
 }
-
-// Chunks of a rebuild: each is one transaction, folded in memory.
-const (
-	chunkEvents = 50_000
-	chunkBytes  = 32 << 20
-	pageEvents  = 5_000
-)
 
 // nearly is how many positions behind the head the shadow may be when the live build
 // is locked for the switch.
@@ -78,7 +69,7 @@ func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error
 }
 
 func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
-	r := &rebuild{p: p, back: back, patience: switchTimeout, chunk: chunkEvents, started: time.Now(), report: func(Progress) {}}
+	r := &rebuild{p: p, back: back, patience: switchTimeout, started: time.Now(), report: func(Progress) {}}
 	for _, option := range options {
 		option(r)
 	}
@@ -188,85 +179,6 @@ func (r *rebuild) tell(phase string) {
 	r.progress.Name, r.progress.Version, r.progress.Phase = r.b.Name, r.b.Version, phase
 	r.progress.Rate = float64(r.progress.Done-r.begun) / max(time.Since(r.started).Seconds(), 0.001)
 	r.report(r.progress)
-}
-
-// fill applies the log up to a settled position, chunk by chunk. The next pages are
-// read while a chunk is folded and written.
-func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
-	if r.b.Position >= upTo {
-		return nil
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	pages := make(chan []es.RecordedEvent, 2)
-	after := r.p.checkpoint(r.b)
-	group.Go(func() error {
-		defer close(pages)
-		return r.p.readLog(ctx, after, upTo, min(pageEvents, r.chunk), func(page []es.RecordedEvent) error {
-			select {
-			case pages <- page:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	})
-	group.Go(func() error {
-		var chunk []es.RecordedEvent
-		size := 0
-		for page := range pages {
-			chunk = append(chunk, page...)
-			for i := range page {
-				size += len(page[i].Data)
-			}
-			if len(chunk) >= r.chunk || size >= chunkBytes {
-				if err := r.apply(ctx, chunk); err != nil {
-					return err
-				}
-				chunk, size = chunk[:0], 0
-			}
-		}
-		if err := ctx.Err(); err != nil || len(chunk) == 0 {
-			return err
-		}
-		return r.apply(ctx, chunk)
-	})
-	return group.Wait()
-}
-
-// apply is one chunk: one transaction, with its checkpoint and the lease.
-func (r *rebuild) apply(ctx context.Context, chunk []es.RecordedEvent) error {
-	b, err := r.p.commit(ctx, r.b, &work{
-		events: chunk, after: r.b.Position, position: chunk[len(chunk)-1].Position, bulk: true,
-	})
-	if err != nil {
-		return err
-	}
-	r.b = b
-	r.progress.Done += int64(len(chunk))
-	r.tell("reading")
-	return nil
-}
-
-// readLog gives the pages of the log after a checkpoint and up to a settled position.
-func (p *Projector) readLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
-	return scanLog(ctx, p.store.Scan, after, upTo, limit, give)
-}
-
-type scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)
-
-func scanLog(ctx context.Context, scan scan, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
-	for after.Position < upTo {
-		page, err := scan(ctx, after, upTo, limit)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		if err := give(page); err != nil {
-			return err
-		}
-		last := &page[len(page)-1]
-		after.Position, after.EventID = last.Position, last.ID
-	}
-	return nil
 }
 
 // verify checks that what the shadow has applied is what stands in the log. The shadow

@@ -4,35 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // A value that its column does not take fails the batch that it is in, whichever event it
 // comes from. So the batch is tried again in parts, of which nothing is kept, until it is
 // known which event it is.
-
-// refused reports that the database, or the driver before it, did not take a value.
-func refused(err error) bool {
-	switch code := pg.Code(err); {
-	case code != "":
-		class := code[:2]
-		return class == "22" || class == "23" || class == "54" // data, constraints, limits
-	case err == nil:
-		return false
-	default:
-		_, encoding := errors.AsType[valueError](err)
-		return encoding || strings.Contains(err.Error(), "failed to encode")
-	}
-}
-
-// valueError is a value that the driver cannot write into a column.
-type valueError struct{ error }
-
-func (e valueError) Unwrap() error { return e.error }
 
 // nameEvent finds the event of a batch that was refused, and returns the error that says
 // so; the error as it came when it does not come again.
@@ -58,7 +38,7 @@ func (p *Projector) nameEvent(ctx context.Context, b build, w *work, why error) 
 			return err
 		case errors.Is(err, errDone):
 			good = len(part.events)
-		case refused(err):
+		case table.Refused(err):
 			bad, why = len(part.events), err
 		default:
 			return errors.Join(why, err)

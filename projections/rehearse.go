@@ -8,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections/internal/rehearsal"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // Rehearse is for package projectiontest: it applies batches as a running projector
@@ -17,14 +18,13 @@ func (p *Projector) Rehearse(ctx context.Context, batches []rehearsal.Batch, rea
 		return p.invalid
 	}
 	return p.vanishing(ctx, func(tx pgx.Tx) error {
-		a, t, err := p.scratch(ctx, tx)
+		m, place, err := p.scratch(ctx, tx)
 		if err != nil {
 			return wrap("rehearse "+p.def.name, err)
 		}
-		t.fresh, t.bulk = false, false
 		seen := versions{}
 		for _, b := range batches {
-			if err := p.rehearse(ctx, tx, a, t, b, seen); err != nil {
+			if err := p.rehearse(ctx, tx, m, place, b, seen); err != nil {
 				return wrap("rehearse "+p.def.name, err)
 			}
 		}
@@ -32,29 +32,36 @@ func (p *Projector) Rehearse(ctx context.Context, batches []rehearsal.Batch, rea
 	})
 }
 
-func (p *Projector) rehearse(ctx context.Context, tx pgx.Tx, a applier, t target, b rehearsal.Batch, seen versions) error {
+func (p *Projector) rehearse(ctx context.Context, tx pgx.Tx, m model, place table.Place, b rehearsal.Batch, seen versions) error {
 	if b.Crash {
 		inner, err := tx.Begin(ctx) // a savepoint
 		if err != nil {
 			return err
 		}
-		if err := p.rehearseOnce(ctx, inner, a, t, b.Events, maps.Clone(seen)); err != nil {
+		if err := p.rehearseOnce(ctx, inner, m, place, b.Events, maps.Clone(seen)); err != nil {
 			return err
 		}
 		if err := inner.Rollback(ctx); err != nil {
 			return err
 		}
 	}
-	return p.rehearseOnce(ctx, tx, a, t, b.Events, seen)
+	return p.rehearseOnce(ctx, tx, m, place, b.Events, seen)
 }
 
-func (p *Projector) rehearseOnce(ctx context.Context, tx pgx.Tx, a applier, t target, events []es.RecordedEvent, seen versions) error {
+func (p *Projector) rehearseOnce(ctx context.Context, tx pgx.Tx, m model, place table.Place, events []es.RecordedEvent, seen versions) error {
 	todo, err := p.admitVersions(ctx, tx, events, seen)
 	if err != nil || len(todo) == 0 {
 		return err
 	}
-	out := &pgx.Batch{}
-	if _, err := a.apply(ctx, tx, t, todo, out); err != nil {
+	decoded, err := m.decode(todo)
+	if err != nil {
+		return err
+	}
+	state, out := m.open(place, false), &pgx.Batch{}
+	if err := state.fold(ctx, sendIn(tx), decoded); err != nil {
+		return err
+	}
+	if err := state.write(ctx, tx, out, table.How{}); err != nil {
 		return err
 	}
 	return tx.SendBatch(ctx, out).Close()

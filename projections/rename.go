@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // Bind: $1 build, $2 status, $3 schema.
@@ -41,12 +43,12 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, b
 			return err
 		}
 		if there {
-			batch.Queue(`alter schema ` + quote(old.Schema) + ` rename to ` + quote(aside))
+			batch.Queue(`alter schema ` + table.Quote(old.Schema) + ` rename to ` + table.Quote(aside))
 		}
 		batch.Queue(p.q(becomeSQL), old.ID, retired, aside)
 		batch.Queue(p.q(offsetsSQL), shadow.ID, old.ID)
 	}
-	batch.Queue(`alter schema ` + quote(shadow.Schema) + ` rename to ` + quote(shadow.Name))
+	batch.Queue(`alter schema ` + table.Quote(shadow.Schema) + ` rename to ` + table.Quote(shadow.Name))
 	batch.Queue(p.q(becomeSQL), shadow.ID, live, shadow.Name)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("rename the schemas: %w", err)

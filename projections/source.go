@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -26,34 +29,94 @@ func (logSource) check(*Projector) error { return nil }
 func (logSource) kind() string           { return kindLog }
 func (logSource) String() string         { return "log" }
 
-// follow reads page after page. When there is nothing to read it asks now and then
-// whether the build is still the live one.
+// follow applies page after page, and reads and decodes the next ones meanwhile. When
+// there is nothing to read it asks now and then whether the build is still the live one.
 func (logSource) follow(ctx context.Context, p *Projector, b build) error {
-	checked := time.Now()
-	for {
-		next, n, err := p.pull(ctx, b, p.batch)
-		if err != nil {
-			return err
+	b, err := p.inLife(ctx, b)
+	if err != nil {
+		return err
+	}
+	m, err := p.model(ctx, b)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	pages := make(chan *page, 1)
+	var applied atomic.Int64 // position
+	applied.Store(int64(b.Position))
+	group.Go(func() error {
+		defer close(pages)
+		at, err := p.readOn(ctx, p.checkpoint(b), m, pages)
+		done := b
+		done.Position = es.Position(applied.Load())
+		switch {
+		case errors.Is(err, es.ErrRestored) && at > done.Position: // what was read ahead may be lost: what was applied counts
+			return fmt.Errorf("%w: looks at the log again: %w", errFenced, err)
+		case errors.Is(err, es.ErrRestored) && p.beside():
+			return p.maybePutBack(ctx, done, err)
 		}
-		b = next
-		if n > 0 {
+		return err
+	})
+	group.Go(func() error {
+		checked := time.Now()
+		for pg := range pages {
+			next, err := p.use(ctx, b, pg, &checked)
+			if err != nil {
+				return err
+			}
+			b = next
+			applied.Store(int64(b.Position))
+		}
+		return ctx.Err()
+	})
+	return group.Wait()
+}
+
+// readOn gives page after page, and an empty one when there is nothing to read. It returns
+// where it was.
+func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m model, pages chan<- *page) (es.Position, error) {
+	for {
+		events, err := p.store.ReadAfter(ctx, at, p.batch)
+		if err != nil {
+			return at.Position, err
+		}
+		pg := &page{}
+		if len(events) > 0 {
+			pg = p.def.page(m, events)
+			at.Position, at.EventID = pg.last().Position, pg.last().ID
+		}
+		select {
+		case pages <- pg:
+		case <-ctx.Done():
+			return at.Position, ctx.Err()
+		}
+		if len(events) > 0 {
 			continue
 		}
-		if time.Since(checked) > time.Second {
-			if err := p.stillLive(ctx, b); err != nil {
-				return err
-			}
-			if err := p.store.KeepMoments(ctx); final(err) {
-				return err
-			} else if err != nil { // as while a synchronous standby is away
-				p.log.DebugContext(ctx, "the present was not made final", "error", err)
-			}
-			checked = time.Now()
-		}
 		if err := pause(ctx, p.poll); err != nil {
-			return err
+			return at.Position, err
 		}
 	}
+}
+
+// use applies a page of the log, or sees to the build when there was nothing to read.
+func (p *Projector) use(ctx context.Context, b build, pg *page, checked *time.Time) (build, error) {
+	if len(pg.events) > 0 {
+		return p.applyPage(ctx, b, pg.events, pg)
+	}
+	if err := p.clearFailure(ctx, b); err != nil || time.Since(*checked) <= time.Second {
+		return b, err
+	}
+	if err := p.stillLive(ctx, b); err != nil {
+		return b, err
+	}
+	if err := p.store.KeepMoments(ctx); final(err) {
+		return b, err
+	} else if err != nil { // as while a synchronous standby is away
+		p.log.DebugContext(ctx, "the present was not made final", "error", err)
+	}
+	*checked = time.Now()
+	return b, nil
 }
 
 // pull applies the next page of the log to the live build.
@@ -63,8 +126,8 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 		return b, 0, err
 	}
 	events, err := p.store.ReadAfter(ctx, p.checkpoint(b), limit)
-	if errors.Is(err, es.ErrRestored) && p.beside() && p.putBack(ctx, b) {
-		return b, 0, fmt.Errorf("%w: the database was put back: %w", errFenced, err)
+	if errors.Is(err, es.ErrRestored) && p.beside() {
+		return b, 0, p.maybePutBack(ctx, b, err)
 	}
 	if err == nil && len(events) == 0 {
 		err = p.clearFailure(ctx, b)
@@ -72,8 +135,21 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 	if err != nil || len(events) == 0 {
 		return b, 0, err
 	}
-	b, err = p.commitLive(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position})
+	if b.Kind == kindLog {
+		b, err = p.applyPage(ctx, b, events, nil)
+	} else {
+		b, err = p.commitLive(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position})
+	}
 	return b, len(events), err
+}
+
+// maybePutBack returns errFenced for a build that was put back with its log: it is right
+// to go on from where it is now. It returns why for any other.
+func (p *Projector) maybePutBack(ctx context.Context, b build, why error) error {
+	if p.putBack(ctx, b) {
+		return fmt.Errorf("%w: the database was put back: %w", errFenced, why)
+	}
+	return why
 }
 
 // putBack reports a build that was put back with its log: it is right to go on from
@@ -92,10 +168,13 @@ func (p *Projector) commitLive(ctx context.Context, b build, w *work) (build, er
 	if err := ctx.Err(); err != nil {
 		return b, err
 	}
-	ctx, stop := lasting(ctx, 5*time.Second)
+	ctx, stop := lasting(ctx, batchGrace)
 	defer stop()
 	return p.commit(ctx, b, w)
 }
+
+// batchGrace is how long a batch that has begun may last after ctx has ended.
+const batchGrace = 5 * time.Second
 
 // lasting returns a context that ends a while after ctx.
 func lasting(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {

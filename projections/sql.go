@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // SQL is a projection of statements for each event, for what no [Fold] can say:
@@ -38,7 +39,7 @@ func (s SQL[E]) compile() (*definition, error) {
 		return nil, fmt.Errorf("%w: %q: a SQL needs Codec and Apply", ErrInvalid, s.Name)
 	}
 	decoder := newDecoder(s.Name, s.Version, s.Codec)
-	d.bind = func(context.Context, pgx.Tx, string) (applier, error) {
+	d.bind = func(context.Context, pgx.Tx, string) (model, error) {
 		return &queuer[E]{def: s, decoder: decoder}, nil
 	}
 	return d, nil
@@ -50,30 +51,76 @@ type queuer[E es.Event] struct {
 	decoder decoder[E]
 }
 
+// known is an event of a type that the codec knows.
+type known[E es.Event] struct {
+	event E
+	r     *es.Recorded
+}
+
+// knownEvents are those of a batch.
+type knownEvents[E es.Event] struct {
+	list    []known[E]
+	unknown int64
+}
+
+func (k *knownEvents[E]) skipped() int64 { return k.unknown }
+
+func (q *queuer[E]) decode(events []es.RecordedEvent) (decoded, error) {
+	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}
+	for i := range events {
+		event, ok, err := q.decoder.decode(events[i])
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			k.list = append(k.list, known[E]{event, &events[i].Recorded})
+		} else {
+			k.unknown++
+		}
+	}
+	return k, nil
+}
+
+func (q *queuer[E]) open(place table.Place, _ bool) state { return &queue[E]{queuer: q, place: place} }
+
+// queue is the statements that are to be written.
+type queue[E es.Event] struct {
+	*queuer[E]
+	place      table.Place
+	statements []*pgx.QueuedQuery
+}
+
+func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded) error {
+	mine := &pgx.Batch{}
+	for _, k := range events.(*knownEvents[E]).list { //nolint:forcetypeassert // it comes from decode
+		err := q.decoder.guard(k.r, func() error { q.def.Apply(mine, k.event, *k.r); return nil })
+		if err != nil {
+			return err
+		}
+	}
+	for _, statement := range mine.QueuedQueries {
+		statement.SQL = q.place.Tagged(statement.SQL)
+	}
+	q.statements = append(q.statements, mine.QueuedQueries...)
+	return nil
+}
+
 // keepPlansSQL takes back what lockPathSQL says of plans: a statement an event would
 // cost half as much again. One of a few rows is planned well even for an empty table.
 const keepPlansSQL = `set local plan_cache_mode to default`
 
-func (q *queuer[E]) apply(_ context.Context, _ pgx.Tx, t target, events []es.RecordedEvent, out *pgx.Batch) (int64, error) {
-	var skipped int64
-	out.Queue(keepPlansSQL)
-	for i := range events {
-		r := events[i].Recorded
-		event, known, err := q.decoder.decode(events[i])
-		if err != nil {
-			return 0, err
-		}
-		if !known {
-			skipped++
-			continue
-		}
-		first := out.Len()
-		if err := q.decoder.guard(r, func() { q.def.Apply(out, event, r) }); err != nil {
-			return 0, err
-		}
-		for _, queued := range out.QueuedQueries[first:] {
-			queued.SQL = t.tagged(queued.SQL)
-		}
+func (q *queue[E]) write(_ context.Context, _ pgx.Tx, out *pgx.Batch, _ table.How) error {
+	if len(q.statements) > 0 {
+		out.Queue(keepPlansSQL)
+		out.QueuedQueries = append(out.QueuedQueries, q.statements...)
 	}
-	return skipped, nil
+	return nil
 }
+
+func (q *queue[E]) written(uint32, int) { q.statements = nil }
+func (q *queue[E]) forget()             { q.statements = nil }
+
+// manyStatements are sent at once.
+const manyStatements = 20_000
+
+func (q *queue[E]) full(int) bool { return len(q.statements) >= manyStatements }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
@@ -16,12 +15,9 @@ insert into {asof}.sums as s (build, lane, category, events, hash)
 select $1, 0, * from unnest($2::text[], $3::bigint[], $4::bigint[])
 on conflict (build, lane, category) do update set events = s.events + excluded.events, hash = s.hash # excluded.hash`
 
-func (p *Projector) queueSums(out *pgx.Batch, b build, events []es.RecordedEvent) {
-	sums := map[string]pgstore.Sum{}
-	for i := range events {
-		sum := sums[events[i].Stream.Category]
-		sum.Add(events[i].ID)
-		sums[events[i].Stream.Category] = sum
+func (p *Projector) queueSums(out *pgx.Batch, b build, sums map[string]pgstore.Sum) {
+	if len(sums) == 0 {
+		return
 	}
 	var categories []string
 	var counts, hashes []int64

@@ -33,7 +33,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 		if !f.reading.Load() {
 			wait = f.p.poll
 			noted, looked = 0, time.Time{}
-			if err := f.readOn(ctx, b); err != nil {
+			if err := f.followLog(ctx, b); err != nil {
 				return err
 			}
 		} else if time.Since(looked) >= f.every {
@@ -51,8 +51,8 @@ func (f *follower) watchLog(ctx context.Context) error {
 	}
 }
 
-// readOn applies what the log has, until Kafka is read.
-func (f *follower) readOn(ctx context.Context, b build) error {
+// followLog applies what the log has, until Kafka is read.
+func (f *follower) followLog(ctx context.Context, b build) error {
 	for !f.reading.Load() {
 		next, n, err := f.p.pull(ctx, b, f.p.batch)
 		if err != nil || n == 0 {

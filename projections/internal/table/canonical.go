@@ -1,4 +1,4 @@
-package projections
+package table
 
 import (
 	"reflect"
@@ -62,10 +62,8 @@ func pad(field reflect.Value, length int) {
 }
 
 // canonical makes a row what reading it back gives.
-func (s *shape) canonical(row reflect.Value) {
-	for i := range s.columns {
-		if c := &s.columns[i]; c.canon != nil {
-			c.canon(row.FieldByIndex(c.index))
-		}
+func (s *Shape) canonical(row reflect.Value) {
+	for _, i := range s.canons {
+		s.columns[i].canon(row.FieldByIndex(s.columns[i].index))
 	}
 }

@@ -1,4 +1,4 @@
-package projections
+package table
 
 import (
 	"context"
@@ -39,7 +39,7 @@ const firstOwnOID = 16384
 
 // readable reports a field that cannot hold what is read from its column, or a column that
 // does not keep what the field holds.
-func (s *shape) readable(ctx context.Context, tx pgx.Tx) error {
+func (s *Shape) readable(ctx context.Context, tx pgx.Tx) error {
 	batch := &pgx.Batch{}
 	for i := range s.columns {
 		c := &s.columns[i]
@@ -71,34 +71,35 @@ func (c *column) sampleSQL() (string, bool) {
 }
 
 // try reads the value into a field.
-func (s *shape) try(c *column, rows pgx.Rows) error {
+func (s *Shape) try(c *column, rows pgx.Rows) error {
 	into := reflect.New(c.goType)
 	for rows.Next() {
 		if err := rows.Scan(into.Interface()); err != nil {
-			return fitError("column %s of table %s is %s, which cannot be read into field %v of %s: %w: change one of them", c.column, s.table, c.sqlType, c.goType, c.name, err)
+			return fitError("column %s of table %s is %s, which cannot be read into field %v of %s: %w: change one of them", c.column, s.Name, c.sqlType, c.goType, c.name, err)
 		}
 	}
 	return rows.Err()
 }
 
 // lossless refuses pairs in which a number comes back as another.
-func (s *shape) lossless(c *column) error {
+func (s *Shape) lossless(c *column) error {
 	t := c.goType
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
 	case c.oid == pgtype.Float4OID && t.Kind() == reflect.Float64:
-		return fitError("column %s of table %s is real, which does not keep a float64: use double precision, or a float32", c.column, s.table)
+		return fitError("column %s of table %s is real, which does not keep a float64: use double precision, or a float32", c.column, s.Name)
 	case c.oid == pgtype.NumericOID && c.scaled && (t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32):
-		return fitError("column %s of table %s is numeric with a scale, which rounds a %s: leave the scale out, or count in whole units as an int64", c.column, s.table, t)
+		return fitError("column %s of table %s is numeric with a scale, which rounds a %s: leave the scale out, or count in whole units as an int64", c.column, s.Name, t)
 	}
 	return nil
 }
 
-// mismatch is a row type and a table that do not fit.
-type mismatch struct{ error }
+// MismatchError is a row type and a table that do not fit, with what to do.
+type MismatchError struct{ error }
 
-func (m mismatch) Unwrap() error { return m.error }
+// Unwrap returns what it wraps.
+func (m MismatchError) Unwrap() error { return m.error }
 
-func fitError(format string, args ...any) error { return mismatch{fmt.Errorf(format, args...)} }
+func fitError(format string, args ...any) error { return MismatchError{fmt.Errorf(format, args...)} }

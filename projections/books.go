@@ -1,0 +1,66 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// checkpointSQL moves the build on, if nobody else has written since it was locked, and
+// returns the transaction's id. Bind: $1 build, $2 counter as found, $3 position, $4 events
+// read, $5 skipped, $6 id of the event at the position, or null.
+const checkpointSQL = `
+update {asof}.lanes
+set position = greatest(position, $3), events = events + $4, skipped = skipped + $5, counter = counter + 1,
+    event_id = case when $3 > position then $6 else event_id end
+where build = $1 and lane = 0 and counter = $2
+returning pg_current_xact_id()::xid::text::bigint`
+
+// appliedSQL says that the build is at work. Bind: $1 build, $2 life of the log or null.
+const appliedSQL = `
+update {asof}.builds
+set life = coalesce($2, life), failure = null, updated_at = clock_timestamp(),
+    lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
+where id = $1`
+
+// foreignMessagesSQL counts messages that are no events of the log. Bind: $1 build, $2 messages.
+const foreignMessagesSQL = `update {asof}.builds set foreign_messages = foreign_messages + $2 where id = $1`
+
+// queueBooks writes what is applied, and changes b as its rows are changed. The id of the
+// transaction goes to xid, if that is not nil.
+func (p *Projector) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) {
+	p.queueSums(out, *b, t.sums)
+	if t.position > b.Position {
+		b.Position, b.Event = t.position, t.event
+	}
+	id, name, version := b.ID, b.Name, b.Version
+	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.read, t.skipped, orNull(b.Event)).QueryRow(func(row pgx.Row) error {
+		var by int64
+		err := row.Scan(&by)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("%w: %s version %d, build %d", errFenced, name, version, id)
+		}
+		if xid != nil {
+			*xid = uint32(by) //nolint:gosec // it has 32 bits
+		}
+		return err
+	})
+	out.Queue(p.q(appliedSQL), b.ID, orNull(b.Life))
+	b.Counter++
+}
+
+func orNull(id uuid.UUID) *uuid.UUID {
+	if id == uuid.Nil {
+		return nil
+	}
+	return &id
+}
+
+func orNil(id *uuid.UUID) uuid.UUID {
+	if id == nil {
+		return uuid.Nil
+	}
+	return *id
+}

@@ -1,0 +1,136 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
+)
+
+// A rebuild folds the log in memory, and writes the rows when it has come to its end; or
+// before, where memory is full, or much would be lost if the process died now.
+
+const (
+	// saveEvery is how much work may be lost. A write that takes long is made less often:
+	// a rebuild spends no more than a tenth of its time on it.
+	saveEvery = 30 * time.Second
+	saveShare = 10
+
+	// saveGrace is how long a rebuild that was told to end may write what it has folded.
+	saveGrace = 10 * time.Second
+
+	// carefulEvents is how many events are applied at once to find one that is refused.
+	carefulEvents = 50_000
+)
+
+// fill applies the log up to a settled position.
+func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
+	if r.b.Position >= upTo {
+		return nil
+	}
+	if r.b.Kind == kindKafka { // what it has applied stands in its dedup rows
+		return r.fillCarefully(ctx, upTo)
+	}
+	m, err := r.p.remember(ctx, r.b)
+	if err != nil {
+		return err
+	}
+	m.known = true // nobody else writes to it while the lease is held; save looks
+	s := &saver{rebuild: r, m: m, last: time.Now()}
+	limit := pageEvents
+	if r.chunk > 0 {
+		limit = min(limit, r.chunk)
+	}
+	err = pipeline(ctx,
+		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
+			return r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, limit, give)
+		},
+		func(events []es.RecordedEvent) *page { return r.p.def.page(m.model, events) },
+		s.use)
+	if err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFenced) {
+		lasts, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveGrace)
+		defer cancel()
+		if err == nil {
+			lasts = ctx
+		}
+		err = errors.Join(err, s.save(lasts))
+	}
+	if table.Refused(err) {
+		r.progress.Done -= int64(s.since)
+		return r.fillCarefully(ctx, upTo)
+	}
+	return err
+}
+
+// saver folds pages, and writes now and then.
+type saver struct {
+	*rebuild
+	m     *memory
+	last  time.Time     // of writing
+	cost  time.Duration // of writing then
+	since int           // events that are not written
+}
+
+func (s *saver) use(ctx context.Context, pg *page) error {
+	if err := s.p.fold(ctx, s.m, pg); err != nil {
+		s.m.forget()
+		s.since = 0
+		return err
+	}
+	s.since += len(pg.events)
+	s.progress.Done += int64(len(pg.events))
+	s.tell("reading")
+	full := s.m.state.full(s.p.room)
+	long := time.Since(s.last) >= max(saveEvery, saveShare*s.cost)
+	if full || long || s.chunk > 0 && s.since >= s.chunk {
+		return s.save(ctx)
+	}
+	return nil
+}
+
+// save writes what is folded.
+func (s *saver) save(ctx context.Context) error {
+	if s.since == 0 {
+		return nil
+	}
+	began := time.Now()
+	if err := s.p.save(ctx, s.m, s.p.room/2); err != nil {
+		return wrap("apply a batch", err)
+	}
+	s.b = s.m.b
+	s.since, s.last, s.cost = 0, time.Now(), time.Since(began)
+	return nil
+}
+
+// fillCarefully does as fill does, with rows that are looked up for each chunk: after the
+// database has refused a value, and where the position is not all that tells what is applied.
+func (r *rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
+	var chunk []es.RecordedEvent
+	flush := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		b, err := r.p.careful(ctx, r.b, chunk, true)
+		if err != nil {
+			return err
+		}
+		r.b = b
+		r.progress.Done += int64(len(chunk))
+		r.tell("reading")
+		chunk = chunk[:0]
+		return nil
+	}
+	err := r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, pageEvents, func(events []es.RecordedEvent) error {
+		chunk = append(chunk, events...)
+		if len(chunk) < carefulEvents {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	return err
+}

@@ -1,0 +1,74 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// loadSQL returns the statement that reads rows by their primary key, with the key as it
+// was asked for. Bind: $1 keys as text.
+func (s *Shape) loadSQL(p Place) string {
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		names[i] = ", t." + Quote(c.column)
+		if c.texts {
+			names[i] += "::text[]"
+		}
+	}
+	return p.sql(fmt.Sprintf(`select u.k, t.xmin::text::bigint%s from unnest($1::text[]) u (k) join %s t on t.%s = u.k::%s`,
+		strings.Join(names, ""), s.qualified(p), Quote(s.key), s.keyType))
+}
+
+func (s *Shape) qualified(p Place) string { return pgx.Identifier{p.Schema, s.Name}.Sanitize() }
+
+// plannedSQL has the statements of a transaction, or of a batch without one, planned for
+// the tables as they are. They join keys to a table, for which Postgres would keep the
+// plan that was right when the table was small, and read all of it for every batch.
+const plannedSQL = `select set_config('plan_cache_mode', 'force_custom_plan', true)`
+
+// Load looks up the rows that were asked for and are not in memory, in one round trip.
+func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
+	if len(rs.load) == 0 {
+		return nil
+	}
+	keys := make([]string, len(rs.load))
+	for i, r := range rs.load {
+		keys[i] = r.key
+	}
+	rs.load = rs.load[:0]
+	batch := &pgx.Batch{}
+	batch.Queue(plannedSQL)
+	batch.Queue(rs.shape.loadSQL(rs.place), keys).Query(rs.scan)
+	if err := send(ctx, batch); err != nil {
+		return fmt.Errorf("load rows of %s: %w", rs.shape.Name, err)
+	}
+	return nil
+}
+
+func (rs *Rows[R]) scan(rows pgx.Rows) error {
+	var key string
+	var xmin int64
+	into := make([]any, 2+len(rs.shape.columns))
+	into[0], into[1] = &key, &xmin
+	for rows.Next() {
+		var value R
+		v := reflect.ValueOf(&value).Elem()
+		for i := range rs.shape.columns {
+			into[i+2] = v.FieldByIndex(rs.shape.columns[i].index).Addr().Interface()
+		}
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("read it into %T: %w", value, err)
+		}
+		if err := rs.shape.setKey(v, key); err != nil {
+			return err
+		}
+		rs.shape.canonical(v)
+		r := rs.byKey[key]
+		r.Value, r.Exists, r.found, r.xmin = value, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
+	}
+	return rows.Err()
+}

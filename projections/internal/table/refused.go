@@ -1,0 +1,27 @@
+package table
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// Refused reports that the database, or the driver before it, did not take a value.
+func Refused(err error) bool {
+	switch code := pg.Code(err); {
+	case code != "":
+		class := code[:2]
+		return class == "22" || class == "23" || class == "54" // data, constraints, limits
+	case err == nil:
+		return false
+	default:
+		_, encoding := errors.AsType[valueError](err)
+		return encoding || strings.Contains(err.Error(), "failed to encode")
+	}
+}
+
+// valueError is a value that the driver cannot write into a column.
+type valueError struct{ error }
+
+func (e valueError) Unwrap() error { return e.error }

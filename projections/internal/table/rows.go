@@ -1,0 +1,201 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Row is a row of a read model, in memory. Value is valid where Exists.
+type Row[R any] struct {
+	Value  R
+	Exists bool      // the read model has it
+	FedBy  [2]string // the caller's: who has changed it since it came into memory
+
+	key     string
+	found   found
+	xmin    uint32 // with which it was found or written
+	dirty   bool
+	removed bool // since it was found: what comes now is a new row
+}
+
+// found is what is known of the row in the table.
+type found uint8
+
+const (
+	unknown found = iota
+	absent
+	present
+)
+
+// Key is the row's key as text.
+func (r *Row[R]) Key() string { return r.key }
+
+// Rows are rows of one table in memory: those that were touched since it was opened, or
+// since it last forgot. It is not safe for concurrent use.
+type Rows[R any] struct {
+	shape *Shape
+	place Place
+	empty bool // when it was opened: what is not in memory does not exist
+	byKey map[string]*Row[R]
+	load  []*Row[R] // to be looked up
+	dirty []*Row[R] // to be written, in the order in which they were touched: the same each time
+	sizes sizes
+	keep  bool // texts of keys tell which row is meant
+}
+
+// Open returns no rows yet, of a table that is empty or not.
+func Open[R any](shape *Shape, place Place, empty bool) *Rows[R] {
+	return &Rows[R]{shape: shape, place: place, empty: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps()}
+}
+
+// keeps reports a table whose rows may stay in memory: nothing changes them on their way
+// into it, and the text of a key tells which row it is.
+func (s *Shape) keeps() bool {
+	_, known := s.canonicalKey("0")
+	return known && !s.triggers
+}
+
+// Send makes the round trip of a batch: on a pool, a connection or in a transaction.
+type Send func(ctx context.Context, b *pgx.Batch) error
+
+// Unify makes the texts of one key one text, in place.
+func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string) error {
+	ask := false
+	for i, key := range keys {
+		text, known := rs.shape.canonicalKey(key)
+		keys[i] = text
+		ask = ask || !known
+	}
+	if !ask || len(keys) == 0 {
+		return nil
+	}
+	list := make([]string, 0, len(rs.byKey)+len(keys))
+	for key := range rs.byKey { // they come first, since they may be the same rows by other texts
+		list = append(list, key)
+	}
+	first := map[string]string{}
+	batch := &pgx.Batch{}
+	batch.Queue(rs.shape.equalKeysSQL(rs.place), append(list, distinct(keys)...)).Query(func(rows pgx.Rows) error {
+		var key, same string
+		_, err := pgx.ForEachRow(rows, []any{&key, &same}, func() error { first[key] = same; return nil })
+		return err
+	})
+	if err := send(ctx, batch); err != nil {
+		return fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)
+	}
+	for i := range keys {
+		keys[i] = first[keys[i]]
+	}
+	return nil
+}
+
+func distinct(keys []string) []string {
+	seen := make(map[string]struct{}, len(keys))
+	var list []string
+	for _, key := range keys {
+		if _, ok := seen[key]; !ok {
+			seen[key] = struct{}{}
+			list = append(list, key)
+		}
+	}
+	return list
+}
+
+// Row returns the row of a key. Before its value is used, those that are not in memory
+// are looked up by Load.
+func (rs *Rows[R]) Row(key string) *Row[R] {
+	r := rs.byKey[key]
+	if r == nil {
+		r = &Row[R]{key: key}
+		if rs.empty {
+			r.found = absent
+		}
+		rs.byKey[key] = r
+	}
+	if r.found == unknown {
+		r.found = absent // unless Load finds it
+		rs.load = append(rs.load, r)
+	}
+	return r
+}
+
+// Change lets f change a row, which exists then, and makes it what reading it back gives.
+// When it does not exist it comes as the zero value with its key set.
+func (rs *Rows[R]) Change(r *Row[R], f func(*R) error) error {
+	value := reflect.ValueOf(&r.Value).Elem()
+	if !r.Exists {
+		clear(r)
+		if err := rs.shape.setKey(value, r.key); err != nil {
+			return err
+		}
+		r.Exists = true
+	}
+	if !r.dirty {
+		r.dirty = true
+		rs.dirty = append(rs.dirty, r)
+	}
+	before := rs.shape.keyOf(value)
+	if err := f(&r.Value); err != nil {
+		return err
+	}
+	if err := rs.shape.keepsKey(value, before, r.key); err != nil {
+		return err
+	}
+	rs.shape.canonical(value)
+	rs.sizes.sample(value)
+	return nil
+}
+
+func clear[R any](r *Row[R]) {
+	var zero R
+	r.Value = zero
+}
+
+// Remove takes a row out of the read model.
+func (rs *Rows[R]) Remove(r *Row[R]) {
+	clear(r)
+	r.Exists, r.removed = false, true
+}
+
+// Keeps reports rows that may be kept after they were written.
+func (rs *Rows[R]) Keeps() bool { return rs.keep }
+
+// Bytes estimates what the rows take in memory.
+func (rs *Rows[R]) Bytes() int { return len(rs.byKey) * rs.sizes.row() }
+
+// Dirty counts the rows that are not written yet.
+func (rs *Rows[R]) Dirty() int { return len(rs.dirty) }
+
+// Written says that a transaction was committed in which all was written, and its id. Then
+// the rows are known as they are in the table; rows beyond a number of bytes are forgotten.
+func (rs *Rows[R]) Written(xid uint32, most int) {
+	if !rs.keep {
+		rs.Forget()
+		return
+	}
+	for _, r := range rs.dirty {
+		r.dirty, r.removed, r.found, r.xmin = false, false, absent, 0
+		if r.Exists {
+			r.found, r.xmin = present, xid
+		}
+	}
+	rs.dirty = rs.dirty[:0]
+	if rs.Bytes() <= most {
+		return
+	}
+	rs.empty = false
+	for key := range rs.byKey { // in no order: as good as any where nothing is known
+		if rs.Bytes() <= most/4*3 {
+			return
+		}
+		delete(rs.byKey, key)
+	}
+}
+
+// Forget drops all rows: what is touched next is looked up anew.
+func (rs *Rows[R]) Forget() {
+	rs.byKey, rs.dirty, rs.load, rs.empty = map[string]*Row[R]{}, nil, nil, false
+}

@@ -1,0 +1,175 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// column is a column of the table and the field that holds it.
+type column struct {
+	Field
+	sqlType string
+	oid     uint32
+	// asText: values are sent as text and cast. Arrays would be flattened by unnest,
+	// and pgx does not know the types that a service has made.
+	asText bool
+	// texts: an array of such a type is read and written as one of text.
+	texts bool
+
+	base, baseType    string // type that a domain is of, and how it is written
+	category, element string // pg_type.typcategory, also of an array's elements
+	array             bool
+	scaled            bool // numeric(p, s)
+	length            int  // of char(n)
+	canon             canon
+}
+
+// Shape is how a row type and a table fit together. It is safe for concurrent use.
+type Shape struct {
+	Name string // of the table
+
+	key         string // key column
+	keyType     string
+	keyOID      uint32
+	keyCollated string   // as SQL, where texts that differ may be equal
+	keyAt       []int    // the field for it; nil when it has none
+	columns     []column // without the key
+	canons      []int    // columns that have a canon
+	copies      bool     // COPY can write it
+	triggers    bool     // what is written may be changed on its way
+
+	mu    sync.Mutex
+	types *pgtype.Map // of the connection that the table was looked at with
+}
+
+// shapeSQL lists the columns of the schema's tables. The search path is on the
+// schema, so types made by the DDL come unqualified and stay right when it is
+// renamed. Type -1 rather than null: null turns char(n) into char(1). A domain is
+// encoded as the type that it is based on. Bind: $1 schema.
+const shapeSQL = `
+select c.relname, a.attname, case when t.typnamespace = c.relnamespace then '` + here + `' else '' end || format_type(a.atttypid, -1), coalesce(nullif(t.typbasetype, 0), a.atttypid), t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
+       a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
+       coalesce(a.attnum = i.indkey[0] and i.indnkeyatts = 1, false), t.typcategory = 'A',
+       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), greatest(coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), 0), 0),
+       case when co.collisdeterministic then '' else coalesce(case when co.collnamespace = c.relnamespace then '` + here + `' else '' end || co.oid::regcollation::text, '') end,
+       exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) or exists (select from pg_rewrite w where w.ev_class = c.oid) or c.relforcerowsecurity
+from pg_class c
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join pg_type t on t.oid = a.atttypid
+join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
+left join pg_type el on el.oid = b.typelem and b.typcategory = 'A'
+left join pg_collation co on co.oid = a.attcollation
+left join pg_index i on i.indrelid = c.oid and i.indisprimary
+where c.relnamespace = $1::text::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+order by c.relname, a.attnum`
+
+type catalogColumn struct {
+	Table, Name, Type         string
+	OID                       uint32
+	Special, Computed, Needed bool
+	Key, Array                bool
+	Base, BaseType            string
+	Category, Element         string
+	Modifier                  int32
+	Collation                 string // of which texts that differ may be equal; or empty
+	Triggers                  bool
+}
+
+// readCatalog lists the columns of the schema's tables.
+func readCatalog(ctx context.Context, tx pgx.Tx, schema string) ([]catalogColumn, error) {
+	rows, err := tx.Query(ctx, shapeSQL, pgx.Identifier{schema}.Sanitize())
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[catalogColumn])
+}
+
+// Fit looks at the tables of a schema, on which the search path is, and tells how the
+// fields and the columns of its one table fit together. Why they do not is a [MismatchError];
+// another error is the database's.
+func Fit(ctx context.Context, tx pgx.Tx, schema string, fields []Field) (*Shape, error) {
+	found, err := readCatalog(ctx, tx, schema)
+	if err != nil {
+		return nil, err
+	}
+	s, err := fit(tx.Conn().TypeMap().Copy(), found, fields)
+	if err != nil {
+		return nil, MismatchError{err}
+	}
+	return s, s.readable(ctx, tx)
+}
+
+func fit(types *pgtype.Map, found []catalogColumn, fields []Field) (*Shape, error) {
+	if len(found) == 0 {
+		return nil, errors.New("its DDL makes no table")
+	}
+	s := &Shape{Name: found[0].Table, copies: true, types: types}
+	byName := map[string]catalogColumn{}
+	for _, c := range found {
+		if c.Table != s.Name {
+			return nil, fmt.Errorf("its DDL makes the tables %s and %s: a Fold has one; use SQL for several", s.Name, c.Table)
+		}
+		byName[c.Name] = c
+		if c.Key {
+			s.key, s.keyType, s.keyOID = c.Name, c.Type, c.OID
+			s.triggers = c.Triggers
+			if c.Collation != "" {
+				s.keyCollated = " collate " + c.Collation
+			}
+		}
+	}
+	if s.key == "" {
+		return nil, fmt.Errorf("table %s needs a primary key of one column", s.Name)
+	}
+	return s, s.match(byName, fields)
+}
+
+func (s *Shape) match(byName map[string]catalogColumn, fields []Field) error {
+	switch s.keyOID { // a key comes as text, which COPY cannot take for every type
+	case pgtype.TextOID, pgtype.VarcharOID, pgtype.UUIDOID, pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
+	default:
+		s.copies = false
+	}
+	for _, f := range fields {
+		c, ok := byName[f.column]
+		if !ok {
+			return fmt.Errorf("table %s has no column %q, which a db tag names", s.Name, f.column)
+		}
+		if c.Computed {
+			return fmt.Errorf("column %s of table %s is generated: leave it out of the row type", f.column, s.Name)
+		}
+		delete(byName, f.column)
+		if f.column == s.key {
+			s.keyAt = f.index
+			continue
+		}
+		_, known := s.types.TypeForOID(c.OID)
+		col := column{Field: f, sqlType: c.Type, oid: c.OID}
+		col.base, col.baseType, col.category, col.element, col.array = c.Base, c.BaseType, c.Category, c.Element, c.Array
+		if c.Modifier >= 4 { // of Postgres: four more than what is written
+			col.scaled = c.OID == pgtype.NumericOID
+			col.length = int(c.Modifier) - 4
+		}
+		col.canon = canonOf(&col)
+		col.asText = c.Special || !known || (f.goType.Kind() == reflect.Slice && f.goType != reflect.TypeFor[[]byte]())
+		if !known {
+			s.copies, col.texts = false, c.Array
+		}
+		if col.canon != nil {
+			s.canons = append(s.canons, len(s.columns))
+		}
+		s.columns = append(s.columns, col)
+	}
+	for name, c := range byName {
+		if c.Needed && name != s.key {
+			return fmt.Errorf("column %s of table %s is not null, has no default and no field in the row type", name, s.Name)
+		}
+	}
+	return nil
+}

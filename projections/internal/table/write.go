@@ -1,0 +1,195 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// ErrStale: somebody else has changed a row since it was looked up. Forget the rows and
+// fold again.
+var ErrStale = errors.New("a row is not what it was when it was read")
+
+// copyFrom is the number of new rows from which COPY into an otherwise unused table
+// beats an insert.
+const copyFrom = 500
+
+// writeRows bounds the rows of one statement, so that its arrays stay small.
+const writeRows = 10_000
+
+// How says how rows are written.
+type How struct {
+	Alone bool // nobody else uses the table: COPY may be used
+	// Moves: a unique value moves from one row to another. Rows are written one after the
+	// other, so the second could come first, and would be refused: then the rows that
+	// change are deleted before, and written as new ones.
+	Moves bool
+}
+
+// Write queues what has changed: deletes first, then updates, then new rows, a statement
+// each. Many new rows it copies at once. A row that somebody else has changed makes the
+// batch fail with [ErrStale].
+func (rs *Rows[R]) Write(ctx context.Context, tx pgx.Tx, out *pgx.Batch, how How) error {
+	var gone, added, changed []*Row[R]
+	for _, r := range rs.dirty {
+		switch {
+		case !r.Exists && r.found == present:
+			gone = append(gone, r)
+		case !r.Exists:
+		case r.found != present:
+			added = append(added, r)
+		case how.Moves || r.removed:
+			gone, added = append(gone, r), append(added, r)
+		default:
+			changed = append(changed, r)
+		}
+	}
+	copies := how.Alone && rs.shape.copies && len(added) >= copyFrom
+	if copies && len(gone) > 0 { // COPY does not wait for the batch
+		first := &pgx.Batch{}
+		rs.queueDelete(first, gone)
+		if err := tx.SendBatch(ctx, first).Close(); err != nil {
+			return fmt.Errorf("delete rows of %s: %w", rs.shape.Name, err)
+		}
+		gone = nil
+	}
+	if copies {
+		if err := rs.copy(ctx, tx, added); err != nil {
+			return err
+		}
+		added = nil
+	}
+	rs.queueDelete(out, gone)
+	for _, w := range []struct {
+		rows []*Row[R]
+		sql  string
+		xmin bool
+	}{{changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers}, {added, rs.shape.insertSQL(rs.place), false}} {
+		for part := range chunks(w.rows) {
+			args, err := rs.args(tx.Conn().TypeMap(), part, w.xmin)
+			if err != nil {
+				return err
+			}
+			out.Queue(w.sql, args...).Exec(rs.expect(len(part)))
+		}
+	}
+	return nil
+}
+
+func chunks[T any](list []T) func(yield func([]T) bool) {
+	return func(yield func([]T) bool) {
+		for len(list) > 0 {
+			n := min(len(list), writeRows)
+			if !yield(list[:n]) {
+				return
+			}
+			list = list[n:]
+		}
+	}
+}
+
+// expect refuses a statement that has not written all of its rows. Where triggers decide
+// what is written, nothing is expected.
+func (rs *Rows[R]) expect(rows int) func(pgconn.CommandTag) error {
+	return func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() != int64(rows) && !rs.shape.triggers {
+			return fmt.Errorf("%w: %d of %d rows of %s were written", ErrStale, tag.RowsAffected(), rows, rs.shape.Name)
+		}
+		return nil
+	}
+}
+
+func (rs *Rows[R]) queueDelete(out *pgx.Batch, gone []*Row[R]) {
+	for part := range chunks(gone) {
+		keys, xmins := identify(part)
+		out.Queue(rs.shape.deleteSQL(rs.place), keys, xmins).Exec(rs.expect(len(part)))
+	}
+}
+
+func identify[R any](rows []*Row[R]) (keys []string, xmins []int64) {
+	keys, xmins = make([]string, len(rows)), make([]int64, len(rows))
+	for i, r := range rows {
+		keys[i], xmins[i] = r.key, int64(r.xmin)
+	}
+	return keys, xmins
+}
+
+func (rs *Rows[R]) copy(ctx context.Context, tx pgx.Tx, added []*Row[R]) error {
+	names := []string{rs.shape.key}
+	for _, c := range rs.shape.columns {
+		names = append(names, c.column)
+	}
+	values := make([]any, len(names))
+	i := 0
+	source := pgx.CopyFromFunc(func() ([]any, error) {
+		if i == len(added) {
+			return nil, nil
+		}
+		v := reflect.ValueOf(&added[i].Value).Elem()
+		values[0] = added[i].key
+		for n := range rs.shape.columns {
+			values[n+1] = v.FieldByIndex(rs.shape.columns[n].index).Interface()
+		}
+		i++
+		return values, nil
+	})
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{rs.place.Schema, rs.shape.Name}, names, source); err != nil {
+		return fmt.Errorf("copy rows into %s: %w", rs.shape.Name, err)
+	}
+	return nil
+}
+
+// args turns rows into an array a column, the keys first; the last one, where it is
+// asked for, is the xmin of each.
+func (rs *Rows[R]) args(types *pgtype.Map, rows []*Row[R], xmin bool) ([]any, error) {
+	keys, xmins := identify(rows)
+	args := []any{keys}
+	for i := range rs.shape.columns {
+		c := &rs.shape.columns[i]
+		if c.asText {
+			texts, err := textColumn(types, c, rows)
+			if err != nil {
+				return nil, valueError{fmt.Errorf("column %s of %s: %w", c.column, rs.shape.Name, err)}
+			}
+			args = append(args, texts)
+			continue
+		}
+		array := reflect.MakeSlice(reflect.SliceOf(c.goType), len(rows), len(rows))
+		for n, r := range rows {
+			array.Index(n).Set(reflect.ValueOf(&r.Value).Elem().FieldByIndex(c.index))
+		}
+		args = append(args, array.Interface())
+	}
+	if xmin {
+		args = append(args, xmins)
+	}
+	return args, nil
+}
+
+// textColumn writes each value in Postgres's text form; nil is null.
+func textColumn[R any](types *pgtype.Map, c *column, rows []*Row[R]) ([]*string, error) {
+	oid := c.oid
+	if _, known := types.TypeForOID(oid); c.texts {
+		oid = pgtype.TextArrayOID
+	} else if !known {
+		oid = pgtype.TextOID
+	}
+	texts := make([]*string, len(rows))
+	for i, r := range rows {
+		value := reflect.ValueOf(&r.Value).Elem().FieldByIndex(c.index).Interface()
+		encoded, err := types.Encode(oid, pgtype.TextFormatCode, value, nil)
+		if err != nil {
+			return nil, err
+		}
+		if encoded != nil {
+			text := string(encoded)
+			texts[i] = &text
+		}
+	}
+	return texts, nil
+}

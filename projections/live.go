@@ -1,0 +1,92 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
+)
+
+// manyTries is how often a page is folded again since others write to the build.
+const manyTries = 10
+
+// applyPage applies a page of the log to the live build, from the rows in memory. In this
+// process pages wait for their turn here, not in the database with a connection each; and
+// one that has begun is finished when ctx ends.
+func (p *Projector) applyPage(ctx context.Context, b build, events []es.RecordedEvent, pg *page) (build, error) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if err := ctx.Err(); err != nil {
+		return b, err
+	}
+	ctx, stop := lasting(ctx, batchGrace)
+	defer stop()
+	m, err := p.memoryOf(ctx, b)
+	if err != nil {
+		return b, err
+	}
+	if pg == nil {
+		pg = p.def.page(m.model, events)
+	}
+	for try := 1; ; try++ {
+		now, err := p.tryPage(ctx, m, pg)
+		switch {
+		case err == nil:
+			return now, nil
+		case (errors.Is(err, errOvertaken) || errors.Is(err, table.ErrStale)) && try < manyTries:
+			p.log.DebugContext(ctx, "folds a page again", "why", err)
+			if now, err := p.live(ctx); err != nil || now.ID != b.ID {
+				return b, fmt.Errorf("%w: %s, build %d", errors.Join(errFenced, err), b.Name, b.ID)
+			}
+		case table.Refused(err):
+			return p.careful(ctx, now, pg.beyond(p.def, m.model, now.Position).events, false)
+		default:
+			return now, wrap("apply a batch", err)
+		}
+	}
+}
+
+// memoryOf returns the rows of the live build that are in memory.
+func (p *Projector) memoryOf(ctx context.Context, b build) (*memory, error) {
+	if m := p.memory; m != nil && m.b.ID == b.ID && m.b.Epoch == b.Epoch && m.b.Kind == b.Kind && m.b.Status == b.Status {
+		if m.known && (m.b.Counter != b.Counter || m.b.Position != b.Position) {
+			m.forget()
+		}
+		m.b.Life = b.Life
+		return m, nil
+	}
+	m, err := p.remember(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	p.memory = m
+	return m, nil
+}
+
+// tryPage folds a page and writes it. What another process has applied of it is left out.
+func (p *Projector) tryPage(ctx context.Context, m *memory, pg *page) (build, error) {
+	if !m.known {
+		if err := p.look(ctx, m); err != nil {
+			return m.b, err
+		}
+	}
+	if m.b.Position >= pg.last().Position {
+		return m.b, nil
+	}
+	if pg.events[0].Position <= m.b.Position {
+		pg = pg.beyond(p.def, m.model, m.b.Position)
+	}
+	if pg.err != nil {
+		return m.b, pg.err
+	}
+	err := p.fold(ctx, m, pg)
+	if err == nil {
+		err = p.save(ctx, m, p.room/liveShare)
+	}
+	if err != nil {
+		m.forget()
+	}
+	return m.b, err
+}

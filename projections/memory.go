@@ -1,0 +1,179 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/table"
+)
+
+// memory is the rows of a build that one writer keeps between its batches, and what is
+// folded into them and not written yet.
+//
+// It is right while nobody else writes to the build. Whoever does raises the counter of
+// the lane, in the same transaction: batches, retries, switches; so the counter is
+// compared when the memory is written, and not the position, which some leave as it was.
+// What an operator changes by SQL raises no counter; that a row is not what it was, the
+// write itself finds out. In both cases all is forgotten, and folded again.
+type memory struct {
+	b     build // as its last writer left it
+	known bool  // the counter of b was read before any row was
+	model model
+	state state
+	tally tally // of what is folded
+}
+
+// errOvertaken: another process has written to the build.
+var errOvertaken = errors.New("projections: another process has written to the build")
+
+// remember begins to keep rows of a build.
+func (p *Projector) remember(ctx context.Context, b build) (*memory, error) {
+	m, err := p.model(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return &memory{b: b, model: m, state: m.open(b.place(), b.empty())}, nil
+}
+
+// model returns what applies events to a build's tables.
+func (p *Projector) model(ctx context.Context, b build) (m model, err error) {
+	p.mu.Lock()
+	m = p.bound[b.ID]
+	p.mu.Unlock()
+	if m != nil {
+		return m, nil
+	}
+	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, searchPathSQL, b.Schema); err != nil {
+			return err
+		}
+		m, err = p.bind(ctx, tx, b)
+		return err
+	})
+	return m, wrap("read the tables of "+p.def.name, err)
+}
+
+// forget drops the rows and what was folded into them.
+func (m *memory) forget() {
+	m.state.forget()
+	m.tally = tally{}
+	m.known = false
+}
+
+// laneSQL reads how a build stands. Bind: $1 build.
+const laneSQL = `select position, event_id, counter from {asof}.lanes where build = $1 and lane = 0`
+
+// look reads the counter, before any row: then it is no newer than they are.
+func (p *Projector) look(ctx context.Context, m *memory) error {
+	var event *uuid.UUID
+	err := p.target.Pool().QueryRow(ctx, p.q(laneSQL), m.b.ID).Scan((*int64)(&m.b.Position), &event, &m.b.Counter)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: build %d is dropped", errFenced, m.b.ID)
+	}
+	m.b.Event = orNil(event)
+	m.known = err == nil
+	return err
+}
+
+// send makes a round trip outside of any transaction: a batch is one of its own.
+func (p *Projector) send(ctx context.Context, batch *pgx.Batch) error {
+	return p.target.Pool().SendBatch(ctx, batch).Close()
+}
+
+// fold applies a page to the rows in memory. Nothing is written.
+func (p *Projector) fold(ctx context.Context, m *memory, pg *page) error {
+	err := m.state.fold(ctx, p.send, pg.decoded)
+	if err == nil {
+		m.tally.move(pg)
+	}
+	return err
+}
+
+// save writes what is folded, in one transaction with the books, and keeps the rows as far
+// as most bytes allow. After an error the memory must forget. errOvertaken and
+// [table.ErrStale] mean that it was not right any more.
+func (p *Projector) save(ctx context.Context, m *memory, most int) error {
+	how := table.How{Alone: m.b.mine()}
+	err := p.trySave(ctx, m, how, most)
+	if pg.Is(err, pg.UniqueViolation) {
+		how.Moves = true
+		err = p.trySave(ctx, m, how, most)
+	}
+	if err == nil {
+		p.done.Add(1)
+	}
+	return err
+}
+
+func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most int) error {
+	b := m.b
+	var xid uint32
+	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		locked, _, err := p.lock(ctx, tx, b, &work{})
+		if err != nil {
+			return err
+		}
+		if err := sameLane(locked, b); err != nil {
+			return err
+		}
+		if err := p.stillThere(ctx, tx, &m.tally); err != nil {
+			return err
+		}
+		locked.Life = b.Life // that the events were read in
+		b = locked
+		out := &pgx.Batch{}
+		if err := m.state.write(ctx, tx, out, how); err != nil {
+			return err
+		}
+		p.queueBooks(out, &b, &m.tally, &xid)
+		return tx.SendBatch(ctx, out).Close()
+	})
+	if err != nil {
+		return err
+	}
+	m.b, m.tally = b, tally{}
+	m.state.written(xid, most)
+	return nil
+}
+
+// sameLane refuses a build that somebody else has written to.
+func sameLane(now, b build) error {
+	switch {
+	case now.Counter == b.Counter && now.Position == b.Position && now.Event == b.Event:
+		return nil
+	case now.Position < b.Position: // the database was put back under us
+		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", errFenced, b.Name, b.Version, b.ID, now.Position, b.Position)
+	default:
+		return fmt.Errorf("%w: %s version %d, build %d", errOvertaken, b.Name, b.Version, b.ID)
+	}
+}
+
+// thereSQL asks for an event. Bind: $1 position, $2 id.
+const thereSQL = `select exists (select from {asof}.events where position = $1 and event_id = $2)`
+
+// stillThere refuses events that were read before the database was put back.
+func (p *Projector) stillThere(ctx context.Context, tx pgx.Tx, t *tally) error {
+	if !p.beside() || t.position == 0 {
+		return nil
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, p.q(thereSQL), int64(t.position), t.event).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		return fmt.Errorf("%w: the event at position %d was read and is not in the log", errFenced, t.position)
+	}
+	return nil
+}
+
+// careful applies events as commit does, with rows that are looked up under the lock, and
+// so finds the event whose value the database refuses.
+func (p *Projector) careful(ctx context.Context, b build, events []es.RecordedEvent, bulk bool) (build, error) {
+	return p.commit(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position, bulk: bulk})
+}

@@ -1,0 +1,32 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// pageEvents is how many events are read at once where many are.
+const pageEvents = 5_000
+
+// readLog gives the pages of the log after a checkpoint and up to a settled position.
+func (p *Projector) readLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	return scanLog(ctx, p.store.Scan, after, upTo, limit, give)
+}
+
+type scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)
+
+func scanLog(ctx context.Context, scan scan, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	for after.Position < upTo {
+		page, err := scan(ctx, after, upTo, limit)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		last := &page[len(page)-1]
+		after.Position, after.EventID = last.Position, last.ID
+		if err := give(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
