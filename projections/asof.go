@@ -151,7 +151,7 @@ func (r *replay) write(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := &pgx.Batch{}
-	if err := r.state.write(ctx, r.tx, out, table.How{Alone: true}); err != nil {
+	if err := r.state.write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
 		return err
 	}
 	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {

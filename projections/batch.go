@@ -44,13 +44,9 @@ const lockSQL = `select from {asof}.builds where id = $1 for update`
 // the caller thinks. Bind: $1 build, $2 status, $3 epoch, $4 kind.
 const lockedSQL = selectBuilds + `where b.id = $1 and b.status = $2 and b.epoch = $3 and b.kind = $4`
 
-// lockPathSQL is searchPathSQL for the build that is locked. It also has statements
-// planned for the tables as they are: those of a batch join its keys to a table, for
-// which Postgres would keep the plan that was right when the table was small, and read
-// all of the log for every batch. Bind: $1 build, $2 idle.
+// lockPathSQL is searchPathSQL for the build that is locked. Bind: $1 build, $2 idle.
 const lockPathSQL = `
 select set_config('search_path', concat_ws(', ', quote_ident(schema_name), nullif(current_setting('search_path'), '')), true),
-       set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('idle_in_transaction_session_timeout', $2, true), set_config('statement_timeout', '0', true)
 from {asof}.builds where id = $1`
 
@@ -108,25 +104,31 @@ func wrap(what string, err error) error {
 // snapshot of its own, so the rows are those that the last holder of the lock left.
 func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, versions, error) {
 	seen := versions{}
-	var locked []build
+	var locked build
 	batch := &pgx.Batch{}
-	batch.Queue(p.q(lockSQL), b.ID)
-	batch.Queue(p.q(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind).Query(func(rows pgx.Rows) (err error) {
-		locked, err = pgx.CollectRows(rows, scanBuild)
-		return err
-	})
-	batch.Queue(p.q(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
+	p.queueLock(batch, b, func(now build) error { locked = now; return nil })
 	p.queueSeen(batch, b, w.events, seen)
 	if w.offset != nil {
 		p.queueOurs(batch, w)
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return b, nil, err
-	}
-	if len(locked) == 0 {
-		return b, nil, fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
-	}
-	return locked[0], seen, nil
+	return locked, seen, tx.SendBatch(ctx, batch).Close()
+}
+
+// queueLock takes the build's row and shows it as the last holder of the lock left it. A
+// build that is not what the caller thinks gives errFenced.
+func (p *Projector) queueLock(batch *pgx.Batch, b build, look func(now build) error) {
+	batch.Queue(p.q(lockSQL), b.ID)
+	batch.Queue(p.q(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind).Query(func(rows pgx.Rows) error {
+		locked, err := pgx.CollectRows(rows, scanBuild)
+		switch {
+		case err != nil:
+			return err
+		case len(locked) == 0:
+			return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
+		}
+		return look(locked[0])
+	})
+	batch.Queue(p.q(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
 }
 
 // applyLocked does the work inside the transaction that holds the build's lock, and
@@ -180,7 +182,7 @@ func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work,
 	if err := state.fold(ctx, sendIn(tx), events); err != nil {
 		return 0, err
 	}
-	return events.skipped(), state.write(ctx, tx, out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})
+	return events.skipped(), state.write(ctx, tx.Conn(), out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})
 }
 
 // sendIn makes round trips in a transaction.

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // versions is the dedup rows of a batch.
@@ -27,6 +28,7 @@ func (p *Projector) queueSeen(batch *pgx.Batch, b build, events []es.RecordedEve
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
+	batch.Queue(table.PlannedSQL)
 	batch.Queue(p.q(seenSQL), b.ID, categories, ids).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64

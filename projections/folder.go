@@ -148,12 +148,13 @@ func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) erro
 	return nil
 }
 
-func (f *folding[R, E]) write(ctx context.Context, tx pgx.Tx, out *pgx.Batch, how table.How) error {
-	return f.rows.Write(ctx, tx, out, how)
+func (f *folding[R, E]) write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how table.How) error {
+	return f.rows.Write(ctx, conn, out, how)
 }
 
 func (f *folding[R, E]) written(xid uint32, most int) { f.rows.Written(xid, most) }
 func (f *folding[R, E]) forget()                      { f.rows.Forget() }
+func (f *folding[R, E]) byPath() bool                 { return false }
 
 // manyRows are written at once of those that do not stay in memory.
 const manyRows = 20_000

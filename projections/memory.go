@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
@@ -112,27 +114,18 @@ func (p *Projector) save(ctx context.Context, m *memory, most int) error {
 }
 
 func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most int) error {
-	b := m.b
+	was, b := m.b, m.b
 	var xid uint32
-	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, _, err := p.lock(ctx, tx, b, &work{})
-		if err != nil {
-			return err
+	err := p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+		p.queueLock(batch, was, func(now build) error { return sameLane(now, was) })
+		p.queueThere(batch, &m.tally)
+		if how.Alone || m.state.byPath() {
+			if err := sendOn(ctx, conn, batch); err != nil {
+				return err
+			}
 		}
-		if err := sameLane(locked, b); err != nil {
-			return err
-		}
-		if err := p.stillThere(ctx, tx, &m.tally); err != nil {
-			return err
-		}
-		locked.Life = b.Life // that the events were read in
-		b = locked
-		out := &pgx.Batch{}
-		if err := m.state.write(ctx, tx, out, how); err != nil {
-			return err
-		}
-		p.queueBooks(out, &b, &m.tally, &xid)
-		return tx.SendBatch(ctx, out).Close()
+		p.queueBooks(batch, &b, &m.tally, &xid)
+		return m.state.write(ctx, conn, batch, how)
 	})
 	if err != nil {
 		return err
@@ -140,6 +133,33 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 	m.b, m.tally = b, tally{}
 	m.state.written(xid, most)
 	return nil
+}
+
+// transaction sends what f has queued in a transaction, and commits it: two round trips.
+func (p *Projector) transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
+	return p.target.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		conn, batch := c.Conn(), &pgx.Batch{}
+		batch.Queue(`begin isolation level read committed`)
+		err := f(conn, batch)
+		if err == nil {
+			err = sendOn(ctx, conn, batch)
+		}
+		if err == nil {
+			_, err = conn.Exec(ctx, `commit`)
+			return err
+		}
+		ended, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		_, _ = conn.Exec(ended, `rollback`) // the pool closes a connection that is still in a transaction
+		return err
+	})
+}
+
+// sendOn sends a batch, and empties it.
+func sendOn(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch) error {
+	err := conn.SendBatch(ctx, batch).Close()
+	*batch = pgx.Batch{}
+	return err
 }
 
 // sameLane refuses a build that somebody else has written to.
@@ -157,19 +177,20 @@ func sameLane(now, b build) error {
 // thereSQL asks for an event. Bind: $1 position, $2 id.
 const thereSQL = `select exists (select from {asof}.events where position = $1 and event_id = $2)`
 
-// stillThere refuses events that were read before the database was put back.
-func (p *Projector) stillThere(ctx context.Context, tx pgx.Tx, t *tally) error {
+// queueThere refuses events that were read before the database was put back.
+func (p *Projector) queueThere(batch *pgx.Batch, t *tally) {
 	if !p.beside() || t.position == 0 {
-		return nil
+		return
 	}
-	var there bool
-	if err := tx.QueryRow(ctx, p.q(thereSQL), int64(t.position), t.event).Scan(&there); err != nil {
+	position := t.position
+	batch.Queue(p.q(thereSQL), int64(position), t.event).QueryRow(func(row pgx.Row) error {
+		var there bool
+		err := row.Scan(&there)
+		if err == nil && !there {
+			err = fmt.Errorf("%w: the event at position %d was read and is not in the log", errFenced, position)
+		}
 		return err
-	}
-	if !there {
-		return fmt.Errorf("%w: the event at position %d was read and is not in the log", errFenced, t.position)
-	}
-	return nil
+	})
 }
 
 // careful applies events as commit does, with rows that are looked up under the lock, and

@@ -32,12 +32,16 @@ type state interface {
 	// fold changes the rows by events that are new and in order. What must be looked up
 	// is looked up in one round trip.
 	fold(ctx context.Context, send table.Send, events decoded) error
-	// write queues what has changed into out, or writes at once.
-	write(ctx context.Context, tx pgx.Tx, out *pgx.Batch, how table.How) error
+	// write queues what has changed into out, or writes at once, in the connection's
+	// transaction.
+	write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how table.How) error
 	// written says that what was written last was committed, by which transaction, and
 	// how many bytes may stay in memory.
 	written(xid uint32, most int)
 	forget()
+	// byPath reports statements that name tables by the search path, which must be set
+	// before they are sent.
+	byPath() bool
 	// full reports that it takes so many bytes, or that it is time to write.
 	full(room int) bool
 }

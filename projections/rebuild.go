@@ -10,9 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/jackc/pgx/v5"
 )
 
 // Progress is how far a rebuild has got.

@@ -61,7 +61,7 @@ func (p *Projector) rehearseOnce(ctx context.Context, tx pgx.Tx, m model, place 
 	if err := state.fold(ctx, sendIn(tx), decoded); err != nil {
 		return err
 	}
-	if err := state.write(ctx, tx, out, table.How{}); err != nil {
+	if err := state.write(ctx, tx.Conn(), out, table.How{}); err != nil {
 		return err
 	}
 	return tx.SendBatch(ctx, out).Close()

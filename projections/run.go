@@ -41,6 +41,9 @@ func (p *Projector) Run(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, errFenced) { // look again which build is live
+			if p.done.Load() == done {
+				_ = pause(ctx, p.poll) // one that is fenced again and again
+			}
 			continue
 		}
 		if !errors.Is(err, errKind) { // it is no failure of the build's

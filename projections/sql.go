@@ -105,11 +105,12 @@ func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded) error {
 	return nil
 }
 
-// keepPlansSQL takes back what lockPathSQL says of plans: a statement an event would
-// cost half as much again. One of a few rows is planned well even for an empty table.
+// keepPlansSQL takes back table.PlannedSQL, which is said for dedup rows: a statement an
+// event would cost half as much again. One of a few rows is planned well even for an empty
+// table.
 const keepPlansSQL = `set local plan_cache_mode to default`
 
-func (q *queue[E]) write(_ context.Context, _ pgx.Tx, out *pgx.Batch, _ table.How) error {
+func (q *queue[E]) write(_ context.Context, _ *pgx.Conn, out *pgx.Batch, _ table.How) error {
 	if len(q.statements) > 0 {
 		out.Queue(keepPlansSQL)
 		out.QueuedQueries = append(out.QueuedQueries, q.statements...)
@@ -119,6 +120,7 @@ func (q *queue[E]) write(_ context.Context, _ pgx.Tx, out *pgx.Batch, _ table.Ho
 
 func (q *queue[E]) written(uint32, int) { q.statements = nil }
 func (q *queue[E]) forget()             { q.statements = nil }
+func (q *queue[E]) byPath() bool        { return true }
 
 // manyStatements are sent at once.
 const manyStatements = 20_000

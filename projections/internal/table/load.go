@@ -25,10 +25,10 @@ func (s *Shape) loadSQL(p Place) string {
 
 func (s *Shape) qualified(p Place) string { return pgx.Identifier{p.Schema, s.Name}.Sanitize() }
 
-// plannedSQL has the statements of a transaction, or of a batch without one, planned for
+// PlannedSQL has the statements of a transaction, or of a batch without one, planned for
 // the tables as they are. They join keys to a table, for which Postgres would keep the
 // plan that was right when the table was small, and read all of it for every batch.
-const plannedSQL = `select set_config('plan_cache_mode', 'force_custom_plan', true)`
+const PlannedSQL = `select set_config('plan_cache_mode', 'force_custom_plan', true)`
 
 // Load looks up the rows that were asked for and are not in memory, in one round trip.
 func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
@@ -41,7 +41,7 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 	}
 	rs.load = rs.load[:0]
 	batch := &pgx.Batch{}
-	batch.Queue(plannedSQL)
+	batch.Queue(PlannedSQL)
 	batch.Queue(rs.shape.loadSQL(rs.place), keys).Query(rs.scan)
 	if err := send(ctx, batch); err != nil {
 		return fmt.Errorf("load rows of %s: %w", rs.shape.Name, err)

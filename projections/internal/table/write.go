@@ -32,9 +32,9 @@ type How struct {
 }
 
 // Write queues what has changed: deletes first, then updates, then new rows, a statement
-// each. Many new rows it copies at once. A row that somebody else has changed makes the
+// each. Many new rows it copies at once, in the connection's transaction. A row that somebody else has changed makes the
 // batch fail with [ErrStale].
-func (rs *Rows[R]) Write(ctx context.Context, tx pgx.Tx, out *pgx.Batch, how How) error {
+func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how How) error {
 	var gone, added, changed []*Row[R]
 	for _, r := range rs.dirty {
 		switch {
@@ -53,16 +53,19 @@ func (rs *Rows[R]) Write(ctx context.Context, tx pgx.Tx, out *pgx.Batch, how How
 	if copies && len(gone) > 0 { // COPY does not wait for the batch
 		first := &pgx.Batch{}
 		rs.queueDelete(first, gone)
-		if err := tx.SendBatch(ctx, first).Close(); err != nil {
+		if err := conn.SendBatch(ctx, first).Close(); err != nil {
 			return fmt.Errorf("delete rows of %s: %w", rs.shape.Name, err)
 		}
 		gone = nil
 	}
 	if copies {
-		if err := rs.copy(ctx, tx, added); err != nil {
+		if err := rs.copy(ctx, conn, added); err != nil {
 			return err
 		}
 		added = nil
+	}
+	if len(gone)+len(added)+len(changed) > 0 {
+		out.Queue(PlannedSQL)
 	}
 	rs.queueDelete(out, gone)
 	for _, w := range []struct {
@@ -71,7 +74,7 @@ func (rs *Rows[R]) Write(ctx context.Context, tx pgx.Tx, out *pgx.Batch, how How
 		xmin bool
 	}{{changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers}, {added, rs.shape.insertSQL(rs.place), false}} {
 		for part := range chunks(w.rows) {
-			args, err := rs.args(tx.Conn().TypeMap(), part, w.xmin)
+			args, err := rs.args(conn.TypeMap(), part, w.xmin)
 			if err != nil {
 				return err
 			}
@@ -119,7 +122,7 @@ func identify[R any](rows []*Row[R]) (keys []string, xmins []int64) {
 	return keys, xmins
 }
 
-func (rs *Rows[R]) copy(ctx context.Context, tx pgx.Tx, added []*Row[R]) error {
+func (rs *Rows[R]) copy(ctx context.Context, conn *pgx.Conn, added []*Row[R]) error {
 	names := []string{rs.shape.key}
 	for _, c := range rs.shape.columns {
 		names = append(names, c.column)
@@ -138,7 +141,7 @@ func (rs *Rows[R]) copy(ctx context.Context, tx pgx.Tx, added []*Row[R]) error {
 		i++
 		return values, nil
 	})
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{rs.place.Schema, rs.shape.Name}, names, source); err != nil {
+	if _, err := conn.CopyFrom(ctx, pgx.Identifier{rs.place.Schema, rs.shape.Name}, names, source); err != nil {
 		return fmt.Errorf("copy rows into %s: %w", rs.shape.Name, err)
 	}
 	return nil
