@@ -28,25 +28,25 @@ type Codec[E Event] interface {
 // Decoding ignores fields that the Go type does not have, so an older binary reads
 // a newer event.
 func JSON[E Event](examples ...E) Codec[E] {
-	c := jsonCodec[E]{types: make(map[string]reflect.Type, len(examples))}
+	c := jsonCodec[E]{types: make(map[string]jsonType, len(examples))}
 	for _, example := range examples {
 		name := example.EventType()
 		if err := validName("event type", name, MaxType, "._:/-"); err != nil {
 			panic(err)
 		}
 		if other, twice := c.types[name]; twice {
-			panic(fmt.Sprintf("es: event type %q is given for %v and %T: each needs a name of its own", name, other, example))
+			panic(fmt.Sprintf("es: event type %q is given for %v and %T: each needs a name of its own", name, other.Type, example))
 		}
-		c.types[name] = reflect.TypeOf(example)
+		c.types[name] = jsonTypeOf(reflect.TypeOf(example))
 	}
 	return c
 }
 
-type jsonCodec[E Event] struct{ types map[string]reflect.Type }
+type jsonCodec[E Event] struct{ types map[string]jsonType }
 
 func (c jsonCodec[E]) Encode(event E) (EventData, error) {
 	name := event.EventType()
-	if known, ok := c.types[name]; !ok || known != reflect.TypeOf(event) {
+	if known, ok := c.types[name]; !ok || known.Type != reflect.TypeOf(event) {
 		return EventData{}, fmt.Errorf("%w: %T as %q: add it to the codec, or it could not be read back", ErrUnknownType, event, name)
 	}
 	data, err := json.Marshal(event)
@@ -62,8 +62,8 @@ func (c jsonCodec[E]) Decode(recorded RecordedEvent) (E, error) {
 	if !ok {
 		return none, fmt.Errorf("%w: %q of %s version %d: add it to the codec", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version)
 	}
-	value := reflect.New(goType) // *T, or **T when the service uses pointers
-	if err := json.Unmarshal(recorded.Data, value.Interface()); err != nil {
+	value, err := unmarshal(recorded.Data, goType) // *T, or **T when the service uses pointers
+	if err != nil {
 		return none, fmt.Errorf("%w: %s of %s version %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, err)
 	}
 	event, ok := reflect.TypeAssert[E](value.Elem())
