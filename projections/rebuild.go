@@ -22,7 +22,7 @@ type Progress struct {
 	Version int
 	Phase   string  // "reading", "verifying" or "live"
 	Done    int64   // events of the log
-	Total   int64   // events in the log when the rebuild began; Done passes it when more are appended
+	Total   int64   // events in the log when the rebuild began, or a few less: holes count too. Done passes it when more are appended
 	Rate    float64 // events a second since this call began
 	// Differing counts the rows that the old tables had, lacked or had otherwise, at
 	// the same position. It is set in the last report, when Compared.
@@ -127,7 +127,7 @@ func (r *rebuild) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.count(ctx, head); err != nil {
+	if err := r.measure(ctx, head); err != nil {
 		return err
 	}
 	for {
@@ -156,20 +156,19 @@ func (r *rebuild) verifyLog(ctx context.Context) error {
 	return r.p.store.Verify(ctx, r.p.checkpoint(old))
 }
 
-// countSQL notes how many events the log has, for the progress. Bind: $1 build, $2
-// events that are still to be read.
-const countSQL = `
+// totalSQL notes how many events there are to be read, for the progress. Bind: $1 build,
+// $2 how many are left.
+const totalSQL = `
 update {asof}.builds b set total = l.events + $2
 from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning l.events, b.total`
 
-func (r *rebuild) count(ctx context.Context, head es.Position) error {
-	left, err := r.p.store.Count(ctx, r.b.Position, head)
+// measure takes the positions for the events: counting those would take a sixth of the time
+// of the whole.
+func (r *rebuild) measure(ctx context.Context, head es.Position) error {
+	left := max(int64(head-r.b.Position), 0)
+	err := r.p.target.Pool().QueryRow(ctx, r.p.q(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
-		return err
-	}
-	err = r.p.target.Pool().QueryRow(ctx, r.p.q(countSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
-	if err != nil {
-		return explain("count the log", err)
+		return explain("measure the log", err)
 	}
 	r.begun = r.progress.Done
 	r.tell("reading")

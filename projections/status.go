@@ -38,7 +38,7 @@ type Status struct {
 // Building is a rebuild under way, or one that was stopped.
 type Building struct {
 	Version     int
-	Done, Total int64 // events of the log
+	Done, Total int64 // events of the log; Total counts holes too
 	Active      bool  // false: stopped, the next Rebuild goes on from there
 }
 

@@ -16,28 +16,17 @@ type Extent struct {
 	Age    time.Duration // since the first of them was recorded
 }
 
-// extentSQL counts events. Bind: $1 after, $2 up to or null, $3 categories or null, $4
-// limit or null.
+// extentSQL counts events. Bind: $1 after, $2 categories or null, $3 limit.
 const extentSQL = `
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
 from (select recorded_at from {asof}.events
-      where position > $1 and ($2::bigint is null or position <= $2) and ($3::text[] is null or category = any($3))
-      order by position limit $4) e`
+      where position > $1 and ($2::text[] is null or category = any($2))
+      order by position limit $3) e`
 
 // Beyond measures what is visible after a position, of the given categories or of all:
 // how far a reader that stands there is behind. It counts no further than limit, which
 // bounds its cost.
-func (s *Store) Beyond(ctx context.Context, after es.Position, limit int64, categories ...string) (Extent, error) {
-	return s.extent(ctx, "measure the log", after, nil, &limit, categories)
-}
-
-// Count counts the events after a position and up to another.
-func (s *Store) Count(ctx context.Context, after, upTo es.Position) (int64, error) {
-	e, err := s.extent(ctx, "count the log", after, &upTo, nil, nil)
-	return e.Events, err
-}
-
-func (s *Store) extent(ctx context.Context, what string, after es.Position, upTo *es.Position, limit *int64, categories []string) (e Extent, err error) {
+func (s *Store) Beyond(ctx context.Context, after es.Position, limit int64, categories ...string) (e Extent, err error) {
 	if err := s.ready(ctx, s.pool); err != nil {
 		return e, err
 	}
@@ -47,9 +36,9 @@ func (s *Store) extent(ctx context.Context, what string, after es.Position, upTo
 	var seconds float64
 	batch := &pgx.Batch{}
 	batch.Queue(pg.NoStatementTimeoutSQL)
-	batch.Queue(s.sql.extent, int64(after), (*int64)(upTo), categories, limit).QueryRow(func(row pgx.Row) error { return row.Scan(&e.Events, &seconds) })
+	batch.Queue(s.sql.extent, int64(after), categories, limit).QueryRow(func(row pgx.Row) error { return row.Scan(&e.Events, &seconds) })
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return Extent{}, explain(what, err)
+		return Extent{}, explain("measure the log", err)
 	}
 	e.Age = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
 	return e, nil

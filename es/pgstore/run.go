@@ -119,6 +119,15 @@ func (l look) position() es.Position {
 	return l.head.position
 }
 
+// lookIn is what a round trip is made in now.
+func (s *Store) lookIn(r *run) look {
+	l := look{run: r, head: r.settler.head.Load(), known: s.seen.newest(r.life)}
+	if l.known == nil || l.position() > l.known.position {
+		l.known = l.head
+	}
+	return l
+}
+
 // manyRuns is how often a reader begins again because the server was started anew
 // under it.
 const manyRuns = 5
@@ -131,10 +140,7 @@ func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queu
 		if err != nil {
 			return look{}, err
 		}
-		l := look{run: r, head: r.settler.head.Load(), known: s.seen.newest(r.life)}
-		if l.known == nil || l.position() > l.known.position {
-			l.known = l.head
-		}
+		l := s.lookIn(r)
 		var p probe
 		batch := &pgx.Batch{}
 		batch.Queue(s.sql.probe, lookUp(after.Position), l.known.lookUp()).QueryRow(p.scan)

@@ -32,6 +32,16 @@ func (s *sizes) fit(category string, limit, taken int) int {
 	return min(limit, max(room, 0))
 }
 
+// many returns how many events of the log to ask a query of a stream for.
+func (s *sizes) many() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if size, known := s.of[""]; known {
+		return min(streamEvents, max(1, streamBytes/size))
+	}
+	return 10 * firstPage
+}
+
 // note remembers the last page.
 func (s *sizes) note(category string, events, bytes int) {
 	if events == 0 {

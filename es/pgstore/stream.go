@@ -1,0 +1,152 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// A page that is asked for when the one before is used lets the server wait for the
+// reader, and the reader for the server. A stream does not: the server sends on while the
+// reader works. It is cut into queries, since a long one keeps the server from cleaning up.
+
+const (
+	// streamEvents and streamBytes are how much a query of a stream returns, about.
+	streamEvents = 100_000
+	streamBytes  = 256 << 20
+)
+
+// errAnotherRun: the server was started anew, or the log is another.
+var errAnotherRun = errors.New("pgstore: another run of the server")
+
+// Stream gives the events after a checkpoint and up to a position, as [Store.Scan] would
+// return them, in pages of at most limit events and little more than 8 MiB. It reads on
+// while give works, and ends with give's error. Give may keep the pages.
+func (s *Store) Stream(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	if _, err := s.scanLimit(limit); err != nil {
+		return err
+	}
+	for after.Position < upTo {
+		ask := s.sizes.many()
+		n, err := s.streamOnce(ctx, &after, upTo, ask, limit, give)
+		if err != nil || n < ask {
+			return err
+		}
+	}
+	return nil
+}
+
+// streamOnce is one query of a stream. It moves after on, and counts what it has given.
+func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Position, ask, limit int, give func([]es.RecordedEvent) error) (given int, err error) {
+	for range manyRuns {
+		r, err := s.current(ctx)
+		if err != nil {
+			return given, err
+		}
+		known, at := s.lookIn(r).known, *after
+		var p probe
+		batch := &pgx.Batch{}
+		batch.Queue(s.sql.probe, lookUp(at.Position), known.lookUp()).QueryRow(p.scan)
+		batch.Queue(pg.NoStatementTimeoutSQL)
+		batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(at.Position), int64(upTo)).Query(func(rows pgx.Rows) error {
+			if err := s.steady(r, &p, at, known); err != nil {
+				return err
+			}
+			if err := s.replicate(ctx); err != nil {
+				return err
+			}
+			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
+				last := &events[len(events)-1]
+				after.Position, after.EventID = last.Position, last.ID
+				return give(events)
+			})
+			given += n
+			return err
+		})
+		err = s.sendStream(ctx, batch)
+		if !errors.Is(err, errAnotherRun) {
+			return given, explain("read the log", err)
+		}
+		next, err := s.judge(ctx, r, &p, at, known)
+		if err != nil {
+			return given, err
+		}
+		if next == r { // it could be told from the probe alone
+			return given, fmt.Errorf("pgstore: read the log: %w", errAnotherRun)
+		}
+	}
+	return given, fmt.Errorf("pgstore: read the log: the server was another at each of %d looks: does the pool's URL lead to one database only?", manyRuns)
+}
+
+// sendStream sends a batch on a connection that is closed when the stream is broken off:
+// reading the rest of a long answer would take longer.
+func (s *Store) sendStream(ctx context.Context, batch *pgx.Batch) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, q := range batch.QueuedQueries {
+		if f := q.Fn; f != nil {
+			q.Fn = func(br pgx.BatchResults) error {
+				err := f(br)
+				if err != nil {
+					cancel()
+				}
+				return err
+			}
+		}
+	}
+	return s.pool.SendBatch(ctx, batch).Close()
+}
+
+// steady reports, from a probe alone, a log that is not what the reader knows.
+func (s *Store) steady(r *run, p *probe, after es.Checkpoint, known *mark) error {
+	if err := p.refused(s); err != nil {
+		return err
+	}
+	if err := s.sameLog(p, after, known); err != nil {
+		return err
+	}
+	r.replicated.Store(p.replicated)
+	if p.life != r.life || !p.started.Equal(r.started) || headLost(p, known) {
+		return errAnotherRun
+	}
+	return nil
+}
+
+// pages cuts rows into pages, and counts the events that it has given.
+func (s *Store) pages(rows pgx.Rows, limit int, give func([]es.RecordedEvent) error) (given int, err error) {
+	defer rows.Close()
+	var r row
+	page, bytes := make([]es.RecordedEvent, 0, limit), 0
+	flush := func() error {
+		if len(page) == 0 {
+			return nil
+		}
+		s.sizes.note("", len(page), bytes)
+		given += len(page)
+		full := page
+		page, bytes = make([]es.RecordedEvent, 0, limit), 0
+		return give(full)
+	}
+	for rows.Next() {
+		page = append(page, es.RecordedEvent{})
+		e := &page[len(page)-1]
+		if err := r.scan(rows, e); err != nil {
+			return given, err
+		}
+		if bytes += len(e.Data) + len(r.metadata); len(page) == limit || bytes >= pageBytes {
+			if err := flush(); err != nil {
+				return given, err
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return given, err
+	}
+	return given, flush()
+}
