@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
@@ -49,12 +51,12 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 		},
 		func(events []es.RecordedEvent) *page { return r.p.def.page(m.model, events) },
 		s.use)
-	if err == nil || ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFenced) {
+	switch {
+	case err == nil:
+		err = s.finish(ctx)
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFenced):
 		lasts, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveGrace)
 		defer cancel()
-		if err == nil {
-			lasts = ctx
-		}
 		err = errors.Join(err, s.save(lasts))
 	}
 	if table.Refused(err) {
@@ -88,6 +90,18 @@ func (s *saver) use(ctx context.Context, pg *page) error {
 		return s.save(ctx)
 	}
 	return nil
+}
+
+// finish writes the rest, and meanwhile sums up the log, which is compared after.
+func (s *saver) finish(ctx context.Context) error {
+	position := s.m.tally.position
+	if position == 0 { // nothing came
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.save(ctx) })
+	group.Go(func() error { return s.recorded.reach(ctx, s.p, position) })
+	return group.Wait()
 }
 
 // save writes what is folded.

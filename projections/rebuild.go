@@ -42,6 +42,7 @@ type rebuild struct {
 	b        build
 	back     bool          // to an older version
 	patience time.Duration // of one try to switch
+	recorded recorded      // in the log
 	chunk    int           // events of one transaction at most; zero: as many as there are
 	damaged  bool          // the live tables are
 	blind    bool          // do not compare: it took too long, and the live build waits meanwhile
@@ -189,12 +190,11 @@ func (r *rebuild) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	recorded, err := r.p.store.Sums(ctx, r.b.Position, r.p.def.categories...)
-	if err != nil {
+	if err := r.recorded.reach(ctx, r.p, r.b.Position); err != nil {
 		return err
 	}
-	if !maps.Equal(applied, recorded) {
-		return r.discard(ctx, applied, recorded)
+	if !maps.Equal(applied, r.recorded.sums) {
+		return r.discard(ctx, applied, r.recorded.sums)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
@@ -47,4 +48,27 @@ func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, 
 		return nil, explain("read what is applied", err)
 	}
 	return sums, nil
+}
+
+// recorded is what stands in the log up to a position. It is summed up in parts, beside
+// other work.
+type recorded struct {
+	position es.Position
+	sums     map[string]pgstore.Sum
+}
+
+// reach sums up to a settled position.
+func (r *recorded) reach(ctx context.Context, p *Projector, upTo es.Position) error {
+	if r.sums == nil || r.position > upTo {
+		r.position, r.sums = 0, map[string]pgstore.Sum{}
+	}
+	part, err := p.store.Sums(ctx, r.position, upTo, p.def.categories...)
+	if err != nil {
+		return err
+	}
+	for category, sum := range part {
+		r.sums[category] = r.sums[category].Plus(sum)
+	}
+	r.position = upTo
+	return nil
 }

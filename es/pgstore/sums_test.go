@@ -34,18 +34,18 @@ func TestSums_are_those_of_the_events_up_to_a_position(t *testing.T) {
 	}
 	head, err := store.Settle(ctx, time.Time{})
 	must(t, err)
-	got, err := store.Sums(ctx, head)
+	got, err := store.Sums(ctx, 0, head)
 	must(t, err)
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	got, err = store.Sums(ctx, middle)
+	got, err = store.Sums(ctx, 0, middle)
 	must(t, err)
 	if !maps.Equal(got, upToMiddle) {
 		t.Errorf("in the middle: got %v, want %v", got, upToMiddle)
 	}
 	delete(want, "b")
-	got, err = store.Sums(ctx, head, "a", "c", "none")
+	got, err = store.Sums(ctx, 0, head, "a", "c", "none")
 	must(t, err)
 	if !maps.Equal(got, want) {
 		t.Errorf("of two categories: got %v, want %v", got, want)

@@ -38,7 +38,8 @@ func (r *Row[R]) Key() string { return r.key }
 type Rows[R any] struct {
 	shape *Shape
 	place Place
-	empty bool // when it was opened: what is not in memory does not exist
+	empty bool // what is not in memory does not exist
+	blank bool // nothing was ever written to it
 	byKey map[string]*Row[R]
 	load  []*Row[R] // to be looked up
 	dirty []*Row[R] // to be written, in the order in which they were touched: the same each time
@@ -48,7 +49,7 @@ type Rows[R any] struct {
 
 // Open returns no rows yet, of a table that is empty or not.
 func Open[R any](shape *Shape, place Place, empty bool) *Rows[R] {
-	return &Rows[R]{shape: shape, place: place, empty: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps()}
+	return &Rows[R]{shape: shape, place: place, empty: empty, blank: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps()}
 }
 
 // keeps reports a table whose rows may stay in memory: nothing changes them on their way
@@ -172,6 +173,7 @@ func (rs *Rows[R]) Dirty() int { return len(rs.dirty) }
 // Written says that a transaction was committed in which all was written, and its id. Then
 // the rows are known as they are in the table; rows beyond a number of bytes are forgotten.
 func (rs *Rows[R]) Written(xid uint32, most int) {
+	rs.blank = false
 	if !rs.keep {
 		rs.Forget()
 		return
@@ -197,5 +199,5 @@ func (rs *Rows[R]) Written(xid uint32, most int) {
 
 // Forget drops all rows: what is touched next is looked up anew.
 func (rs *Rows[R]) Forget() {
-	rs.byKey, rs.dirty, rs.load, rs.empty = map[string]*Row[R]{}, nil, nil, false
+	rs.byKey, rs.dirty, rs.load, rs.empty, rs.blank = map[string]*Row[R]{}, nil, nil, false, false
 }

@@ -59,7 +59,13 @@ func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, ho
 		gone = nil
 	}
 	if copies {
-		if err := rs.copy(ctx, conn, added); err != nil {
+		err := error(nil)
+		if rs.blank && len(added) >= withoutFrom {
+			err = without(ctx, conn, rs.shape.qualified(rs.place), func() error { return rs.copy(ctx, conn, added) })
+		} else {
+			err = rs.copy(ctx, conn, added)
+		}
+		if err != nil {
 			return err
 		}
 		added = nil
