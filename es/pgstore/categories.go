@@ -2,10 +2,12 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
@@ -33,44 +35,26 @@ func (c *categories) add(category string) {
 	c.known[category] = true
 }
 
-// categorySQL registers a category under the name that Kafka takes its topic for. It
-// waits for nobody who registers the same one, but leaves it to him; for another
-// category of that name it does. It returns what was there before, and whether that is
-// committed for certain: older than all that is under way. Bind: $1 category, $2 whether a transaction
-// of the caller's is open.
-const categorySQL = `
-with mine as materialized (
-    select pg_try_advisory_xact_lock({events}::oid::int, hashtext($1::text)) as registers
-), new as (
-    insert into {asof}.categories (topic, category)
-    select translate($1::text, '.', '_'), $1 from mine
-    where registers and not exists (select from {asof}.categories where topic = translate($1::text, '.', '_'))
-    on conflict do nothing returning 1
-)
-select category, age(xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)
-from {asof}.categories where topic = translate($1::text, '.', '_')
-union all
-select $1, not $2 from new`
+// categorySQL finds the category that has a topic. Bind: $1 category.
+const categorySQL = `select category from {asof}.categories where topic = translate($1::text, '.', '_')`
 
-// register makes sure that no other category of the store has the same topic for
-// Kafka. It is repeated until the registration is seen to be committed: in the
-// caller's transaction it may be rolled back.
+// registerSQL registers a category under the name that Kafka takes its topic for, unless
+// one is there. Bind: $1 category.
+const registerSQL = `insert into {asof}.categories (topic, category) values (translate($1::text, '.', '_'), $1) on conflict do nothing`
+
+// register makes sure that no other category of the store has the same topic for Kafka.
+//
+// A registration is committed by itself before the append, and stays whatever becomes of
+// that. In the caller's transaction it could be seen by nobody else until the end: another
+// of the same category would have to wait for it, or rely on what may be rolled back.
 func (s *Store) register(ctx context.Context, db db, stream es.StreamID, inTx bool) error {
 	category := stream.Category
 	if s.categories.has(category) {
 		return nil
 	}
-	there, committed := category, false
-	ask := func() error {
-		rows, err := db.Query(ctx, s.sql.category, category, inTx)
-		if err == nil {
-			_, err = pgx.ForEachRow(rows, []any{&there, &committed}, func() error { return nil })
-		}
-		return err
-	}
-	err := ask()
-	if !inTx && pg.LostRace(err) { // of an isolation that the role has by default
-		err = ask()
+	there, err := s.registered(ctx, db, category)
+	if errors.Is(err, pgx.ErrNoRows) {
+		there, err = s.registerNew(ctx, category, inTx)
 	}
 	if err != nil {
 		return explain("register category "+category, err)
@@ -78,8 +62,54 @@ func (s *Store) register(ctx context.Context, db db, stream es.StreamID, inTx bo
 	if there != category {
 		return fmt.Errorf("pgstore: append to %s: %w: the store has category %q, and for Kafka the topics of the two are one, as it knows no difference between . and _: choose another", stream, es.ErrInvalid, there)
 	}
-	if committed {
-		s.categories.add(category)
-	}
+	s.categories.add(category)
 	return nil
+}
+
+// registered returns the category that has the topic, or pgx.ErrNoRows.
+func (s *Store) registered(ctx context.Context, db db, category string) (string, error) {
+	rows, err := db.Query(ctx, s.sql.category, category)
+	if err != nil {
+		return "", err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+}
+
+// registerNew returns the category that has the topic then. Inside the caller's transaction
+// it takes a connection beside the pool, all of which such callers may hold.
+func (s *Store) registerNew(ctx context.Context, category string, inTx bool) (string, error) {
+	if !inTx {
+		return s.registerOn(ctx, s.pool, category)
+	}
+	config := s.pool.Config()
+	if prepare := config.BeforeConnect; prepare != nil {
+		if err := prepare(ctx, config.ConnConfig); err != nil {
+			return "", err
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if prepare := config.AfterConnect; prepare != nil {
+		if err := prepare(ctx, conn); err != nil {
+			return "", err
+		}
+	}
+	return s.registerOn(ctx, conn, category)
+}
+
+func (s *Store) registerOn(ctx context.Context, on interface {
+	db
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}, category string) (string, error) {
+	_, err := on.Exec(ctx, s.sql.register, category)
+	if pg.LostRace(err) { // of an isolation that the role has by default
+		_, err = on.Exec(ctx, s.sql.register, category)
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.registered(ctx, on, category)
 }

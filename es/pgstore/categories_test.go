@@ -3,12 +3,14 @@ package pgstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
@@ -45,8 +47,9 @@ func TestCategories_that_collide_for_Kafka_are_refused(t *testing.T) {
 	}
 }
 
-// A category whose first append is rolled back is not taken, and one whose first append
-// stays open holds up nobody of its own.
+// A category is taken by its first append though that is rolled back, since others may
+// have relied on it; and one whose first append stays open holds up nobody of its own, nor
+// does it need a second connection of the pool.
 func TestCategory_of_an_append_that_is_open_or_rolled_back(t *testing.T) {
 	t.Parallel()
 	store := open(t)
@@ -60,17 +63,22 @@ func TestCategory_of_an_append_that_is_open_or_rolled_back(t *testing.T) {
 		}
 		must(t, tx.Rollback(ctx))
 	}
-	_, err := store.Append(ctx, inCategory("a_b"), es.NoStream, someEvents(1)...)
+	_, err := store.Append(ctx, inCategory("a.b"), es.NoStream, someEvents(1)...)
 	must(t, err)
-	_, err = store.Append(ctx, inCategory("a.b"), es.NoStream, someEvents(1)...)
+	_, err = store.Append(ctx, inCategory("a_b"), es.NoStream, someEvents(1)...)
 	if !errors.Is(err, es.ErrInvalid) {
-		t.Errorf("a.b beside a_b: %v", err)
+		t.Errorf("a_b beside a.b: %v", err)
 	}
 
-	tx, err := store.Pool().Begin(ctx)
+	config := store.Pool().Config()
+	config.MaxConns = 1
+	one, err := pgxpool.NewWithConfig(ctx, config)
+	must(t, err)
+	defer one.Close()
+	tx, err := one.Begin(ctx)
 	must(t, err)
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	_, err = store.InTx(tx).Append(ctx, inCategory("c.d"), es.NoStream, someEvents(1)...)
+	_, err = pgstore.New(one).InTx(tx).Append(ctx, inCategory("c.d"), es.NoStream, someEvents(1)...)
 	must(t, err)
 	short := within(t, 5*time.Second)
 	for range 2 {
@@ -79,26 +87,39 @@ func TestCategory_of_an_append_that_is_open_or_rolled_back(t *testing.T) {
 	}
 }
 
-// Many begin both at once: one category is there in the end.
+// Many begin both at once, in transactions and without, of which some are rolled back: one
+// category is there in the end.
 func TestCategories_that_collide_are_refused_in_a_race(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)
-	var wg sync.WaitGroup
-	for n := range 16 {
-		wg.Go(func() {
-			category := []string{"x.y", "x_y"}[n%2]
-			_, err := pgstore.New(store.Pool()).Append(ctx, es.StreamID{Category: category, ID: string(rune('a' + n))}, es.NoStream, someEvents(1)...)
-			if err != nil && !errors.Is(err, es.ErrInvalid) {
-				t.Errorf("%s: %v", category, err)
-			}
-		})
-	}
-	wg.Wait()
-	var n int
-	must(t, store.Pool().QueryRow(ctx, `select count(distinct category) from asof.events`).Scan(&n))
-	if n != 1 {
-		t.Errorf("%d categories of one topic are in the log", n)
+	for pair := range 10 {
+		var wg sync.WaitGroup
+		for n := range 16 {
+			wg.Go(func() {
+				category := fmt.Sprintf([]string{"x%d.y", "x%d_y"}[n%2], pair)
+				id, s := es.StreamID{Category: category, ID: string(rune('a' + n))}, pgstore.New(store.Pool())
+				_, err := s.Append(ctx, id, es.NoStream, someEvents(1)...)
+				if n%4 > 1 {
+					err = pgx.BeginFunc(ctx, s.Pool(), func(tx pgx.Tx) error {
+						_, err := s.InTx(tx).Append(ctx, id, es.Any, someEvents(1)...)
+						if err == nil && n%8 > 3 {
+							err = es.ErrInvalid // rolls back
+						}
+						return err
+					})
+				}
+				if err != nil && !errors.Is(err, es.ErrInvalid) {
+					t.Errorf("%s: %v", category, err)
+				}
+			})
+		}
+		wg.Wait()
+		var n int
+		must(t, store.Pool().QueryRow(ctx, `select count(distinct category) from asof.events where category like 'x' || $1::text || '_y'`, fmt.Sprint(pair)).Scan(&n))
+		if n != 1 {
+			t.Errorf("%d categories of one topic are in the log", n)
+		}
 	}
 }
 

@@ -9,23 +9,24 @@ import (
 
 // statements is the SQL of one store, with its schema's name in place.
 type statements struct {
-	one, many            [3]string // append, by kind of expectation
-	lost, again          string
-	lockStream, category string
-	readStream, exists   string
-	readLog, scan        string // the limit comes behind
-	probe, place, ready  string
-	gap                  string
-	mayAppend            string
-	head, holders        string
-	loadHead, storeHead  string
-	moment, raise        string
-	storeMoment          string
-	momentName           string
-	status, categories   string
-	openAppends          string
-	sums, extent         string
-	repair               repairStatements
+	one, many           [3]string // append, by kind of expectation
+	lost, again         string
+	lockStream          string
+	category, register  string
+	readStream, exists  string
+	readLog, scan       string // the limit comes behind
+	probe, place, ready string
+	gap                 string
+	mayAppend           string
+	head, holders       string
+	loadHead, storeHead string
+	moment, raise       string
+	storeMoment         string
+	momentName          string
+	status, categories  string
+	openAppends         string
+	sums, extent        string
+	repair              repairStatements
 }
 
 func newStatements(schema string) statements {
@@ -33,7 +34,7 @@ func newStatements(schema string) statements {
 		return pg.Expand(schema, sql, append(more, words(schema)...)...)
 	}
 	st := statements{
-		lost: with(lostSQL), again: with(againSQL), lockStream: with(lockStreamSQL), category: with(categorySQL),
+		lost: with(lostSQL), again: with(againSQL), lockStream: with(lockStreamSQL), category: with(categorySQL), register: with(registerSQL),
 		readStream: with(readStreamSQL) + " ", exists: with(existsSQL), readLog: with(readLogSQL) + " ", scan: with(scanSQL) + " ",
 		probe: with(probeSQL), place: with(placeSQL), gap: with(gapSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
