@@ -58,13 +58,15 @@ func TestAny_history_live_rebuilt_and_as_of_are_its_fold(t *testing.T) {
 		def.Name, def.Categories = fmt.Sprintf("balances%d", n), []string{category}
 		sums.Name, sums.Categories = fmt.Sprintf("totals%d", n), []string{category}
 		small := projections.WithBatch(rapid.IntRange(1, 9).Draw(t, "batch"))
-		rows, buckets := projections.New(w.store, def, small), projections.New(w.store, sums, small)
+		memory := projections.WithMemory(rapid.SampledFrom([]int{1, 1000, 8 * 700, 1 << 20}).Draw(t, "bytes in memory"))
+		chunk := projections.WithChunk(rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "chunk"))
+		rows, buckets := projections.New(w.store, def, small, memory), projections.New(w.store, sums, small, memory)
 
 		history := steps(w).Draw(t, "history")
 		built := rapid.IntRange(0, len(history)).Draw(t, "appended before the first build")
 		all := w.play(t, category, history[:built])
 		for _, p := range []*projections.Projector{rows, buckets} {
-			if err := p.Rebuild(w.Context()); err != nil {
+			if err := p.Rebuild(w.Context(), chunk); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,7 +77,7 @@ func TestAny_history_live_rebuilt_and_as_of_are_its_fold(t *testing.T) {
 		equal(t, "live totals", w.foldTotals(all), readTable(w, w.pool, sums.Name+".totals", byBucket))
 		for _, p := range []*projections.Projector{rows, buckets} {
 			var last projections.Progress
-			err := p.Rebuild(w.Context(), projections.WithProgress(func(p projections.Progress) { last = p }))
+			err := p.Rebuild(w.Context(), chunk, projections.WithProgress(func(p projections.Progress) { last = p }))
 			if err != nil || !last.Compared || last.Differing != 0 {
 				t.Fatalf("rebuild: %v, %+v", err, last)
 			}

@@ -51,6 +51,7 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 		}
 		known, at := s.lookIn(r).known, *after
 		var p probe
+		var refused error // by give
 		batch := &pgx.Batch{}
 		batch.Queue(s.sql.probe, lookUp(at.Position), known.lookUp()).QueryRow(p.scan)
 		batch.Queue(pg.NoStatementTimeoutSQL)
@@ -64,12 +65,16 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
 				last := &events[len(events)-1]
 				after.Position, after.EventID = last.Position, last.ID
-				return give(events)
+				refused = give(events)
+				return refused
 			})
 			given += n
 			return err
 		})
 		err = s.sendStream(ctx, batch)
+		if refused != nil {
+			return given, refused
+		}
 		if !errors.Is(err, errAnotherRun) {
 			return given, explain("read the log", err)
 		}

@@ -14,15 +14,15 @@ import (
 // withoutFrom is the number of rows from which that is worth it.
 const withoutFrom = 10_000
 
-// indexesSQL lists how to take the indexes of a table away and how to make them again, the
-// primary key first. It lists none where something would be lost by it: where a foreign
-// key, a view or anything else leans on one of them; where one has a comment, a tablespace
-// or a statistics target, is the replica identity or what the table is clustered by, or is
+// indexesSQL lists how to take the indexes of a table away and how to make them again. It
+// lists none where something would be lost by it: where a foreign
+// key, a view or anything else leans on one of them; where one has a comment, a tablespace,
+// a statistics target or, as a constraint's, storage options, is the replica identity or what the table is clustered by, or is
 // not valid; and of a partitioned table. Bind: $1 table, quoted and with its schema.
 const indexesSQL = `
 with own as (
-    select i.indexrelid as index, c.oid as con, i.indisprimary as key, x.relname as name, i.indrelid as "table",
-           i.indisclustered or i.indisreplident or not i.indisvalid or x.reltablespace <> 0
+    select i.indexrelid as index, c.oid as con, x.relname as name, i.indrelid as "table",
+           i.indisclustered or not i.indisvalid or x.reltablespace <> 0 or c.oid is not null and x.reloptions is not null
            or obj_description(i.indexrelid, 'pg_class') is not null or obj_description(c.oid, 'pg_constraint') is not null
            or exists (select from pg_attribute a where a.attrelid = i.indexrelid and a.attstattarget >= 0)
            or exists (select from pg_depend d where d.deptype <> 'i' and d.classid <> 'pg_class'::regclass
@@ -36,7 +36,7 @@ select case when con is null then 'drop index ' || index::regclass else format('
 from own left join pg_constraint c on c.oid = con
 where not exists (select from own where odd)
   and (select relkind = 'r' and relreplident in ('d', 'n', 'f') from pg_class where oid = $1::regclass)
-order by key desc, name`
+order by name`
 
 // without runs f while the table has no indexes.
 func without(ctx context.Context, conn *pgx.Conn, table string, f func() error) error {

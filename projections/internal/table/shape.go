@@ -55,7 +55,7 @@ type Shape struct {
 const shapeSQL = `
 select c.relname, a.attname, case when t.typnamespace = c.relnamespace then '` + here + `' else '' end || format_type(a.atttypid, -1), coalesce(nullif(t.typbasetype, 0), a.atttypid), t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
        a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
-       coalesce(a.attnum = i.indkey[0] and i.indnkeyatts = 1, false), t.typcategory = 'A',
+       coalesce(a.attnum = i.indkey[0] and i.indnkeyatts = 1, false), coalesce(not i.indimmediate, false), t.typcategory = 'A',
        b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), greatest(coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), 0), 0),
        case when co.collisdeterministic then '' else coalesce(case when co.collnamespace = c.relnamespace then '` + here + `' else '' end || co.oid::regcollation::text, '') end,
        exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) or exists (select from pg_rewrite w where w.ev_class = c.oid) or c.relforcerowsecurity
@@ -73,7 +73,7 @@ type catalogColumn struct {
 	Table, Name, Type         string
 	OID                       uint32
 	Special, Computed, Needed bool
-	Key, Array                bool
+	Key, Deferrable, Array    bool
 	Base, BaseType            string
 	Category, Element         string
 	Modifier                  int32
@@ -123,6 +123,9 @@ func fit(types *pgtype.Map, found []catalogColumn, fields []Field) (*Shape, erro
 				s.keyCollated = " collate " + c.Collation
 			}
 		}
+	}
+	if found[0].Deferrable {
+		return nil, fmt.Errorf("the primary key of table %s is deferrable, so that it cannot tell whether a row is there: leave deferrable out", s.Name)
 	}
 	if s.key == "" {
 		return nil, fmt.Errorf("table %s needs a primary key of one column", s.Name)
