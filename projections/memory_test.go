@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -140,6 +141,33 @@ func TestProjector_that_runs_again_begins_where_its_database_is(t *testing.T) {
 		insert into asof.lanes table lanes_before; insert into asof.sums table sums_before; insert into balances.balances table rows_before; commit`)
 	run(last)
 	w.wantBalances("balances.balances")
+}
+
+// Events that are gone from the log when they are to be written, as when the database is put
+// back in between, are not applied.
+func TestEvents_that_are_lost_before_they_are_written_are_not_applied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := balances()
+	apply, lost := def.Apply, false
+	def.Apply = nil
+	def.TryApply = func(b *Balance, e Event, r es.Recorded) error {
+		apply(b, e, r)
+		if e == (Deposited{5}) && !lost {
+			lost = true
+			w.exec(`begin; set local session_replication_role = replica; delete from asof.events where event_id = '` + r.ID.String() + `'; commit`)
+		}
+		return nil
+	}
+	p := projections.New(w.store, def)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.append("a", Opened{"ann"}, Deposited{5})
+	applied := w.running(p)
+	applied(1)
+	applied(w.append("a", Deposited{7}))
+	newWorldOn(t, pgstore.New(w.pool)).wantBalances("balances.balances")
 }
 
 // Two programs that follow at once apply each event once, from memory too.
