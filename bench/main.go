@@ -37,13 +37,14 @@ func main() {
 
 // settings are what the flags say.
 type settings struct {
-	rounds  int
-	round   time.Duration
-	events  int
-	grown   int
-	only    *regexp.Regexp
-	dir     string
-	profile string
+	rounds    int
+	round     time.Duration
+	events    int
+	grown     int
+	projected int
+	only      *regexp.Regexp
+	dir       string
+	profile   string
 }
 
 func parse(args []string) (settings, error) {
@@ -53,13 +54,14 @@ func parse(args []string) (settings, error) {
 	flags.DurationVar(&s.round, "round", 500*time.Millisecond, "how long a side of a round appends")
 	flags.IntVar(&s.events, "events", 50_000, "events that a side of a round reads or publishes")
 	flags.IntVar(&s.grown, "grown", 100_000, "events of the long log that is compared with one of 10,000")
-	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost")
+	flags.IntVar(&s.projected, "projected", 200_000, "events that a side of a round projects")
+	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, rebuild, follow, fresh, relay, growth, cost")
 	flags.StringVar(&s.dir, "dir", "", "directory for the data (default: a temporary one on the disk of the system's)")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
-	if s.rounds < 1 || s.events < 1000 || s.grown < 1000 {
+	if s.rounds < 1 || s.events < 1000 || s.grown < 1000 || s.projected < 1000 {
 		return s, errors.New("give at least 1 round and 1000 events")
 	}
 	var err error
@@ -79,6 +81,9 @@ func sections() []section {
 		{"batch", benchBatch},
 		{"read", benchRead},
 		{"poll", benchPoll},
+		{"rebuild", benchRebuild},
+		{"follow", benchFollow},
+		{"fresh", benchFresh},
 		{"relay", benchRelay},
 		{"growth", benchGrowth},
 		{"cost", benchCost},
