@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -52,6 +53,9 @@ func accounts(version int) projections.Fold[balance, deposited] {
 		Apply: func(b *balance, d deposited, _ es.Recorded) { b.apply(&d) },
 	}
 }
+
+// quiet is for a report that nothing else is written between.
+func quiet() projections.Option { return projections.WithLogger(slog.New(slog.DiscardHandler)) }
 
 // shape is how the events of a log lie: in so many streams, interleaved, of which each so
 // many feed one row.

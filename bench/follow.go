@@ -46,7 +46,7 @@ func followOf(ctx context.Context, w *world, s settings, r *report, name string,
 	}
 	defer store.Pool().Close()
 	b := &backlog{store: store, shape: shape, events: s.projected, balances: map[string]*balance{}}
-	if err := projections.New(store, accounts(1)).Rebuild(ctx); err != nil {
+	if err := projections.New(store, accounts(1), quiet()).Rebuild(ctx); err != nil {
 		return err
 	}
 	_, err = store.Pool().Exec(ctx, `create table bare (account text primary key, `+balanceColumns+`); create table bare_position (position bigint); insert into bare_position values (0)`)
@@ -72,7 +72,7 @@ func (b *backlog) follow(ctx context.Context) (done, error) {
 	if err := b.grow(ctx, b.ours); err != nil {
 		return done{}, err
 	}
-	p := projections.New(b.store, accounts(1), projections.WithPoll(2*time.Millisecond))
+	p := projections.New(b.store, accounts(1), quiet(), projections.WithPoll(2*time.Millisecond))
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
@@ -28,50 +29,56 @@ func benchFresh(ctx context.Context, w *world, s settings, r *report) error {
 		return err
 	}
 	defer store.Pool().Close()
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, manyIdle)
-	for n := range manyIdle {
+	stop, err := followMany(ctx, store, manyIdle)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(idle(ctx, store.Pool(), s, r), stop()); err != nil {
+		return err
+	}
+	if stop, err = followMany(ctx, store, 1); err != nil {
+		return err
+	}
+	return errors.Join(fresh(ctx, store, s, r), stop())
+}
+
+// followMany runs projectors until stop is called.
+func followMany(ctx context.Context, store *pgstore.Store, many int) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	group, running := errgroup.WithContext(ctx)
+	stop = func() error {
+		cancel()
+		return group.Wait()
+	}
+	for n := range many {
 		def := accounts(1)
 		if n > 0 {
 			def.Name = fmt.Sprintf("accounts%d", n)
 		}
-		p := projections.New(store, def)
+		p := projections.New(store, def, quiet())
 		if err := p.Rebuild(ctx); err != nil {
-			return err
+			return nil, errors.Join(err, stop())
 		}
-		go func() { ended <- p.Run(running) }()
+		group.Go(func() error { return p.Run(running) })
 	}
-	if err := idle(ctx, store.Pool(), s, r); err != nil {
-		return err
-	}
-	if err := fresh(ctx, store, s, r); err != nil {
-		return err
-	}
-	stop()
-	for range manyIdle {
-		err = errors.Join(err, <-ended)
-	}
-	return err
+	return stop, nil
 }
 
 const transactionsSQL = `select xact_commit from pg_stat_database where datname = current_database()`
 
+// idle counts transactions, after what the start has asked is in the statistics.
 func idle(ctx context.Context, pool *pgxpool.Pool, s settings, r *report) error {
-	var before, after int64
-	took := 2 * s.round
-	if err := pool.QueryRow(ctx, transactionsSQL).Scan(&before); err != nil {
-		return err
+	var counts [2]int64
+	took := 4 * s.round
+	for i := range counts {
+		if err := after(ctx, took); err != nil {
+			return err
+		}
+		if err := pool.QueryRow(ctx, transactionsSQL).Scan(&counts[i]); err != nil {
+			return err
+		}
 	}
-	select {
-	case <-time.After(took):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := pool.QueryRow(ctx, transactionsSQL).Scan(&after); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(r.out, "%-30s %.0f transactions a second\n", fmt.Sprintf("idle, %d projections", manyIdle), float64(after-before)/took.Seconds())
+	_, err := fmt.Fprintf(r.out, "%-30s %.1f transactions a second\n", fmt.Sprintf("idle, %d projections", manyIdle), float64(counts[1]-counts[0])/took.Seconds())
 	return err
 }
 
@@ -80,8 +87,8 @@ func fresh(ctx context.Context, store *pgstore.Store, s settings, r *report) err
 	var lags []float64
 	began, codec := time.Now(), es.JSON(deposited{})
 	for n := range max(2*freshEvery, int(4*s.round.Seconds()*freshRate)) {
-		if wait := time.Until(began.Add(time.Duration(n) * time.Second / freshRate)); wait > 0 {
-			time.Sleep(wait)
+		if err := after(ctx, time.Until(began.Add(time.Duration(n)*time.Second/freshRate))); err != nil {
+			return err
 		}
 		account := fmt.Sprintf("account-%d", n)
 		e, err := codec.Encode(deposited{Account: account, Cents: 1, At: began})
@@ -113,8 +120,23 @@ func seen(ctx context.Context, pool *pgxpool.Pool, account string) (time.Duratio
 			return 0, err
 		}
 		if !there {
-			time.Sleep(300 * time.Microsecond)
+			if err := after(ctx, 300*time.Microsecond); err != nil {
+				return 0, err
+			}
 		}
 	}
 	return time.Since(began), nil
+}
+
+// after waits.
+func after(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -48,7 +48,7 @@ func rebuildOf(ctx context.Context, w *world, s settings, r *report, name string
 	err = r.compare(ctx, name, side{"asof", func(ctx context.Context) (done, error) {
 		version++
 		began := time.Now()
-		err := projections.New(store, accounts(version)).Rebuild(ctx)
+		err := projections.New(store, accounts(version), quiet()).Rebuild(ctx)
 		return done{events: s.projected, took: time.Since(began)}, err
 	}}, bare)
 	if err != nil {
@@ -62,7 +62,7 @@ func rebuildOf(ctx context.Context, w *world, s settings, r *report, name string
 
 func readAsOf(ctx context.Context, store *pgstore.Store, events int, last es.Position) (done, error) {
 	began := time.Now()
-	err := projections.New(store, accounts(1)).AsOf(ctx, es.AtPosition(last), func(ctx context.Context, tx pgx.Tx) error {
+	err := projections.New(store, accounts(1), quiet()).AsOf(ctx, es.AtPosition(last), func(ctx context.Context, tx pgx.Tx) error {
 		var entries int
 		err := tx.QueryRow(ctx, `select sum(entries) from accounts`).Scan(&entries)
 		if err == nil && entries != events {

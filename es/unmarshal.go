@@ -41,8 +41,8 @@ func alike(t reflect.Type, seen map[reflect.Type]bool) bool {
 	case reflect.Map:
 		return alike(t.Key(), seen) && alike(t.Elem(), seen)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if !alike(t.Field(i).Type, seen) {
+		for field := range t.Fields() {
+			if !alike(field.Type, seen) {
 				return false
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +77,6 @@ type odd struct {
 	R   []byte            `json:",omitempty"`
 	S   float64           `json:"s,string"`
 	T   rune
-	own int
 }
 
 func (odd) EventType() string { return "odd" }
@@ -208,10 +208,10 @@ func (g almostJSON) typed(name string, depth int) string {
 	switch name := strings.ToLower(name); {
 	case g.r.IntN(4) == 0:
 		return g.value(depth)
-	case strings.Contains("b c h j n r t count price", name):
+	case slices.Contains([]string{"b", "c", "h", "j", "n", "r", "t", "count", "price"}, name):
 		return g.number()
 	case name == "d" || name == "l":
-		return g.array(depth, func(depth int) string { return g.object(depth) })
+		return g.array(depth, g.object)
 	case name == "s" || name == "p":
 		return g.array(depth, func(int) string { return g.pick(g.number(), g.text()) })
 	case name == "e" || name == "q" || name == "g" || name == "m":

@@ -93,21 +93,48 @@ func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m model, pages
 		if len(events) > 0 {
 			continue
 		}
-		if err := pause(ctx, p.poll); err != nil {
+		if err := p.quiet(ctx, at.Position, pages); err != nil {
 			return at.Position, err
 		}
 	}
 }
+
+// A projector that has come to the end of the log sees to its build every idleEvery, and
+// reads every idleReads of those though nobody has told it of an event.
+const (
+	idleEvery = time.Second
+	idleReads = 5
+)
+
+// quiet waits until it is time to read again.
+func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *page) error {
+	for range idleReads {
+		grown, err := p.store.Await(ctx, at, p.poll, idleEvery)
+		if grown {
+			return nil
+		}
+		if err != nil { // what it is, reading will tell
+			return pause(ctx, p.poll)
+		}
+		select {
+		case pages <- &page{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// liveEvery is how often a projector that has nothing to write asks whether its build is
+// still the live one. What it writes to another is refused.
+const liveEvery = 5 * time.Second
 
 // use applies a page of the log, or sees to the build when there was nothing to read.
 func (p *Projector) use(ctx context.Context, b build, pg *page, checked *time.Time) (build, error) {
 	if len(pg.events) > 0 {
 		return p.applyPage(ctx, b, pg.events, pg)
 	}
-	if err := p.clearFailure(ctx, b); err != nil || time.Since(*checked) <= time.Second {
-		return b, err
-	}
-	if err := p.stillLive(ctx, b); err != nil {
+	if err := p.clearFailure(ctx, b); err != nil {
 		return b, err
 	}
 	if err := p.store.KeepMoments(ctx); final(err) {
@@ -115,8 +142,11 @@ func (p *Projector) use(ctx context.Context, b build, pg *page, checked *time.Ti
 	} else if err != nil { // as while a synchronous standby is away
 		p.log.DebugContext(ctx, "the present was not made final", "error", err)
 	}
+	if time.Since(*checked) < liveEvery {
+		return b, nil
+	}
 	*checked = time.Now()
-	return b, nil
+	return b, p.stillLive(ctx, b)
 }
 
 // pull applies the next page of the log to the live build.

@@ -154,7 +154,7 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 	if p.invalid != nil {
 		return p.invalid
 	}
-	for wait := time.Millisecond; ; wait = min(2*wait, p.poll) {
+	for began := time.Now(); ; {
 		done, err := p.reached(ctx, position)
 		if err != nil {
 			return explain(fmt.Sprintf("wait for position %d of %s", position, p.def.name), err)
@@ -162,7 +162,8 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 		if done {
 			return nil
 		}
-		if err := pause(ctx, wait); err != nil {
+		wait := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
+		if err := pause(ctx, min(wait, p.poll)); err != nil {
 			return fmt.Errorf("projections: %s has not reached position %d: is its projector running? %w", p.def.name, position, err)
 		}
 	}

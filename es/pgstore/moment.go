@@ -181,43 +181,53 @@ func (s *settler) keep(ctx context.Context, r *raised) (es.Position, error) {
 // relay and the projectors do. Where somebody else did it just now, or where the role
 // may not, it does nothing.
 func (s *Store) KeepMoments(ctx context.Context) error {
+	const enough = 900 * time.Millisecond // between two of one program
+	now := time.Now().UnixNano()
+	if time.Duration(now-s.kept.Load()) < enough {
+		return nil
+	}
 	var m *moment
 	l, err := s.read(ctx, "keep the settled moment", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		batch.Queue(s.sql.moment).QueryRow(func(row pgx.Row) (err error) { m, err = scanMoment(row); return err })
 	})
-	if err != nil || m.fresh {
-		return err
+	done := err == nil && m.fresh
+	if err == nil && !done {
+		done, err = l.run.settler.keepMoment(ctx)
 	}
-	return explain("keep the settled moment", l.run.settler.keepMoment(ctx))
+	if done {
+		s.kept.Store(now)
+	}
+	return explain("keep the settled moment", err)
 }
 
-func (s *settler) keepMoment(ctx context.Context) error {
+// keepMoment reports whether there is no more to do.
+func (s *settler) keepMoment(ctx context.Context) (bool, error) {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(ctx, tripTime)
 	defer cancel()
 	if s.raised == nil {
 		r, err := s.raiseMoment(ctx)
 		if errors.Is(err, errMayNotRaise) {
-			return nil
+			return true, nil
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		s.raised = r
 	}
 	done, err := s.gone(ctx, s.raised.holders)
 	if err != nil || !done {
-		return err
+		return false, err
 	}
 	r := s.raised
 	s.raised = nil
 	if _, err = s.keep(ctx, r); errors.Is(err, errRunEnded) {
-		return nil // the next call begins anew
+		return false, nil // the next call begins anew
 	}
-	return err
+	return err == nil, err
 }

@@ -61,8 +61,8 @@ func (r *row) scan(rows pgx.Rows, e *es.RecordedEvent) error {
 	return r.finish(e)
 }
 
-// postgresEpoch is what timestamps are counted from, in microseconds.
-var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+// postgresEpoch is what timestamps are counted from: 2000-01-01, in microseconds since 1970.
+const postgresEpoch = 946_684_800_000_000
 
 // take reads the columns of columnsSQL in binary format.
 func (r *row) take(v [][]byte, e *es.RecordedEvent) error {

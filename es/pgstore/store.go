@@ -23,12 +23,14 @@ type Store struct {
 	sql        statements
 	categories categories
 	sizes      sizes
+	tail       tail
 
 	appends atomic.Bool           // the role has what appends need
 	checked atomic.Bool           // the tables keep what the store relies on
 	run     atomic.Pointer[run]   // what is known of the log
 	lost    atomic.Pointer[error] // why no reader without an event id goes on
 	seen    seen                  // what was read of it
+	kept    atomic.Int64          // when KeepMoments had no more to do, in Unix nanoseconds
 	gap     atomic.Pointer[gap]   // what is gone of that in its middle
 }
 

@@ -31,61 +31,71 @@ type How struct {
 	Moves bool
 }
 
-// Write queues what has changed: deletes first, then updates, then new rows, a statement
-// each. Many new rows it copies at once, in the connection's transaction. A row that somebody else has changed makes the
-// batch fail with [ErrStale].
-func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how How) error {
-	var gone, added, changed []*Row[R]
+// changes are the rows that are to be written, by what is to be done.
+type changes[R any] struct{ gone, added, changed []*Row[R] }
+
+func (rs *Rows[R]) changes(how How) (c changes[R]) {
 	for _, r := range rs.dirty {
 		switch {
 		case !r.Exists && r.found == present:
-			gone = append(gone, r)
+			c.gone = append(c.gone, r)
 		case !r.Exists:
 		case r.found != present:
-			added = append(added, r)
+			c.added = append(c.added, r)
 		case how.Moves || r.removed:
-			gone, added = append(gone, r), append(added, r)
+			c.gone, c.added = append(c.gone, r), append(c.added, r)
 		default:
-			changed = append(changed, r)
+			c.changed = append(c.changed, r)
 		}
 	}
-	copies := how.Alone && rs.shape.copies && len(added) >= copyFrom
-	if copies && len(gone) > 0 { // COPY does not wait for the batch
+	return c
+}
+
+// Write queues what has changed: deletes first, then updates, then new rows, a statement
+// each. Many new rows it copies at once, in the connection's transaction. A row that
+// somebody else has changed makes the batch fail with [ErrStale].
+func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how How) error {
+	c := rs.changes(how)
+	if how.Alone && rs.shape.copies && len(c.added) >= copyFrom {
+		if err := rs.writeNew(ctx, conn, c); err != nil {
+			return err
+		}
+		c.gone, c.added = nil, nil
+	}
+	if len(c.gone)+len(c.added)+len(c.changed) > 0 {
+		out.Queue(PlannedSQL)
+	}
+	rs.queueDelete(out, c.gone)
+	if err := rs.queue(conn.TypeMap(), out, c.changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers); err != nil {
+		return err
+	}
+	return rs.queue(conn.TypeMap(), out, c.added, rs.shape.insertSQL(rs.place), false)
+}
+
+// writeNew copies new rows, after those are deleted that are gone: COPY does not wait for
+// a batch.
+func (rs *Rows[R]) writeNew(ctx context.Context, conn *pgx.Conn, c changes[R]) error {
+	if len(c.gone) > 0 {
 		first := &pgx.Batch{}
-		rs.queueDelete(first, gone)
+		rs.queueDelete(first, c.gone)
 		if err := conn.SendBatch(ctx, first).Close(); err != nil {
 			return fmt.Errorf("delete rows of %s: %w", rs.shape.Name, err)
 		}
-		gone = nil
 	}
-	if copies {
-		err := error(nil)
-		if rs.blank && len(added) >= withoutFrom {
-			err = without(ctx, conn, rs.shape.qualified(rs.place), func() error { return rs.copy(ctx, conn, added) })
-		} else {
-			err = rs.copy(ctx, conn, added)
-		}
+	if rs.blank && len(c.added) >= withoutFrom {
+		return without(ctx, conn, rs.shape.qualified(rs.place), func() error { return rs.copy(ctx, conn, c.added) })
+	}
+	return rs.copy(ctx, conn, c.added)
+}
+
+// queue sends rows by a statement, so many at once.
+func (rs *Rows[R]) queue(types *pgtype.Map, out *pgx.Batch, rows []*Row[R], sql string, xmin bool) error {
+	for part := range chunks(rows) {
+		args, err := rs.args(types, part, xmin)
 		if err != nil {
 			return err
 		}
-		added = nil
-	}
-	if len(gone)+len(added)+len(changed) > 0 {
-		out.Queue(PlannedSQL)
-	}
-	rs.queueDelete(out, gone)
-	for _, w := range []struct {
-		rows []*Row[R]
-		sql  string
-		xmin bool
-	}{{changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers}, {added, rs.shape.insertSQL(rs.place), false}} {
-		for part := range chunks(w.rows) {
-			args, err := rs.args(conn.TypeMap(), part, w.xmin)
-			if err != nil {
-				return err
-			}
-			out.Queue(w.sql, args...).Exec(rs.expect(len(part)))
-		}
+		out.Queue(sql, args...).Exec(rs.expect(len(part)))
 	}
 	return nil
 }

@@ -1,0 +1,128 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+)
+
+// Many readers wait at the end of the log: one asks for all, and all are told.
+func TestAwait_is_told_of_more_by_one_look_for_all(t *testing.T) {
+	t.Parallel()
+	sent := &statements{}
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "1", 3)
+	const readers, every = 20, 200 * time.Millisecond
+	var wg sync.WaitGroup
+	grown := make([]bool, readers)
+	sent.reset()
+	for n := range readers {
+		wg.Go(func() {
+			var err error
+			if grown[n], err = store.Await(ctx, last.Position, every, 700*time.Millisecond); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for n := range grown {
+		if grown[n] {
+			t.Errorf("reader %d is told of more, and there is nothing", n)
+		}
+	}
+	if n := len(sent.queries); n > 20 { // of 2, 4, 8, … 200, 200, 200 ms; and what looks at the store first
+		t.Errorf("%d statements for %d readers: %q", n, readers, sent.queries)
+	}
+	for n := range readers {
+		wg.Go(func() {
+			var err error
+			if grown[n], err = store.Await(ctx, last.Position, every, time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	appendEach(ctx, t, pgstore.New(store.Pool()), "2", 1)
+	wg.Wait()
+	for n := range grown {
+		if !grown[n] {
+			t.Errorf("reader %d is told of nothing", n)
+		}
+	}
+	if more, err := store.Await(ctx, last.Position, time.Minute, time.Minute); !more || err != nil {
+		t.Errorf("what is known already: %v, %v", more, err)
+	}
+}
+
+// Who asks for all may end, and the others go on.
+func TestAwait_goes_on_when_one_that_asks_ends(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "1", 1)
+	short, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 8)
+	for range cap(ended) {
+		go func() {
+			_, err := store.Await(short, last.Position, 10*time.Millisecond, time.Minute)
+			ended <- err
+		}()
+	}
+	told := make(chan bool, 1)
+	go func() {
+		more, err := store.Await(ctx, last.Position, 10*time.Millisecond, time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		told <- more
+	}()
+	cancel()
+	for range cap(ended) {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	}
+	appendEach(ctx, t, store, "1", 1)
+	if !<-told {
+		t.Error("told of nothing")
+	}
+}
+
+// A log that is put back is a reason to read, which tells what it is.
+func TestAwait_is_told_of_a_log_that_is_put_back(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	ctx := within(t, 2*time.Minute)
+	appendEach(ctx, t, store, "kept", 2)
+	backup := server.Backup()
+	last := appendEach(ctx, t, store, "lost", 3)
+	reader := pgstore.New(server.Pool())
+	at := es.Checkpoint{Position: last.Position, EventID: last.ID}
+	if more, err := reader.Await(ctx, at.Position, time.Millisecond, 10*time.Millisecond); more || err != nil {
+		t.Fatal(more, err)
+	}
+	server.Restore(backup)
+	var more bool
+	must(t, retryUnreachable(ctx, func() (err error) {
+		more, err = reader.Await(ctx, at.Position, time.Millisecond, time.Minute)
+		if errors.Is(err, es.ErrRestored) {
+			more, err = true, nil
+		}
+		return err
+	}))
+	if !more {
+		t.Error("told of nothing")
+	}
+	_, err := reader.ReadAfter(ctx, at, 10)
+	wantRestored(t, "reading then", err, "asof repair")
+}
