@@ -57,26 +57,26 @@ func (wide) EventType() string { return "wide" }
 type odd struct {
 	decodedBase
 
-	A   any               `json:"a"`
-	B   json.RawMessage   `json:"b"`
-	C   json.Number       `json:"c"`
-	D   map[int]string    `json:"d"`
-	E   uuid.UUID         `json:"e"`
-	F   *time.Time        `json:"f"`
-	G   []any             `json:"g"`
-	H   int               `json:"h,string"`
-	I   bool              `json:"i,string"`
-	J   map[string]any    `json:"j"`
-	K   [3]byte           `json:"k"`
-	L   []*decodedLine    `json:"l"`
-	M   map[uuid.UUID]int `json:"m"`
-	N   struct{ A, B int }
-	O   *string           `json:"o,string"`
-	P   json.Marshaler    `json:"p"`
-	Q   map[string]string `json:"-"`
-	R   []byte            `json:",omitempty"`
-	S   float64           `json:"s,string"`
-	T   rune
+	A any               `json:"a"`
+	B json.RawMessage   `json:"b"`
+	C json.Number       `json:"c"`
+	D map[int]string    `json:"d"`
+	E uuid.UUID         `json:"e"`
+	F *time.Time        `json:"f"`
+	G []any             `json:"g"`
+	H int               `json:"h,string"`
+	I bool              `json:"i,string"`
+	J map[string]any    `json:"j"`
+	K [3]byte           `json:"k"`
+	L []*decodedLine    `json:"l"`
+	M map[uuid.UUID]int `json:"m"`
+	N struct{ A, B int }
+	O *string           `json:"o,string"`
+	P json.Marshaler    `json:"p"`
+	Q map[string]string `json:"-"`
+	R []byte            `json:",omitempty"`
+	S float64           `json:"s,string"`
+	T rune
 }
 
 func (odd) EventType() string { return "odd" }

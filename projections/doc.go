@@ -35,8 +35,10 @@
 // log only if Apply commutes across streams: adding up does, keeping the last value does
 // not. A definition says so in its [Order], and Kafka is refused where it does not.
 //
-// A row is loaded and stored between batches. What Apply puts into a field is made what
-// its column gives back, and what a column would lose is refused.
+// Events are decoded and folded in memory, outside of transactions and locks. Rows stay
+// there from one batch to the next, as long as nobody else has written to them, and are
+// read again when somebody has. What Apply puts into a field is made what its column gives
+// back, and what a column would lose is refused.
 //
 // What stands on the live tables that their DDL did not make, and what depends on them
 // elsewhere, is named before a rebuild begins; privileges are taken along.

@@ -258,3 +258,45 @@ func TestIndexes_are_those_of_the_DDL_after_a_rebuild_of_many_rows(t *testing.T)
 		})
 	}
 }
+
+// Texts of one key that only the database can compare are one row, though they come in
+// different pages of one build.
+func TestKeys_that_only_the_database_can_compare_are_one_row_over_pages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := totals()
+	def.Table = `create table totals (bucket numeric primary key, events bigint not null, cents bigint not null)`
+	def.Keys = nil
+	def.Key = func(e Event, _ es.Recorded) string {
+		if e == (Deposited{1}) {
+			return "1.0"
+		}
+		return "1.00"
+	}
+	for n := range 6 { // a page is 5,000 events
+		events := make([]Event, 900)
+		for i := range events {
+			events[i] = Deposited{int64(min(n*len(events)+i, 2)) - 1}
+		}
+		events[0] = Deposited{int64(n % 2)}
+		w.append("a", events...)
+	}
+	p := projections.New(w.store, def)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rows, events := w.number(`select count(*) from totals.totals`), w.number(`select sum(events) from totals.totals`); rows != 1 || events != 5400 {
+		t.Errorf("%d rows of %d events, want one of 5,400", rows, events)
+	}
+	err := p.AsOf(t.Context(), es.AtPosition(5400), func(ctx context.Context, tx pgx.Tx) error {
+		var rows int64
+		err := tx.QueryRow(ctx, `select count(*) from totals`).Scan(&rows)
+		if err == nil && rows != 1 {
+			err = fmt.Errorf("%d rows as of the end", rows)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
