@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/projections"
 )
@@ -15,7 +14,8 @@ func newProject(s Service) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "project [NAME…]", Short: "Keep the read models, all or those named, until stopped",
 		Long: "Keep the read models, all or those named, until stopped: build what is missing or of an\n" +
-			"older version, then follow the events. Any number may run.\n\n" +
+			"older version, then follow the events. Any number may run. One that stops leaves the\n" +
+			"others running; status shows why.\n\n" +
 			"From Kafka, a row that is fed by several streams is right only if the order of their\n" +
 			"events does not matter to it.",
 		Args: arguments(0, -1), Hidden: len(s.Projections) == 0,
@@ -45,11 +45,7 @@ func (s *Session) project(ctx context.Context, names []string, from string) erro
 	if err := s.own(ctx); err != nil { // also that the tables are there, which only an operator can mend
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, p := range projectors {
-		group.Go(func() error { return p.Run(ctx) })
-	}
-	return group.Wait()
+	return projections.RunAll(ctx, projectors...)
 }
 
 func (s *Session) from(ctx context.Context, from string) ([]projections.Option, error) {
