@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // leaseTime is how long a rebuild that shows no sign of life keeps others out.
@@ -61,6 +63,9 @@ func (r *rebuild) claim(ctx context.Context) error {
 			return r.create(ctx, tx)
 		}
 	})
+	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
+		return fmt.Errorf("%w: %s: wait for it, or stop it", ErrBusy, r.p.def.name)
+	}
 	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt) || final(err) {
 		return err
 	}

@@ -137,3 +137,36 @@ func TestRebuild_meets_one_that_has_just_switched(t *testing.T) {
 	}
 	w.wantTotals("totals.totals")
 }
+
+// A rebuild and a rollback that begin at once see nothing of each other: the second is told
+// that the first is under way.
+func TestRollback_beside_a_rebuild_that_has_just_begun_is_busy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a", Opened{"ann"})
+	newer := balances()
+	newer.Version = 2
+	for _, def := range []projections.Fold[Balance, Event]{balances(), newer} {
+		if err := projections.New(w.store, def).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tx, err := w.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `insert into asof.builds (name, version, status, schema_name, fingerprint) values ('balances', 2, 'building', 'begun', '')`); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	go func() { result <- projections.New(w.store, balances()).Rollback(t.Context()) }()
+	until(t, "the rollback is at the index", func() bool {
+		return w.number(`select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'transactionid'`) == 1
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; !errors.Is(err, projections.ErrBusy) {
+		t.Errorf("%v, want busy", err)
+	}
+}
