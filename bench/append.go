@@ -38,8 +38,8 @@ func benchAppend(ctx context.Context, w *world, s settings, r *report) error {
 	defer store.Pool().Close()
 	for _, writers := range []int{1, 8, 32} {
 		err := r.compare(ctx, fmt.Sprintf("one event, %d writers", writers),
-			side{"asof", func(ctx context.Context) (done, error) { return oneByOne(ctx, writers, s.round, appendOne(store)) }},
-			side{"bare insert", func(ctx context.Context) (done, error) { return oneByOne(ctx, writers, s.round, insertOne(store)) }})
+			side{name: "asof", run: func(ctx context.Context) (done, error) { return oneByOne(ctx, writers, s.round, appendOne(store)) }},
+			side{name: "bare insert", run: func(ctx context.Context) (done, error) { return oneByOne(ctx, writers, s.round, insertOne(store)) }})
 		if err != nil {
 			return err
 		}
@@ -56,8 +56,8 @@ func benchBatch(ctx context.Context, w *world, s settings, r *report) error {
 	defer store.Pool().Close()
 	for _, writers := range []int{1, 8} {
 		err := r.compare(ctx, fmt.Sprintf("%d events at once, %d writers", streamLength, writers),
-			side{"asof", func(ctx context.Context) (done, error) { return batches(ctx, writers, s.round, appendMany(store)) }},
-			side{"bare insert by unnest", func(ctx context.Context) (done, error) { return batches(ctx, writers, s.round, insertMany(store)) }})
+			side{name: "asof", run: func(ctx context.Context) (done, error) { return batches(ctx, writers, s.round, appendMany(store)) }},
+			side{name: "bare insert by unnest", run: func(ctx context.Context) (done, error) { return batches(ctx, writers, s.round, insertMany(store)) }})
 		if err != nil {
 			return err
 		}

@@ -10,8 +10,9 @@ import (
 
 // side is one of two ways to do the same; run does it for a round.
 type side struct {
-	name string
-	run  func(ctx context.Context) (done, error)
+	name    string
+	prepare func(ctx context.Context) error // before each round, not measured; may be nil
+	run     func(ctx context.Context) (done, error)
 }
 
 // done is what a round did.
@@ -27,6 +28,11 @@ type measured struct {
 }
 
 func (m *measured) round(ctx context.Context, s side, cpu func() time.Duration, count bool) error {
+	if s.prepare != nil {
+		if err := s.prepare(ctx); err != nil {
+			return fmt.Errorf("prepare %s: %w", s.name, err)
+		}
+	}
 	before := cpu()
 	d, err := s.run(ctx)
 	if err != nil {

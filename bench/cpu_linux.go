@@ -17,9 +17,18 @@ func cpuTime(postgres int) time.Duration {
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &self); err != nil {
 		return 0
 	}
-	total := time.Duration(self.Utime.Nano() + self.Stime.Nano())
+	return time.Duration(self.Utime.Nano()+self.Stime.Nano()) + ofFamily(postgres)
+}
+
+// ofFamily is the processor time of a process and its children, also of those that have
+// ended.
+func ofFamily(postgres int) time.Duration {
+	if postgres == 0 {
+		return 0
+	}
+	total := ofEnded(postgres)
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil || postgres == 0 {
+	if err != nil {
 		return total
 	}
 	for _, path := range stats {
@@ -31,18 +40,38 @@ func cpuTime(postgres int) time.Duration {
 	return total
 }
 
-func parent(stat string) int {
+// fields are those of a process's stat from the third on, its state; none when it has
+// ended.
+func fields(stat string) []string {
 	text, err := os.ReadFile(stat)
 	if err != nil {
-		return 0 // it has ended
+		return nil
 	}
 	_, after, _ := strings.Cut(string(text), ") ") // its name may have spaces
-	var state string
-	var ppid int
-	if _, err := fmt.Sscan(after, &state, &ppid); err != nil {
+	return strings.Fields(after)
+}
+
+// number returns a field by its number in proc(5); 0 when there is none.
+func number(stat string, field int) int {
+	list := fields(stat)
+	if len(list) <= field-3 {
 		return 0
 	}
-	return ppid
+	n, err := strconv.Atoi(list[field-3])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func parent(stat string) int { return number(stat, 4) }
+
+// ofEnded is the processor time of a process's children that have ended, as workers of
+// the database do in the middle of a round. It is counted in ticks of 10 ms.
+func ofEnded(pid int) time.Duration {
+	const tick = 10 * time.Millisecond
+	stat := fmt.Sprintf("/proc/%d/stat", pid)
+	return time.Duration(number(stat, 16)+number(stat, 17)) * tick
 }
 
 func onProcessor(pid string) time.Duration {

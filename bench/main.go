@@ -4,6 +4,31 @@
 //	go run ./bench
 //	go run ./bench -only 'append|read' -rounds 15 -grown 1000000
 //
+// The sections append, batch, read, poll, relay, growth and cost are of the log and of
+// Kafka. Those of projections keep a read model of a log of 10 events a stream, whose
+// streams take turns, with a row of 5 columns a stream:
+//
+//   - rebuild: Rebuild, from counting the log to the switch, beside a program of one
+//     thread that scans the events, decodes them, folds in a map, copies the rows and
+//     then adds the primary key. Both tables are compared at the end.
+//   - live: Run with a backlog until it is applied, beside a loop that reads pages of
+//     1000, loads their rows, folds, and writes rows and checkpoint in a transaction.
+//   - asof: the read model as of the end of the log, beside a rebuild.
+//   - freshness: how long after an append was acknowledged its row can be read, at 1000
+//     appends a second, from the log and through relay and broker; and how many
+//     transactions a second a process with projections commits that has nothing to do.
+//
+// Others run only when -only names them. Rebuild and live as above, where the log has
+// 100 streams (extreme-streams), all events go to one row (extreme-hot), a row has 10 kB
+// (extreme-wide), 10 streams feed a row (extreme-shared), or every answer of Postgres is
+// 2 ms late (extreme-late); and large, which prints the rates and the peak memory of the
+// process that follows, rebuilds or reads the past of 10,000,000 events, and that of the
+// bare program:
+//
+//	go run ./bench -only 'rebuild|live|asof' -projected 1000000
+//	go run ./bench -only extreme
+//	go run ./bench -only large
+//
 // It starts a Postgres and a broker of its own in a directory that it removes at
 // the end, with durable settings; DATABASE_URL and KAFKA_BROKERS name others
 // instead. Both sides of a comparison take turns, round by round, so that a
@@ -29,6 +54,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	if is, err := runChild(ctx); is {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench, child:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -42,6 +74,8 @@ type settings struct {
 	events    int
 	grown     int
 	projected int
+	large     int
+	fresh     time.Duration
 	only      *regexp.Regexp
 	dir       string
 	profile   string
@@ -54,15 +88,17 @@ func parse(args []string) (settings, error) {
 	flags.DurationVar(&s.round, "round", 500*time.Millisecond, "how long a side of a round appends")
 	flags.IntVar(&s.events, "events", 50_000, "events that a side of a round reads or publishes")
 	flags.IntVar(&s.grown, "grown", 100_000, "events of the long log that is compared with one of 10,000")
-	flags.IntVar(&s.projected, "projected", 200_000, "events that a side of a round projects")
-	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, rebuild, follow, fresh, relay, growth, cost")
+	flags.IntVar(&s.projected, "projected", 200_000, "events that a side of a round makes a read model of")
+	flags.IntVar(&s.large, "large", 10_000_000, "events of the section large")
+	flags.DurationVar(&s.fresh, "fresh", 5*time.Second, "how long freshness appends, and looks at idle projections")
+	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost, rebuild, live, asof, freshness; and if it is given, extreme-streams, extreme-hot, extreme-wide, extreme-shared, extreme-late, large")
 	flags.StringVar(&s.dir, "dir", "", "directory for the data (default: a temporary one on the disk of the system's)")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
-	if s.rounds < 1 || s.events < 1000 || s.grown < 1000 || s.projected < 1000 {
-		return s, errors.New("give at least 1 round and 1000 events")
+	if s.rounds < 1 || s.fresh <= 0 || min(s.events, s.grown, s.projected, s.large) < 1000 {
+		return s, errors.New("give at least 1 round, 1000 events and some time")
 	}
 	var err error
 	s.only, err = regexp.Compile(*only)
@@ -71,23 +107,29 @@ func parse(args []string) (settings, error) {
 
 // section is one table of the report.
 type section struct {
-	name string
-	run  func(ctx context.Context, w *world, s settings, r *report) error
+	name  string
+	asked bool // runs only when -only names it
+	run   func(ctx context.Context, w *world, s settings, r *report) error
 }
 
 func sections() []section {
-	return []section{
-		{"append", benchAppend},
-		{"batch", benchBatch},
-		{"read", benchRead},
-		{"poll", benchPoll},
-		{"rebuild", benchRebuild},
-		{"follow", benchFollow},
-		{"fresh", benchFresh},
-		{"relay", benchRelay},
-		{"growth", benchGrowth},
-		{"cost", benchCost},
+	list := []section{
+		{name: "append", run: benchAppend},
+		{name: "batch", run: benchBatch},
+		{name: "read", run: benchRead},
+		{name: "poll", run: benchPoll},
+		{name: "relay", run: benchRelay},
+		{name: "growth", run: benchGrowth},
+		{name: "cost", run: benchCost},
+		{name: "rebuild", run: benchRebuild},
+		{name: "live", run: benchLive},
+		{name: "asof", run: benchAsOf},
+		{name: "freshness", run: benchFreshness},
 	}
+	for _, x := range extremes() {
+		list = append(list, section{name: x.name, run: x.run, asked: true})
+	}
+	return append(list, section{name: "large", run: benchLarge, asked: true})
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
@@ -111,11 +153,11 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "PostgreSQL %s, %s, %d CPUs; events of %d bytes\n", version, runtime.Version(), runtime.NumCPU(), len(payload()))
-	fmt.Fprintf(out, "medians of %d rounds; ratio: of each round's two rates, median (middle half);\nby CPU: of what an event costs the processors of database and client\n", s.rounds)
+	fmt.Fprintf(out, "PostgreSQL %s, %s, %d CPUs; events of %d bytes, of projections 170\n", version, runtime.Version(), runtime.NumCPU(), len(payload()))
+	fmt.Fprintf(out, "medians of %d rounds, of %d of projections; ratio: of each round's two rates, median (middle half);\nby CPU: of what an event costs the processors of database and client\n", s.rounds, slowRounds(s.rounds))
 	r := &report{out: out, rounds: s.rounds, cpu: func() time.Duration { return cpuTime(w.stack.PostgresPID()) }}
 	for _, section := range sections() {
-		if !s.only.MatchString(section.name) {
+		if !s.only.MatchString(section.name) || section.asked && s.only.String() == "" {
 			continue
 		}
 		fmt.Fprintf(out, "\n%s\n", section.name)

@@ -34,8 +34,8 @@ func benchPoll(ctx context.Context, w *world, _ settings, r *report) error {
 	}
 	end := es.Checkpoint{Position: head, EventID: page[len(page)-1].ID}
 	return r.compare(ctx, "poll at the end of the log",
-		side{"asof", func(ctx context.Context) (done, error) { return pollAsof(ctx, store, end) }},
-		side{"the page alone", func(ctx context.Context) (done, error) { return pollBare(ctx, store, end) }})
+		side{name: "asof", run: func(ctx context.Context) (done, error) { return pollAsof(ctx, store, end) }},
+		side{name: "the page alone", run: func(ctx context.Context) (done, error) { return pollBare(ctx, store, end) }})
 }
 
 func pollAsof(ctx context.Context, store *pgstore.Store, end es.Checkpoint) (done, error) {

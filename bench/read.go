@@ -41,8 +41,8 @@ func readOf(ctx context.Context, w *world, s settings, r *report, name string, m
 		return err
 	}
 	return r.compare(ctx, name,
-		side{"asof", func(ctx context.Context) (done, error) { return since(readAll(ctx, pgstore.New(store.Pool()))) }},
-		side{"bare scan", func(ctx context.Context) (done, error) { return since(scanAll(ctx, store)) }})
+		side{name: "asof", run: func(ctx context.Context) (done, error) { return since(readAll(ctx, pgstore.New(store.Pool()))) }},
+		side{name: "bare scan", run: func(ctx context.Context) (done, error) { return since(scanAll(ctx, store)) }})
 }
 
 // since is what was done since began.
@@ -125,14 +125,14 @@ func benchGrowth(ctx context.Context, w *world, s settings, r *report) error {
 	}
 	grown, begun := fmt.Sprintf("%d", s.grown), fmt.Sprintf("%d events", short)
 	err = r.compare(ctx, "read the last pages",
-		side{grown, func(ctx context.Context) (done, error) { return since(readTail(ctx, large, s.grown)) }},
-		side{begun, func(ctx context.Context) (done, error) { return since(readTail(ctx, small, short)) }})
+		side{name: grown, run: func(ctx context.Context) (done, error) { return since(readTail(ctx, large, s.grown)) }},
+		side{name: begun, run: func(ctx context.Context) (done, error) { return since(readTail(ctx, small, short)) }})
 	if err != nil {
 		return err
 	}
 	return r.compare(ctx, "append one event, 8 writers",
-		side{grown, func(ctx context.Context) (done, error) { return oneByOne(ctx, 8, s.round, appendOne(large)) }},
-		side{begun, func(ctx context.Context) (done, error) { return oneByOne(ctx, 8, s.round, appendOne(small)) }})
+		side{name: grown, run: func(ctx context.Context) (done, error) { return oneByOne(ctx, 8, s.round, appendOne(large)) }},
+		side{name: begun, run: func(ctx context.Context) (done, error) { return oneByOne(ctx, 8, s.round, appendOne(small)) }})
 }
 
 // readTail reads the last thousands of the first n events, several times.

@@ -55,13 +55,13 @@ func benchRelay(ctx context.Context, w *world, s settings, r *report) error {
 	ready, err := b.messages(ctx)
 	if err == nil {
 		err = r.compare(ctx, "log to Kafka",
-			side{"asof", b.relay},
-			side{"bare producer", func(ctx context.Context) (done, error) { return b.produce(ctx, ready) }})
+			side{name: "asof", run: b.relay},
+			side{name: "bare producer", run: func(ctx context.Context) (done, error) { return b.produce(ctx, ready) }})
 	}
 	if err == nil {
 		err = r.compare(ctx, "log to Kafka",
-			side{"asof", b.relay},
-			side{"bare scan and producer", b.scanAndProduce})
+			side{name: "asof", run: b.relay},
+			side{name: "bare scan and producer", run: b.scanAndProduce})
 	}
 	return errors.Join(err, client.Close())
 }

@@ -49,6 +49,11 @@ func newWorld(ctx context.Context, parent string) (*world, error) {
 
 // store returns an empty store in a database of its own.
 func (w *world) store(ctx context.Context) (*pgstore.Store, error) {
+	return w.storeOver(ctx, func(direct dialer) dialer { return direct })
+}
+
+// storeOver is store over connections that a proxy may stand in.
+func (w *world) storeOver(ctx context.Context, over func(direct dialer) dialer) (*pgstore.Store, error) {
 	w.made++
 	url, err := w.stack.Database(ctx, fmt.Sprintf("bench_%d_%d", os.Getpid(), w.made))
 	if err != nil {
@@ -59,7 +64,7 @@ func (w *world) store(ctx context.Context) (*pgstore.Store, error) {
 		return nil, err
 	}
 	config.MaxConns, config.MinConns = connections, connections
-	dial := config.ConnConfig.DialFunc
+	dial := over(dialer(config.ConnConfig.DialFunc))
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		return &countingConn{Conn: conn, trips: &w.trips}, err

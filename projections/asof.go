@@ -91,18 +91,23 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 		return err
 	}
 	r := &replay{p: p, tx: tx, state: m.open(place, true)}
-	// A plain scan: what may still appear up to there was not recorded by then.
-	err = pipeline(ctx,
-		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-			return scanLog(ctx, r.scan(), es.Checkpoint{}, upTo, pageEvents, func(events []es.RecordedEvent) error {
-				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !at.Includes(e.Recorded) })
-				return give(events)
-			})
-		},
-		func(events []es.RecordedEvent) *page { return p.def.page(m, events) },
-		r.use)
-	if err != nil {
+	pass := func(use func(context.Context, *page) error) error {
+		// A plain scan: what may still appear up to there was not recorded by then.
+		return pipeline(ctx,
+			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
+				return scanLog(ctx, r.scan(), es.Checkpoint{}, upTo, pageEvents, func(events []es.RecordedEvent) error {
+					events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !at.Includes(e.Recorded) })
+					return give(events)
+				})
+			},
+			func(events []es.RecordedEvent) *page { return p.def.page(m, events) },
+			use)
+	}
+	if err := pass(r.use); err != nil {
 		return err
+	}
+	if r.state.parts() {
+		return r.state.copyParts(ctx, tx.Conn(), func() error { return pass(r.useAgain) })
 	}
 	return r.write(ctx)
 }
@@ -140,10 +145,21 @@ func (r *replay) use(ctx context.Context, pg *page) error {
 	if err := r.state.fold(ctx, r.send, pg.decoded); err != nil {
 		return err
 	}
-	if !r.state.full(r.p.room) {
+	if !r.state.full(r.p.room) || r.state.split() || r.state.parts() {
 		return nil
 	}
 	return r.write(ctx)
+}
+
+// useAgain folds a page into the part whose turn it is.
+func (r *replay) useAgain(ctx context.Context, pg *page) error {
+	if err := r.state.fold(ctx, r.send, pg.decoded); err != nil {
+		return err
+	}
+	if r.state.full(r.p.room) {
+		r.state.split()
+	}
+	return nil
 }
 
 // write puts the rows into the tables, and forgets them.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
@@ -45,16 +46,18 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if r.chunk > 0 {
 		limit = min(limit, r.chunk)
 	}
-	err = pipeline(ctx,
-		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-			return r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, limit, give)
-		},
-		func(events []es.RecordedEvent) *page { return r.p.def.page(m.model, events) },
-		s.use)
+	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *page) error) error {
+		return pipeline(ctx,
+			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
+				return r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, limit, give)
+			},
+			func(events []es.RecordedEvent) *page { return r.p.def.page(m.model, events) }, use)
+	}
+	err = s.pass(ctx, upTo, s.use)
 	switch {
 	case err == nil:
 		err = s.finish(ctx)
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFenced):
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFenced) && !m.state.parts():
 		lasts, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveGrace)
 		defer cancel()
 		err = errors.Join(err, s.save(lasts))
@@ -73,6 +76,8 @@ type saver struct {
 	last  time.Time     // of writing
 	cost  time.Duration // of writing then
 	since int           // events that are not written
+	// pass reads the log from where the build is, and uses its pages.
+	pass func(ctx context.Context, upTo es.Position, use func(context.Context, *page) error) error
 }
 
 func (s *saver) use(ctx context.Context, pg *page) error {
@@ -85,6 +90,9 @@ func (s *saver) use(ctx context.Context, pg *page) error {
 	s.progress.Done += int64(len(pg.events))
 	s.tell("reading")
 	full := s.m.state.full(s.p.room)
+	if full && s.m.state.split() || s.m.state.parts() {
+		return nil
+	}
 	long := time.Since(s.last) >= max(saveEvery, saveShare*s.cost)
 	if full || long || s.chunk > 0 && s.since >= s.chunk {
 		return s.save(ctx)
@@ -99,7 +107,12 @@ func (s *saver) finish(ctx context.Context) error {
 		return nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.save(ctx) })
+	group.Go(func() error {
+		if s.m.state.parts() {
+			return s.saveParts(ctx)
+		}
+		return s.save(ctx)
+	})
 	group.Go(func() error { return s.recorded.reach(ctx, s.p, position) })
 	return group.Wait()
 }
@@ -115,6 +128,49 @@ func (s *saver) save(ctx context.Context) error {
 	}
 	s.b = s.m.b
 	s.since, s.last, s.cost = 0, time.Now(), time.Since(began)
+	return nil
+}
+
+// saveParts writes rows that memory has no room for at once, part after part, each from a
+// pass over the log, in one transaction. The books are locked at its end alone.
+func (s *saver) saveParts(ctx context.Context) error {
+	m, upTo := s.m, s.m.tally.position
+	was, b := m.b, m.b
+	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+		batch.Queue(longSQL)
+		if err := sendOn(ctx, conn, batch); err != nil {
+			return err
+		}
+		err := m.state.copyParts(ctx, conn, func() error { return s.pass(ctx, upTo, s.useAgain) })
+		if err != nil {
+			return err
+		}
+		s.p.queueLock(batch, was, func(now build) error { return sameLane(now, was) })
+		s.p.queueThere(batch, &m.tally)
+		s.p.queueBooks(batch, &b, &m.tally, nil)
+		return nil
+	})
+	if err != nil {
+		return wrap("apply a batch", err)
+	}
+	s.p.done.Add(1)
+	m.b, m.tally = b, tally{}
+	m.state.forget()
+	s.b, s.since = b, 0
+	return nil
+}
+
+// longSQL lets a transaction last.
+const longSQL = `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`
+
+// useAgain folds a page into the part whose turn it is.
+func (s *saver) useAgain(ctx context.Context, pg *page) error {
+	if err := s.m.state.fold(ctx, s.p.send, pg.decoded); err != nil {
+		return err
+	}
+	if s.m.state.full(s.p.room) {
+		s.m.state.split()
+	}
 	return nil
 }
 

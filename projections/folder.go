@@ -87,7 +87,9 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 	}
 	touched := make([]*table.Row[R], len(list))
 	for i, key := range keys {
-		touched[i] = f.rows.Row(key)
+		if f.rows.Has(key) { // or its row is of another part
+			touched[i] = f.rows.Row(key)
+		}
 	}
 	if err := f.rows.Load(ctx, send); err != nil {
 		return err
@@ -98,7 +100,7 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 		}
 	}
 	for i := range list {
-		if f.again(list, touched, i) {
+		if touched[i] == nil || f.again(list, touched, i) {
 			continue
 		}
 		if err := f.change(&list[i], touched[i]); err != nil {
@@ -139,6 +141,9 @@ func (f *folding[R, E]) change(t *touch[E], row *table.Row[R]) error {
 func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) error {
 	for i := range list {
 		t, row := &list[i], touched[i]
+		if row == nil {
+			continue
+		}
 		by := [2]string{t.r.Stream.Category, t.r.Stream.ID}
 		if row.FedBy != by && row.FedBy != [2]string{} {
 			return f.decoder.fail(*t.r, fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]}))
@@ -161,4 +166,11 @@ const manyRows = 20_000
 
 func (f *folding[R, E]) full(room int) bool {
 	return f.rows.Bytes() >= room || !f.rows.Keeps() && f.rows.Dirty() >= manyRows
+}
+
+func (f *folding[R, E]) split() bool { return f.rows.Halve() }
+func (f *folding[R, E]) parts() bool { return f.rows.Parts() }
+
+func (f *folding[R, E]) copyParts(ctx context.Context, conn *pgx.Conn, again func() error) error {
+	return f.rows.CopyParts(ctx, conn, again)
 }

@@ -44,4 +44,11 @@ type state interface {
 	byPath() bool
 	// full reports that it takes so many bytes, or that it is time to write.
 	full(room int) bool
+	// split leaves a part of the rows for later, if that can be done, and reports whether
+	// it did; parts reports that some are left.
+	split() bool
+	parts() bool
+	// copyParts writes all, in the connection's transaction, calling again for each part
+	// that is left: it folds all events again.
+	copyParts(ctx context.Context, conn *pgx.Conn, again func() error) error
 }

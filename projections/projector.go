@@ -56,13 +56,13 @@ func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll =
 func WithBatch(events int) Option { return func(p *Projector) { p.batch = events } }
 
 // defaultRoom is a compromise: about a million small rows.
-const defaultRoom = 256 << 20
+const defaultRoom = 128 << 20
 
 // liveShare is the part of it that a projector has which only follows.
 const liveShare = 8
 
 // WithMemory sets how many bytes the rows may take that a rebuild, or a read as of a
-// moment, folds in memory: 256 MiB by default. More rows than that are written and read
+// moment, folds in memory: 128 MiB by default
 // again. A projector that follows keeps an eighth of it from one batch to the next.
 func WithMemory(bytes int) Option { return func(p *Projector) { p.room = bytes } }
 

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -126,3 +127,10 @@ func (q *queue[E]) byPath() bool        { return true }
 const manyStatements = 20_000
 
 func (q *queue[E]) full(int) bool { return len(q.statements) >= manyStatements }
+
+func (q *queue[E]) split() bool { return false }
+func (q *queue[E]) parts() bool { return false }
+
+func (q *queue[E]) copyParts(context.Context, *pgx.Conn, func() error) error {
+	return errors.New("projections: statements have no parts")
+}

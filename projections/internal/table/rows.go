@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"reflect"
 
 	"github.com/jackc/pgx/v5"
@@ -45,11 +46,14 @@ type Rows[R any] struct {
 	dirty []*Row[R] // to be written, in the order in which they were touched: the same each time
 	sizes sizes
 	keep  bool // texts of keys tell which row is meant
+	seed  maphash.Seed
+	part  part   // that is folded
+	later []part // that are left
 }
 
 // Open returns no rows yet, of a table that is empty or not.
 func Open[R any](shape *Shape, place Place, empty bool) *Rows[R] {
-	return &Rows[R]{shape: shape, place: place, empty: empty, blank: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps()}
+	return &Rows[R]{shape: shape, place: place, empty: empty, blank: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps(), seed: maphash.MakeSeed(), part: part{of: 1}}
 }
 
 // keeps reports a table whose rows may stay in memory: nothing changes them on their way
@@ -200,4 +204,5 @@ func (rs *Rows[R]) Written(xid uint32, most int) {
 // Forget drops all rows: what is touched next is looked up anew.
 func (rs *Rows[R]) Forget() {
 	rs.byKey, rs.dirty, rs.load, rs.empty, rs.blank = map[string]*Row[R]{}, nil, nil, false, false
+	rs.part, rs.later = part{of: 1}, nil
 }

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// lookEvery is how often the read model is looked at for the rows that are awaited.
+const lookEvery = 500 * time.Microsecond
+
+// awaited are the rows that a read model will have soon.
+type awaited struct {
+	mu    sync.Mutex
+	since map[string]time.Time // by key: when the append was acknowledged
+	took  []float64            // milliseconds until the row was seen
+	ended bool                 // no more will be added
+}
+
+func (a *awaited) add(key string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.since[key] = time.Now()
+}
+
+func (a *awaited) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = true
+}
+
+func (a *awaited) seen(keys []string, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, key := range keys {
+		a.took = append(a.took, float64(at.Sub(a.since[key]))/float64(time.Millisecond))
+		delete(a.since, key)
+	}
+}
+
+// keys returns what is awaited, and whether nothing will be any more.
+func (a *awaited) keys() (keys []string, over bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.since)), a.ended && len(a.since) == 0
+}
+
+// Bind: $1 keys.
+const visibleSQL = `select id from sales.sales where id = any($1)`
+
+// watch looks for all rows that are awaited at once, on a connection of its own, until
+// all were seen.
+func (l *sales) watch(ctx context.Context, a *awaited) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*startsWithin)
+	defer cancel()
+	conn, err := l.store.Pool().Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		keys, over := a.keys()
+		if over {
+			return nil
+		}
+		if len(keys) > 0 {
+			rows, err := conn.Query(ctx, visibleSQL, keys)
+			if err != nil {
+				return err
+			}
+			visible, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			a.seen(visible, time.Now())
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d rows are not visible: %w", len(keys), ctx.Err())
+		}
+	}
+}
