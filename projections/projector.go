@@ -55,15 +55,17 @@ func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll =
 // 1000 by default.
 func WithBatch(events int) Option { return func(p *Projector) { p.batch = events } }
 
-// defaultRoom is a compromise: about a million small rows.
+// defaultRoom is about half a million small rows.
 const defaultRoom = 128 << 20
 
 // liveShare is the part of it that a projector has which only follows.
-const liveShare = 8
+const liveShare = 4
 
-// WithMemory sets how many bytes the rows may take that a rebuild, or a read as of a
-// moment, folds in memory: 128 MiB by default
-// again. A projector that follows keeps an eighth of it from one batch to the next.
+// WithMemory sets how many bytes the rows may take, about, that a rebuild or a read as of a
+// moment folds in memory: 128 MiB by default. What the garbage collector leaves comes on
+// top. More rows than that are folded in parts, for each of which the log is read again;
+// when some are written already, they are written and looked up again. A projector that
+// follows keeps a quarter of it from one batch to the next.
 func WithMemory(bytes int) Option { return func(p *Projector) { p.room = bytes } }
 
 // New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
