@@ -111,7 +111,7 @@ func TestRebuild_in_parts_that_is_cut_short_begins_again(t *testing.T) {
 			return def.Keys(e, r)
 		}
 		p := projections.New(w.store, short, projections.WithMemory(20_000))
-		if err := p.Rebuild(ctx, projections.WithChunk(1)); !errors.Is(err, context.Canceled) {
+		if err := p.Rebuild(ctx, projections.WithChunk(7)); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		if n := w.number(`select position from asof.lanes l join asof.builds b on b.id = l.build where b.status = 'building'`); n != 0 {
