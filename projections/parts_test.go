@@ -77,8 +77,8 @@ func TestRows_that_memory_has_no_room_for_are_folded_in_parts(t *testing.T) {
 		if err := p.Rebuild(t.Context(), projections.WithChunk(7)); err != nil {
 			t.Fatal(err)
 		}
-		if passes.Load() < 2 {
-			t.Errorf("%d bytes: the log was read %d times", bytes, passes.Load())
+		if n := passes.Load(); n < 2 || bytes > 1 && n > int64(600_000/bytes)+2 { // the rows take about 140,000
+			t.Errorf("%d bytes: the log was read %d times", bytes, n)
 		}
 		same(w, want, tableOf(w, "totals.totals", byBucket))
 		same(w, want, w.rowsAsOf(p, last))

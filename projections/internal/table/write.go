@@ -52,7 +52,8 @@ func (rs *Rows[R]) changes(how How) (c changes[R]) {
 }
 
 // Write queues what has changed: deletes first, then updates, then new rows, a statement
-// each. Many new rows it copies at once, in the connection's transaction. A row that
+// each. Of tables that nobody else uses it writes many rows at once, in the connection's
+// transaction, new ones by COPY. A row that
 // somebody else has changed makes the batch fail with [ErrStale].
 func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how How) error {
 	c := rs.changes(how)
@@ -66,10 +67,25 @@ func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, ho
 		out.Queue(PlannedSQL)
 	}
 	rs.queueDelete(out, c.gone)
-	if err := rs.queue(conn.TypeMap(), out, c.changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers); err != nil {
-		return err
+	for _, w := range []struct {
+		rows []*Row[R]
+		sql  string
+		xmin bool
+	}{{c.changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers}, {c.added, rs.shape.insertSQL(rs.place), false}} {
+		for part := range chunks(w.rows) {
+			if err := rs.queue(conn.TypeMap(), out, part, w.sql, w.xmin); err != nil {
+				return err
+			}
+			if !how.Alone || len(part) < writeRows {
+				continue
+			}
+			if err := conn.SendBatch(ctx, out).Close(); err != nil { // there may be many more
+				return fmt.Errorf("write rows of %s: %w", rs.shape.Name, err)
+			}
+			*out = pgx.Batch{}
+		}
 	}
-	return rs.queue(conn.TypeMap(), out, c.added, rs.shape.insertSQL(rs.place), false)
+	return nil
 }
 
 // writeNew copies new rows, after those are deleted that are gone: COPY does not wait for
@@ -88,16 +104,13 @@ func (rs *Rows[R]) writeNew(ctx context.Context, conn *pgx.Conn, c changes[R]) e
 	return rs.copy(ctx, conn, c.added)
 }
 
-// queue sends rows by a statement, so many at once.
+// queue adds a statement that writes rows.
 func (rs *Rows[R]) queue(types *pgtype.Map, out *pgx.Batch, rows []*Row[R], sql string, xmin bool) error {
-	for part := range chunks(rows) {
-		args, err := rs.args(types, part, xmin)
-		if err != nil {
-			return err
-		}
-		out.Queue(sql, args...).Exec(rs.expect(len(part)))
+	args, err := rs.args(types, rows, xmin)
+	if err == nil {
+		out.Queue(sql, args...).Exec(rs.expect(len(rows)))
 	}
-	return nil
+	return err
 }
 
 func chunks[T any](list []T) func(yield func([]T) bool) {
