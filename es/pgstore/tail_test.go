@@ -52,7 +52,11 @@ func TestAwait_is_told_of_more_by_one_look_for_all(t *testing.T) {
 		})
 	}
 	appendEach(ctx, t, pgstore.New(store.Pool()), "2", 1)
+	sent.reset()
 	wg.Wait()
+	if n := len(sent.queries); n > readers/2 {
+		t.Errorf("%d statements until %d readers are told: %q", n, readers, sent.queries)
+	}
 	for n := range grown {
 		if !grown[n] {
 			t.Errorf("reader %d is told of nothing", n)
