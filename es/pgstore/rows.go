@@ -48,7 +48,9 @@ type row struct {
 func (r *row) scan(rows pgx.Rows, e *es.RecordedEvent) error {
 	if !r.looked {
 		r.looked = true
-		r.binary = !slices.ContainsFunc(rows.FieldDescriptions(), func(f pgconn.FieldDescription) bool { return f.Format != pgx.BinaryFormatCode })
+		r.binary = !slices.ContainsFunc(rows.FieldDescriptions(), func(f pgconn.FieldDescription) bool {
+			return f.Format != pgx.BinaryFormatCode && f.DataTypeOID != pgtype.TextOID // which is the same in both
+		})
 	}
 	if r.binary {
 		return r.take(rows.RawValues(), e)

@@ -82,6 +82,27 @@ func TestStream_gives_what_is_read(t *testing.T) {
 	}
 }
 
+// A stream is of several queries, of which the first asks for little, as it does not know
+// how large events are.
+func TestStream_of_several_queries(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	ctx := within(t, time.Minute)
+	for range 3 {
+		_, err := store.Append(ctx, stream("1"), es.Any, someEvents(500)...)
+		must(t, err)
+	}
+	got := streamed(ctx, t, pgstore.New(store.Pool()), es.Checkpoint{}, 1500, 400)
+	for i := range got {
+		if got[i].Position != es.Position(i+1) {
+			t.Fatalf("event %d has position %d", i, got[i].Position)
+		}
+	}
+	if len(got) != 1500 {
+		t.Errorf("%d events", len(got))
+	}
+}
+
 // Many large events are cut into pages by their bytes, and into several queries.
 func TestStream_bounds_the_bytes_of_a_page(t *testing.T) {
 	t.Parallel()
