@@ -126,6 +126,7 @@ func FuzzDecode_is_that_of_encoding_json(f *testing.F) {
 		`{"h":256}`, `{"h":-1}`, `{"h":"12"}`, `{"h":""}`, `{"i":"true"}`, `{"i":tru}`, `{"k":"YQ"}`, `{"b":1e3}`, `{"b":01}`, `{"j":1e400}`,
 		`{"a":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, strings.Repeat(`{"a":`, 12000), `{"a":"` + strings.Repeat("[", 100) + `"}`,
 		`{"a":"` + strings.Repeat("}", 100) + `","j":{"x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}}`,
+		`{"f":"2020-01-01T00:00:00Z","f":null}`, `{"a":` + nested(10_001) + `}`, `{"b":"\"","a":` + nested(10_001) + `}`, `{"a":"x","b":{"c":1},"d":7}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -135,6 +136,8 @@ func FuzzDecode_is_that_of_encoding_json(f *testing.F) {
 		}
 	})
 }
+
+func nested(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
 
 // Payloads that are almost right, a hundred thousand of them.
 func TestDecode_is_that_of_encoding_json(t *testing.T) {
