@@ -67,8 +67,7 @@ func TestRunAll_ends_when_all_have(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := projections.RunAll(t.Context(), projections.New(w.store, balances()), projections.New(w.store, totals()))
-	var event *projections.EventError
-	if !errors.As(err, &event) {
+	if _, named := errors.AsType[*projections.EventError](err); !named {
 		t.Errorf("%v", err)
 	}
 }
