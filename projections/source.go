@@ -44,16 +44,16 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 	pages := make(chan *page, 1)
 	var applied atomic.Int64 // position
 	applied.Store(int64(b.Position))
+	reader := b // as it was: the other goroutine moves b on
 	group.Go(func() error {
 		defer close(pages)
-		at, err := p.readOn(ctx, p.checkpoint(b), m, pages)
-		done := b
-		done.Position = es.Position(applied.Load())
+		at, err := p.readOn(ctx, p.checkpoint(reader), m, pages)
+		reader.Position = es.Position(applied.Load())
 		switch {
-		case errors.Is(err, es.ErrRestored) && at > done.Position: // what was read ahead may be lost: what was applied counts
+		case errors.Is(err, es.ErrRestored) && at > reader.Position: // what was read ahead may be lost: what was applied counts
 			return fmt.Errorf("%w: looks at the log again: %w", errFenced, err)
 		case errors.Is(err, es.ErrRestored) && p.beside():
-			return p.maybePutBack(ctx, done, err)
+			return p.maybePutBack(ctx, reader, err)
 		}
 		return err
 	})

@@ -41,8 +41,8 @@ func WithPartitions(n int, categories ...string) Option {
 // unless said otherwise, or for 0.
 func WithReplication(n int) Option { return func(r *Relay) { r.replication = n } }
 
-// WithPoll sets how often an idle relay looks for new events: every 25 ms unless
-// said otherwise.
+// WithPoll sets how often a relay looks for new events while nothing is appended: every 50
+// ms unless said otherwise. After an event it looks much more often.
 func WithPoll(d time.Duration) Option { return func(r *Relay) { r.poll = d } }
 
 // WithBatch sets how many events are read and published at a time, 5000 at most

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -45,7 +46,7 @@ func (r *reader) readPages(ctx context.Context, out chan<- page) error {
 			return err
 		}
 		if len(events) == 0 {
-			if wait.For(ctx, r.term.relay.poll) != nil {
+			if r.awaitMore(ctx, after.Position) != nil {
 				return nil
 			}
 			continue
@@ -59,6 +60,19 @@ func (r *reader) readPages(ctx context.Context, out chan<- page) error {
 			return nil
 		}
 	}
+}
+
+// readEvery is how often the log is read though nobody has told of more.
+const readEvery = time.Second
+
+// awaitMore waits at the end of the log, with the store's other readers. What goes wrong
+// there, reading will tell.
+func (r *reader) awaitMore(ctx context.Context, after es.Position) error {
+	relay := r.term.relay
+	if _, err := relay.store.Await(ctx, after, relay.poll, readEvery); err != nil {
+		return wait.For(ctx, relay.poll)
+	}
+	return ctx.Err()
 }
 
 // readPage returns events of the term's life of which no failover to a synchronous
