@@ -99,13 +99,10 @@ func TestRebuild_in_parts_that_is_cut_short_begins_again(t *testing.T) {
 	want := tableOf(w, "totals.totals", byBucket)
 	for _, cut := range []struct{ pass, version int64 }{{1, 40}, {2, 20}, {3, 1}} {
 		ctx, stop := context.WithCancel(t.Context())
-		var passes atomic.Int64
+		var passes atomic.Int64 // over the event at which it is cut
 		short := def
 		short.Keys = func(e Event, r es.Recorded) []string {
-			if r.Version == 1 {
-				passes.Add(1)
-			}
-			if passes.Load() == cut.pass && r.Version == es.Version(cut.version) {
+			if r.Version == es.Version(cut.version) && passes.Add(1) == cut.pass {
 				stop()
 			}
 			return def.Keys(e, r)
