@@ -148,6 +148,7 @@ func TestKilled_database_loses_nothing(t *testing.T) {
 		server.Kill()
 		server.Restart()
 		w.until("the database to answer", func() bool { return w.pool.Ping(t.Context()) == nil })
+		w.pool.Reset() // of sessions that do not know yet
 	}
 	stop()
 	w.wait()

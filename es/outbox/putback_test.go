@@ -29,6 +29,7 @@ func (w *world) putBack(server *embeddedtest.TestServer, b *embeddedtest.Backup)
 	w.Helper()
 	server.Restore(b)
 	w.until("the database to answer", func() bool { return w.pool.Ping(w.Context()) == nil })
+	w.pool.Reset() // of sessions that do not know yet
 }
 
 // goesOnAfterRepair expects that no relay publishes before a repair, whichever process

@@ -81,6 +81,7 @@ func TestPromotion_is_noticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Restart()
+	w.pool.Reset() // of sessions that do not know yet
 	if _, err := w.pool.Exec(t.Context(), `select pg_promote()`); err != nil {
 		t.Fatal(err)
 	}
