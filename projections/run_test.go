@@ -44,13 +44,12 @@ func TestFailure_is_gone_when_it_runs_with_nothing_to_do(t *testing.T) {
 		}
 		return s.Failure
 	}
-	w.exec(`alter table asof.events rename to away`)
-	w.exec(`create view asof.events as select * from asof.away where 1 / (select 0) = 0`)
+	w.exec(`alter table asof.events rename to away;
+		create view asof.events as select * from asof.away where 1 / (select 0) = 0`) // in one transaction: no tables would be final
 	until(t, "it fails", func() bool {
 		return w.number(`select count(*) from asof.builds where failure like '%division by zero%'`) == 1
 	})
-	w.exec(`drop view asof.events`)
-	w.exec(`alter table asof.away rename to events`)
+	w.exec(`drop view asof.events; alter table asof.away rename to events`)
 	until(t, "it runs", func() bool { return failure() == "" })
 }
 

@@ -61,11 +61,13 @@ update {asof}.relay set position = $5, event_id = $6, lease_until = clock_timest
     failure = null, failed_at = null, updated_at = clock_timestamp()
 where exists (select from {asof}.events e where e.position = $5 and e.event_id = $6) and ` + held + ` returning updated_at`
 
-	// releaseSQL lets another go on at once. Bind: $4 failure or null for none.
+	// releaseSQL lets another go on at once, also when adopting the life was given up
+	// half way and may not have reached the row. Bind: $1 to $3 as held, $4 failure or
+	// null for none.
 	releaseSQL = `
 update {asof}.relay set leader = null, lease_until = null,
     failure = $4, failed_at = case when $4::text is null then null else coalesce(failed_at, clock_timestamp()) end
-where ` + held + ` returning updated_at`
+where epoch = $1 and leader = $2 and (life is null or life = $3) and ` + withoutStandbys + ` returning updated_at`
 
 	// withoutStandbys holds for the transaction of one statement.
 	withoutStandbys = `set_config('synchronous_commit', 'local', true) <> ''`
@@ -84,8 +86,12 @@ type lease struct {
 }
 
 // takeLease tries once to take the lease, with the checkpoint to go on from; nil when
-// another relay holds it.
+// another relay holds it. It outlasts ctx by a little: a lease that the database gave
+// to one who does not wait for it any more would stand in the others' way until it has
+// run out.
 func takeLease(ctx context.Context, r *Relay, leader string) (*lease, *row, error) {
+	ctx, cancel := wait.Beyond(ctx, grace)
+	defer cancel()
 	l, found := &lease{relay: r, leader: leader, taken: time.Now()}, &row{}
 	if _, err := r.store.Pool().Exec(ctx, r.sql(shortenSQL)); err != nil {
 		return nil, nil, explain("take the lease", err)
