@@ -119,4 +119,3 @@ func TestStop_leaves_no_lease_that_comes_late(t *testing.T) {
 		t.Error(err)
 	}
 }
-
