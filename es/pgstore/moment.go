@@ -36,13 +36,6 @@ type moment struct {
 // covers reports whether the moment makes a time final.
 func (m *moment) covers(at time.Time) bool { return at.Before(m.at) }
 
-func (m *moment) place() es.Position {
-	if m == nil {
-		return 0
-	}
-	return m.position
-}
-
 const (
 	// Bind: nothing.
 	momentSQL = `
@@ -72,17 +65,16 @@ where (moment is null or moment < $1) and pg_postmaster_start_time() = $4`
 // moments that relays and projectors have made final, which is until a second ago or
 // two.
 func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
-	position, err := s.settleAt(ctx, at)
-	for tries := 1; errors.Is(err, errRunEnded) && tries < manyRuns; tries++ {
-		position, err = s.settleAt(ctx, at)
-	}
-	if err == nil {
-		err = s.replicate(ctx)
-	}
-	return position, explain("settle the log", err)
+	return again("settle the log", func() (es.Position, error) {
+		position, from, err := s.settleAt(ctx, at)
+		if err == nil {
+			err = s.replicate(ctx, from)
+		}
+		return position, err
+	})
 }
 
-func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error) {
+func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, origin, error) {
 	if at.IsZero() {
 		return s.settleHead(ctx)
 	}
@@ -90,10 +82,14 @@ func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error)
 	l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		batch.Queue(s.sql.moment).QueryRow(func(row pgx.Row) (err error) { m, err = scanMoment(row); return err })
 	})
-	if err != nil || m.covers(at) {
-		return m.place(), err
+	if err != nil {
+		return 0, origin{}, err
 	}
-	return l.run.settler.final(ctx, m, at)
+	if m.covers(at) {
+		return m.position, l.origin(), nil
+	}
+	position, err := l.run.settler.final(ctx, m, at)
+	return position, l.origin(), err
 }
 
 // final makes a moment final that m does not cover.
@@ -143,10 +139,6 @@ func (s *settler) raiseMoment(ctx context.Context) (*raised, error) {
 
 // errMayNotRaise: the role may not read or not set the settled moment.
 var errMayNotRaise = errors.New("pgstore: the role may not make moments final")
-
-// errRunEnded: the server was started anew in the middle of settling, and what was
-// found in its run before is not so in this one, which may have been put back.
-var errRunEnded = errors.New("pgstore: the server was started anew")
 
 // keep is step (4), a statement of its own after the wait, and stores the moment for
 // others. That it is still the run in which the moment was raised is asked last, on the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,8 +36,6 @@ type run struct {
 	life    uuid.UUID
 	started time.Time // of the server
 	settler settler
-
-	replicated atomic.Bool // synchronous_standby_names is set: see AwaitReplication
 }
 
 // mark is an event that is in the log.
@@ -109,7 +106,12 @@ type look struct {
 	run   *run
 	head  *mark
 	known *mark // what must be in the log: the head, or what was read behind it
+
+	replicated bool // synchronous_standby_names is set: found in the round trip
 }
+
+// origin is where the round trip was answered.
+func (l look) origin() origin { return origin{started: l.run.started, replicated: l.replicated} }
 
 // position is that of the head; zero when none is known.
 func (l look) position() es.Position {
@@ -132,6 +134,26 @@ func (s *Store) lookIn(r *run) look {
 // under it.
 const manyRuns = 5
 
+// errRunEnded: the server was started anew, or another one answers, between two round
+// trips. What was found in the run before is not so in this one, which may have been put
+// back.
+var errRunEnded = errors.New("pgstore: the server was started anew")
+
+// again asks anew when the run has ended under a question of several round trips.
+func again[T any](what string, ask func() (T, error)) (answer T, err error) {
+	for range manyRuns {
+		if answer, err = ask(); !errors.Is(err, errRunEnded) {
+			return answer, explain(what, err)
+		}
+	}
+	var none T
+	return none, errManyRuns(what)
+}
+
+func errManyRuns(what string) error {
+	return fmt.Errorf("pgstore: %s: the server was another at each of %d looks: does the pool's URL lead to one database only?", what, manyRuns)
+}
+
 // read sends what queue adds behind a probe, in one round trip. When the log turns out
 // to be in another run, it begins again there.
 func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queue func(look, *pgx.Batch)) (look, error) {
@@ -150,10 +172,11 @@ func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queu
 		}
 		next, err := s.judge(ctx, r, &p, after, l.known)
 		if err != nil || next == r {
+			l.replicated = p.replicated
 			return l, err
 		}
 	}
-	return look{}, fmt.Errorf("pgstore: %s: the server was another at each of %d looks: does the pool's URL lead to one database only?", what, manyRuns)
+	return look{}, errManyRuns(what)
 }
 
 func lookUp(p es.Position) *int64 {
@@ -181,7 +204,6 @@ func (s *Store) begin(ctx context.Context, old *run, p *probe) (*run, error) {
 	}
 	r := &run{life: p.life, started: p.started}
 	r.settler.pool, r.settler.sql, r.settler.started, r.settler.turn = s.pool, &s.sql, p.started, make(chan struct{}, 1)
-	r.replicated.Store(p.replicated)
 	if !s.run.CompareAndSwap(old, r) { // another call has noticed it too, or a repair came
 		if now := s.run.Load(); now != nil {
 			return now, nil
@@ -210,7 +232,6 @@ func (s *Store) judge(ctx context.Context, r *run, p *probe, after es.Checkpoint
 	if err := s.sameLog(p, after, known); err != nil {
 		return nil, err
 	}
-	r.replicated.Store(p.replicated)
 	if p.life == r.life && p.started.Equal(r.started) && !headLost(p, known) {
 		return r, nil
 	}

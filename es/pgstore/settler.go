@@ -134,20 +134,20 @@ func lookAgain() wait.Backoff {
 
 // settleHead waits for all that is under way, and returns the head that is settled
 // then.
-func (s *Store) settleHead(ctx context.Context) (es.Position, error) {
+func (s *Store) settleHead(ctx context.Context) (es.Position, origin, error) {
 	var t target
 	l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		t = target{}
 		t.queue(&s.sql, batch)
 	})
 	if err != nil {
-		return 0, err
+		return 0, origin{}, err
 	}
 	if err := l.run.settler.await(ctx, t.holders); err != nil {
-		return 0, err
+		return 0, origin{}, err
 	}
 	l.run.settler.raise(t.head)
-	return t.head.position, nil
+	return t.head.position, l.origin(), nil
 }
 
 // SettleTo waits until a position is settled: see [es.Settler].

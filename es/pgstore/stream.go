@@ -59,7 +59,7 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			if err := s.steady(r, &p, at, known); err != nil {
 				return err
 			}
-			if err := s.replicate(ctx); err != nil {
+			if err := s.replicate(ctx, origin{started: p.started, replicated: p.replicated}); err != nil {
 				return err
 			}
 			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
@@ -75,6 +75,9 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 		if refused != nil {
 			return given, refused
 		}
+		if errors.Is(err, errRunEnded) { // before anything was given
+			continue
+		}
 		if !errors.Is(err, errAnotherRun) {
 			return given, explain("read the log", err)
 		}
@@ -86,7 +89,7 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			return given, fmt.Errorf("pgstore: read the log: %w", errAnotherRun)
 		}
 	}
-	return given, fmt.Errorf("pgstore: read the log: the server was another at each of %d looks: does the pool's URL lead to one database only?", manyRuns)
+	return given, errManyRuns("read the log")
 }
 
 // sendStream sends a batch on a connection that is closed when the stream is broken off:
@@ -116,7 +119,6 @@ func (s *Store) steady(r *run, p *probe, after es.Checkpoint, known *mark) error
 	if err := s.sameLog(p, after, known); err != nil {
 		return err
 	}
-	r.replicated.Store(p.replicated)
 	if p.life != r.life || !p.started.Equal(r.started) || headLost(p, known) {
 		return errAnotherRun
 	}

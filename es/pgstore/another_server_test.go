@@ -1,0 +1,169 @@
+package pgstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+)
+
+// turned is a pool that leads to one server, and from one of its round trips on to
+// another, as one behind a pooler or with several hosts does after a failover.
+type turned struct {
+	between
+
+	now, then atomic.Pointer[string] // addresses
+}
+
+func newTurned(ctx context.Context, t *testing.T, from, to *embeddedtest.TestServer) (*turned, *pgxpool.Pool) {
+	t.Helper()
+	address := func(server *embeddedtest.TestServer) *string {
+		c, err := pgxpool.ParseConfig(server.URL())
+		must(t, err)
+		a := net.JoinHostPort(c.ConnConfig.Host, fmt.Sprint(c.ConnConfig.Port))
+		return &a
+	}
+	w := &turned{}
+	w.now.Store(address(from))
+	w.then.Store(address(to))
+	w.do = func(pool *pgxpool.Pool) {
+		w.now.Store(w.then.Load())
+		pool.Reset()
+	}
+	config, err := pgxpool.ParseConfig(from.URL())
+	must(t, err)
+	config.ConnConfig.Tracer = w
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, *w.now.Load())
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	must(t, err)
+	t.Cleanup(pool.Close)
+	return w, pool
+}
+
+// The pool leads to another server between the page and the look at the standbys: what
+// that one's standbys have, or that it has none, says nothing of the page. It is read
+// anew there.
+func TestReplicated_reads_trust_no_other_servers_standbys(t *testing.T) {
+	t.Parallel()
+	primary := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, primary.URL())
+	ctx := within(t, 2*time.Minute)
+	kept := appendEach(ctx, t, store, "kept", 3)
+	place := reached(ctx, t, store)
+	other := primary.Copy()
+	other.Standby("s1")
+	primary.Set("synchronous_standby_names", "away")
+	short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	_, err := store.Append(short, stream("lost"), es.NoStream, someEvents(1)...)
+	cancel()
+	if err == nil {
+		t.Fatal("an append was acknowledged without the standby")
+	}
+	waitFor(t, store, `select count(*) = 4 from asof.events`)
+
+	reads := map[string]func(context.Context, *pgstore.Store) ([]es.RecordedEvent, error){
+		"Read": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) { return s.Read(ctx, 0, 10) },
+		"ReadAfter": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) {
+			return s.ReadAfter(ctx, place, 10)
+		},
+		"ReadReplicated": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) {
+			return pgstore.New(s.Pool()).ReadReplicated(ctx, place, 10, nil)
+		},
+		"Scan": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) {
+			return s.Scan(ctx, es.Checkpoint{}, 100, 10)
+		},
+		"Stream": func(ctx context.Context, s *pgstore.Store) (all []es.RecordedEvent, err error) {
+			err = s.Stream(ctx, es.Checkpoint{}, 100, 10, func(page []es.RecordedEvent) error { all = append(all, page...); return nil })
+			return all, err
+		},
+		"ReadStream": func(ctx context.Context, s *pgstore.Store) (all []es.RecordedEvent, failed error) {
+			for e, err := range s.ReadStream(ctx, stream("lost"), 1) {
+				if err != nil {
+					return all, err
+				}
+				all = append(all, e)
+			}
+			return all, nil
+		},
+		"Settle": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) {
+			p, err := s.Settle(ctx, time.Time{})
+			return []es.RecordedEvent{{Recorded: es.Recorded{Position: p}}}, err
+		},
+	}
+	for _, names := range []string{"", "s1"} {
+		other.Set("synchronous_standby_names", names)
+		for what, read := range reads {
+			for trip := int64(1); trip <= 5; trip++ {
+				w, pool := newTurned(ctx, t, primary, other)
+				reader := pgstore.New(pool, pgstore.WithReplicatedReads())
+				_, err := reader.Life(ctx)
+				must(t, err)
+				w.left.Store(trip)
+				events, err := read(within(t, 20*time.Second), reader)
+				if err != nil && !(what == "ReadStream" && errors.Is(err, es.ErrStreamNotFound)) {
+					t.Errorf("%s, turned before round trip %d, standbys %q: %v", what, trip, names, err)
+				}
+				for _, e := range events {
+					if e.Position > kept.Position {
+						t.Errorf("%s, turned before round trip %d, standbys %q: it gives position %d, which no standby of its server has", what, trip, names, e.Position)
+					}
+				}
+				pool.Close()
+			}
+		}
+	}
+}
+
+// Who reads streams alone has looked at the log never: it waits all the same.
+func TestReplicated_read_of_a_stream_waits_in_a_program_that_has_read_nothing_else(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	ctx := within(t, time.Minute)
+	appendEach(ctx, t, store, "1", 1)
+	server.Set("synchronous_standby_names", "away")
+	short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	for e, err := range pgstore.New(server.Pool(), pgstore.WithReplicatedReads()).ReadStream(short, stream("1"), 1) {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("it gives %v, %v", e, err)
+		}
+	}
+}
+
+// A read makes a page of two round trips, and the second meets another server, which
+// lacks an event of the first.
+func TestRead_makes_no_page_of_two_servers(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	ctx := within(t, time.Minute)
+	tx, lost := begun(ctx, t, store, "lost")
+	appendEach(ctx, t, store, "kept", 100)
+	other := server.Copy()
+	must(t, tx.Commit(ctx))
+	w, pool := newTurned(ctx, t, server, other)
+	reader := pgstore.New(pool)
+	_, err := reader.Life(ctx)
+	must(t, err)
+	w.left.Store(2)
+	events, err := reader.Read(ctx, 0, 100)
+	if left := w.left.Load(); left > 0 {
+		t.Fatalf("the page took no second round trip: %d", left)
+	}
+	if err != nil || len(events) != 100 || events[0].ID == lost.ID {
+		t.Errorf("%d events, the first at %d, %v: want those of the other server", len(events), events[0].Position, err)
+	}
+}
