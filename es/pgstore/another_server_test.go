@@ -23,6 +23,15 @@ type turned struct {
 	between
 
 	now, then atomic.Pointer[string] // addresses
+	back      bool                   // for one round trip only
+}
+
+func (w *turned) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, _ pgxpool.TraceAcquireStartData) context.Context {
+	if left := w.left.Add(-1); left == 0 || left == -1 && w.back {
+		w.then.Store(w.now.Swap(w.then.Load()))
+		pool.Reset()
+	}
+	return ctx
 }
 
 func newTurned(ctx context.Context, t *testing.T, from, to *embeddedtest.TestServer) (*turned, *pgxpool.Pool) {
@@ -36,10 +45,7 @@ func newTurned(ctx context.Context, t *testing.T, from, to *embeddedtest.TestSer
 	w := &turned{}
 	w.now.Store(address(from))
 	w.then.Store(address(to))
-	w.do = func(pool *pgxpool.Pool) {
-		w.now.Store(w.then.Load())
-		pool.Reset()
-	}
+	w.left.Store(-2)
 	config, err := pgxpool.ParseConfig(from.URL())
 	must(t, err)
 	config.ConnConfig.Tracer = w
@@ -112,7 +118,7 @@ func TestReplicated_reads_trust_no_other_servers_standbys(t *testing.T) {
 				must(t, err)
 				w.left.Store(trip)
 				events, err := read(within(t, 20*time.Second), reader)
-				if err != nil && !(what == "ReadStream" && errors.Is(err, es.ErrStreamNotFound)) {
+				if err != nil && (what != "ReadStream" || !errors.Is(err, es.ErrStreamNotFound)) {
 					t.Errorf("%s, turned before round trip %d, standbys %q: %v", what, trip, names, err)
 				}
 				for _, e := range events {
@@ -165,5 +171,107 @@ func TestRead_makes_no_page_of_two_servers(t *testing.T) {
 	}
 	if err != nil || len(events) != 100 || events[0].ID == lost.ID {
 		t.Errorf("%d events, the first at %d, %v: want those of the other server", len(events), events[0].Position, err)
+	}
+}
+
+// One of the round trips of those who settle meets another server, which knows nothing of
+// the append that is open: that it holds no lock there settles nothing, nor does what that
+// server has.
+func TestSettling_trusts_no_other_servers_locks(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	ctx := within(t, 2*time.Minute)
+	appendEach(ctx, t, store, "kept", 1)
+	other := server.Copy()
+	appendEach(ctx, t, pgstoretest.Open(t, other.URL()), "other's", 9)
+	must(t, exec(ctx, other.Pool(), `update asof.settled_head set position = 8`))
+	_, slow := begun(ctx, t, store, "slow")
+	last := appendEach(ctx, t, store, "quick", 1)
+	for what, settle := range map[string]func(context.Context, *pgstore.Store) error{
+		"Settle": func(ctx context.Context, s *pgstore.Store) error {
+			_, err := s.Settle(ctx, time.Time{})
+			return err
+		},
+		"Settle as of a time": func(ctx context.Context, s *pgstore.Store) error {
+			_, err := s.Settle(ctx, last.RecordedAt)
+			return err
+		},
+		"SettleTo": func(ctx context.Context, s *pgstore.Store) error { return s.SettleTo(ctx, last.Position) },
+		"Read": func(ctx context.Context, s *pgstore.Store) error {
+			events, err := s.Read(ctx, 1, 10)
+			if err == nil && len(events) == 0 {
+				err = es.ErrNotSettled
+			}
+			return err
+		},
+		"KeepMoments": func(ctx context.Context, s *pgstore.Store) error {
+			return errors.Join(s.KeepMoments(ctx), es.ErrNotSettled)
+		},
+	} {
+		for trip := int64(1); trip <= 7; trip++ {
+			w, pool := newTurned(ctx, t, server, other)
+			reader := pgstore.New(pool)
+			_, err := reader.Life(ctx)
+			must(t, err)
+			w.back = true
+			w.left.Store(trip)
+			short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+			if err := settle(short, reader); err == nil {
+				t.Errorf("%s, the other server at round trip %d: it is settled while an append at %d is open", what, trip, slow.Position)
+			}
+			cancel()
+			if events, err := reader.Read(ctx, 1, 10); err != nil || len(events) > 0 {
+				t.Errorf("%s, the other server at round trip %d: Read then gives %d events, %v", what, trip, len(events), err)
+			}
+			var head, at int64
+			var final bool
+			must(t, store.Pool().QueryRow(ctx, `select position, moment_position, moment is not null from asof.settled_head`).Scan(&head, &at, &final))
+			if head > 1 || at > 1 || final {
+				t.Fatalf("%s, the other server at round trip %d: stored are %d, %d and a moment: %v", what, trip, head, at, final)
+			}
+			pool.Close()
+		}
+	}
+}
+
+// The other server lags: its head is no place below which all is that was recorded before
+// a moment of this one.
+func TestMoment_takes_its_place_from_its_own_server(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	ctx := within(t, 2*time.Minute)
+	appendEach(ctx, t, store, "kept", 1)
+	other := server.Copy()
+	for what, settle := range map[string]func(context.Context, *pgstore.Store, es.RecordedEvent) error{
+		"Settle": func(ctx context.Context, s *pgstore.Store, last es.RecordedEvent) error {
+			p, err := s.Settle(ctx, last.RecordedAt)
+			if err == nil && p < last.Position {
+				err = fmt.Errorf("the event at %d is not below %d", last.Position, p)
+			}
+			return err
+		},
+		"KeepMoments": func(ctx context.Context, s *pgstore.Store, _ es.RecordedEvent) error { return s.KeepMoments(ctx) },
+	} {
+		for trip := int64(1); trip <= 5; trip++ {
+			must(t, exec(ctx, store.Pool(), `update asof.settled_head set moment = null, moment_position = 0`))
+			last := appendEach(ctx, t, store, "later", 1)
+			w, pool := newTurned(ctx, t, server, other)
+			reader := pgstore.New(pool)
+			_, err := reader.Life(ctx)
+			must(t, err)
+			w.back = true
+			w.left.Store(trip)
+			if err := settle(ctx, reader, last); err != nil {
+				t.Errorf("%s, the other server at round trip %d: %v", what, trip, err)
+			}
+			var wrong bool
+			must(t, store.Pool().QueryRow(ctx, `select exists (select from asof.settled_head s join asof.events e on e.recorded_at < s.moment and e.position > s.moment_position)`).Scan(&wrong))
+			if wrong {
+				t.Errorf("%s, the other server at round trip %d: an event that was recorded before the stored moment lies above its position", what, trip)
+			}
+			pool.Close()
+		}
 	}
 }

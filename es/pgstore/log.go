@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -84,7 +85,7 @@ func (s *Store) settledPage(ctx context.Context, after es.Checkpoint, limit int)
 			return l, events[:settled], nil
 		}
 		grown, err := l.run.settler.advance(ctx, l.position())
-		if err != nil {
+		if err != nil && !errors.Is(err, errRunEnded) { // which the next page will tell
 			return look{}, nil, explain("settle the log", err)
 		}
 		if grown {

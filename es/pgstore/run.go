@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
@@ -43,6 +44,9 @@ type mark struct {
 	position es.Position
 	id       uuid.UUID
 }
+
+// uuid is the event's id as a value of a statement; null when there is no event.
+func (m mark) uuid() pgtype.UUID { return pgtype.UUID{Bytes: m.id, Valid: m.position > 0} }
 
 // probe is how the log is, seen beside a page.
 type probe struct {
@@ -167,7 +171,8 @@ func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queu
 		batch := &pgx.Batch{}
 		batch.Queue(s.sql.probe, lookUp(after.Position), l.known.lookUp()).QueryRow(p.scan)
 		queue(l, batch)
-		if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		err = s.pool.SendBatch(ctx, batch).Close()
+		if err != nil && !errors.Is(err, errRunEnded) { // which the probe tells too
 			return look{}, explain(what, err)
 		}
 		next, err := s.judge(ctx, r, &p, after, l.known)
