@@ -64,6 +64,7 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			}
 			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
 				last := &events[len(events)-1]
+				s.seen.note(r.life, at, events)
 				after.Position, after.EventID = last.Position, last.ID
 				refused = give(events)
 				return refused
@@ -119,7 +120,7 @@ func (s *Store) steady(r *run, p *probe, after es.Checkpoint, known *mark) error
 	if err := s.sameLog(p, after, known); err != nil {
 		return err
 	}
-	if p.life != r.life || !p.started.Equal(r.started) || headLost(p, known) {
+	if !p.of(r) || headLost(p, known) {
 		return errAnotherRun
 	}
 	return nil
