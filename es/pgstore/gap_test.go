@@ -92,11 +92,13 @@ func TestRestore_that_lost_the_end_alone_leaves_no_gap(t *testing.T) {
 			t.Fatalf("from before the loss: %v, %v", events, err)
 		}
 		last := events[4]
-		if events, err := store.ReadAfter(ctx, es.Checkpoint{Life: place.Life, Position: last.Position, EventID: last.ID}, 10); err != nil || len(events) > 0 {
+		there := es.Checkpoint{Life: place.Life, Position: last.Position, EventID: last.ID}
+		err = retryUnreachable(ctx, func() (err error) { events, err = store.ReadAfter(ctx, there, 10); return err })
+		if err != nil || len(events) > 0 {
 			t.Errorf("behind the place of the loss: %v, %v", events, err)
 		}
 	}
-	_, err := store.ReadAfter(ctx, lost, 10)
+	err := retryUnreachable(ctx, func() error { _, err := store.ReadAfter(ctx, lost, 10); return err })
 	wantRestored(t, "a checkpoint that is gone", err)
 }
 
@@ -109,7 +111,7 @@ func TestRestore_that_lost_an_event_in_the_middle_is_noticed_after_a_repair(t *t
 	g.server.Restore(g.backup)
 	must(t, retryUnreachable(ctx, func() error { _, err := g.store.Repair(ctx, false, nil); return err }))
 	g.wantGap(ctx, t, g.store)
-	_, err := g.store.Read(ctx, g.behind.Position, 10)
+	err := retryUnreachable(ctx, func() error { _, err := g.store.Read(ctx, g.behind.Position, 10); return err })
 	wantRestored(t, "a position alone", err)
 }
 

@@ -127,6 +127,6 @@ func TestAwait_is_told_of_a_log_that_is_put_back(t *testing.T) {
 	if !more {
 		t.Error("told of nothing")
 	}
-	_, err := reader.ReadAfter(ctx, at, 10)
+	err := retryUnreachable(ctx, func() error { _, err := reader.ReadAfter(ctx, at, 10); return err })
 	wantRestored(t, "reading then", err, "asof repair")
 }
