@@ -275,3 +275,35 @@ func TestMoment_takes_its_place_from_its_own_server(t *testing.T) {
 		}
 	}
 }
+
+// What the standbys do not have was given to nobody: that a failover takes it back is no
+// reason to refuse anybody.
+func TestReplicated_reads_count_as_read_what_they_gave(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, time.Minute)
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	kept := appendEach(ctx, t, store, "kept", 5)
+	tx, _ := begun(ctx, t, store, "lost")
+	last := appendEach(ctx, t, store, "kept", 1)
+	other := server.Copy()
+	must(t, tx.Commit(ctx))
+	server.Set("synchronous_standby_names", "away")
+	w, pool := newTurned(ctx, t, server, other)
+	reader := pgstore.New(pool, pgstore.WithReplicatedReads())
+	life, err := reader.Life(ctx)
+	must(t, err)
+	before := es.Checkpoint{Life: life, Position: kept.Position, EventID: kept.ID}
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	if events, err := reader.ReadAfter(short, before, 10); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	cancel()
+	w.left.Store(1)
+	if events, err := reader.ReadAfter(ctx, before, 10); err != nil || len(events) != 1 || events[0].ID != last.ID {
+		t.Errorf("after the failover: %v, %v", events, err)
+	}
+	if _, err := reader.ReadAfter(ctx, es.Checkpoint{Life: life, Position: last.Position, EventID: last.ID}, 10); err != nil {
+		t.Errorf("behind what nobody was given: %v", err)
+	}
+}
