@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
@@ -50,7 +52,7 @@ func (s *Store) ReadReplicated(ctx context.Context, after es.Checkpoint, limit i
 		if waits != nil && from.replicated {
 			waits()
 		}
-		return s.awaitReplication(ctx, from)
+		return awaitReplication(ctx, s.pool, from)
 	})
 }
 
@@ -58,7 +60,16 @@ func (s *Store) replicate(ctx context.Context, from origin) error {
 	if !s.replicated {
 		return nil
 	}
-	return s.awaitReplication(ctx, from)
+	return awaitReplication(ctx, s.pool, from)
+}
+
+// replicateBeside is replicate for who holds a connection of the pool.
+func (s *Store) replicateBeside(ctx context.Context, from origin) error {
+	if !s.replicated || !from.replicated {
+		return nil
+	}
+	err := s.beside(ctx, func(conn *pgx.Conn) error { return awaitReplication(ctx, conn, from) })
+	return explain("look how far the standbys are", err)
 }
 
 // standbysSQL reads which server answers, what commits wait for there, how far it and
@@ -85,11 +96,11 @@ type standbys struct {
 // was just read. It costs no round trip where synchronous_standby_names was empty then.
 // While too few standbys are connected it waits; bound it by the context. It ends with
 // errRunEnded when another server answers.
-func (s *Store) awaitReplication(ctx context.Context, from origin) error {
+func awaitReplication(ctx context.Context, on db, from origin) error {
 	if !from.replicated {
 		return nil
 	}
-	first, err := s.standbys(ctx, from)
+	first, err := standbysOn(ctx, on, from)
 	if err != nil || first.names == "" {
 		return err
 	}
@@ -104,7 +115,7 @@ func (s *Store) awaitReplication(ctx context.Context, from origin) error {
 		}
 		had := len(now.flushed)
 		if err = pause.Wait(ctx); err == nil {
-			now, err = s.standbys(ctx, from)
+			now, err = standbysOn(ctx, on, from)
 		}
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("pgstore: wait for %d synchronous standbys, of which %d are connected: %w", need, had, context.Cause(ctx))
@@ -115,9 +126,9 @@ func (s *Store) awaitReplication(ctx context.Context, from origin) error {
 	}
 }
 
-func (s *Store) standbys(ctx context.Context, from origin) (standbys, error) {
+func standbysOn(ctx context.Context, on db, from origin) (standbys, error) {
 	var n standbys
-	err := s.pool.QueryRow(ctx, standbysSQL).Scan(&n.started, &n.names, &n.primary, &n.flushed, &n.visible, &n.role)
+	err := on.QueryRow(ctx, standbysSQL).Scan(&n.started, &n.names, &n.primary, &n.flushed, &n.visible, &n.role)
 	switch {
 	case err != nil:
 		return n, explain("look how far the standbys are", err)

@@ -59,7 +59,7 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			if err := s.steady(r, &p, at, known); err != nil {
 				return err
 			}
-			if err := s.replicate(ctx, origin{started: p.started, replicated: p.replicated}); err != nil {
+			if err := s.replicateBeside(ctx, origin{started: p.started, replicated: p.replicated}); err != nil {
 				return err
 			}
 			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
