@@ -168,14 +168,14 @@ func (s *Store) settleHead(ctx context.Context) (es.Position, origin, error) {
 // SettleTo waits until a position is settled: see [es.Settler].
 func (s *Store) SettleTo(ctx context.Context, p es.Position) error {
 	known, err := again("settle the log", func() (es.Position, error) {
-		r, err := s.current(ctx)
-		if err == nil && p > r.settler.known() {
-			_, err = r.settler.load(ctx)
+		l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(look, *pgx.Batch) {}) // it may have been put back
+		if err == nil && p > l.run.settler.known() {
+			_, err = l.run.settler.load(ctx)
 		}
 		if err != nil {
 			return 0, err
 		}
-		return r.settler.known(), nil
+		return l.run.settler.known(), nil
 	})
 	if err != nil || p <= known {
 		return err
