@@ -155,3 +155,20 @@ func TestRestore_into_the_running_server_is_noticed(t *testing.T) {
 	_, err = store.ReadAfter(ctx, place, 10)
 	wantRestored(t, "after the repair", err, "position 6")
 }
+
+// However much a program has read, the last of it stays known.
+func TestRestore_that_lost_one_of_the_last_of_many_is_noticed(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, time.Minute)
+	store := open(t)
+	for range 5 {
+		_, err := store.Append(ctx, stream("1"), es.Any, someEvents(1000)...)
+		must(t, err)
+	}
+	place := reached(ctx, t, store)
+	must(t, exec(ctx, store.Pool(), `set session_replication_role = replica; delete from asof.events where position = 4500; set session_replication_role = origin`))
+	_, err := store.Repair(ctx, false, nil)
+	must(t, err)
+	_, err = store.ReadAfter(ctx, place, 10)
+	wantRestored(t, "ReadAfter", err, "position 4500")
+}
