@@ -140,3 +140,19 @@ func TestRepair_needs_more_than_the_right_to_read(t *testing.T) {
 	}
 	must(t, pgstore.New(store.Pool()).Verify(ctx, place)) // still in its life
 }
+
+// The program that has repaired the store is in the new life at once.
+func TestRepair_begins_the_life_that_it_names(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	ctx := within(t, time.Minute)
+	appendEach(ctx, t, store, "1", 2)
+	place := reached(ctx, t, store)
+	repaired, err := store.Repair(ctx, true, nil)
+	must(t, err)
+	life, err := store.Life(ctx)
+	must(t, err)
+	if life != repaired.Life || life == place.Life {
+		t.Errorf("it lives life %s, before %s, and repair says %s", life, place.Life, repaired.Life)
+	}
+}

@@ -144,3 +144,31 @@ func TestStatus_for_who_may_only_read(t *testing.T) {
 		}
 	}
 }
+
+// What the server does not tell a role of its place is not compared: hosted servers may
+// tell nothing.
+func TestPlace_that_is_not_told_is_no_other_place(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	ctx := within(t, time.Minute)
+	appendEach(ctx, t, store, "1", 2)
+	place := reached(ctx, t, store)
+	must(t, exec(ctx, store.Pool(), `revoke execute on function pg_control_system(), pg_current_wal_insert_lsn() from public`))
+	reader := asRole(ctx, t, store, "untold")
+	var system *string
+	must(t, reader.Pool().QueryRow(ctx, `select system_id from asof.store_place()`).Scan(&system))
+	if system != nil {
+		t.Fatalf("the role is told that the system is %s", *system)
+	}
+	must(t, reader.Verify(ctx, place))
+	if status := statusOf(t, reader); status.Elsewhere != "" {
+		t.Errorf("it is elsewhere: %s", status.Elsewhere)
+	}
+	must(t, exec(ctx, store.Pool(), `update asof.store_identity set system_id = null, timeline = null`)) // repaired by such a role
+	must(t, pgstore.New(store.Pool()).Verify(ctx, place))
+	must(t, exec(ctx, store.Pool(), `update asof.store_identity set database_oid = 1`)) // which everybody is told
+	wantRestored(t, "another database", pgstore.New(reader.Pool()).Verify(ctx, place), "the database's oid")
+	if status := statusOf(t, reader); !strings.Contains(status.Elsewhere, "the database's oid") {
+		t.Errorf("it is elsewhere: %q", status.Elsewhere)
+	}
+}
