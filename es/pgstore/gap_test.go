@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -171,4 +172,29 @@ func TestRestore_that_lost_one_of_the_last_of_many_is_noticed(t *testing.T) {
 	must(t, err)
 	_, err = store.ReadAfter(ctx, place, 10)
 	wantRestored(t, "ReadAfter", err, "position 4500")
+}
+
+// A second loss, further on, does not make good the first.
+func TestRestore_that_lost_two_events_one_after_the_other_leaves_the_first_gap(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, time.Minute)
+	store := open(t)
+	appendEach(ctx, t, store, "1", 10)
+	life, err := store.Life(ctx)
+	must(t, err)
+	at := func(p es.Position) es.Checkpoint {
+		return es.Checkpoint{Life: life, Position: p, EventID: eventAt(ctx, t, store, p)}
+	}
+	after := es.Checkpoint{} // so that all is read by the first
+	for _, lost := range []int{4, 8} {
+		_, err = store.ReadAfter(ctx, after, 10)
+		must(t, err)
+		must(t, exec(ctx, store.Pool(), fmt.Sprintf(`set session_replication_role = replica; delete from asof.events where position = %d; set session_replication_role = origin`, lost)))
+		_, err := store.Repair(ctx, false, nil)
+		must(t, err)
+		wantRestored(t, "behind the loss", store.Verify(ctx, at(10)))
+		after = at(3)
+		must(t, store.Verify(ctx, after))
+		wantRestored(t, "behind the first loss", store.Verify(ctx, at(5)), "position 4")
+	}
 }

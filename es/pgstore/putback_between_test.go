@@ -166,3 +166,33 @@ func TestLog_that_is_put_back_by_statements_between_two_round_trips(t *testing.T
 		})
 	}
 }
+
+// What a reader at a hole waits for is put back before anybody has read it: it waits for
+// what is there instead.
+func TestReader_at_a_hole_goes_on_when_what_it_waits_for_is_gone(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, time.Minute)
+	store := open(t)
+	kept := appendEach(ctx, t, store, "kept", 1)
+	tx, _ := begun(ctx, t, store, "open")
+	gone := appendEach(ctx, t, store, "gone", 1)
+	if events, err := store.Read(ctx, kept.Position, 10); err != nil || len(events) > 0 {
+		t.Fatalf("%v, %v", events, err)
+	}
+	must(t, exec(ctx, store.Pool(), fmt.Sprintf(`set session_replication_role = replica; delete from asof.events where position = %d; set session_replication_role = origin`, gone.Position)))
+	must(t, tx.Rollback(ctx))
+	last := appendEach(ctx, t, store, "later", 1)
+	short := within(t, 5*time.Second)
+	for {
+		events, err := store.Read(short, kept.Position, 10)
+		if err != nil {
+			t.Fatalf("it waits for ever: %v", err)
+		}
+		if len(events) > 0 {
+			if events[0].ID != last.ID {
+				t.Errorf("it reads %v", events)
+			}
+			return
+		}
+	}
+}
