@@ -68,13 +68,17 @@ func TestStatus_names_each_holder_once(t *testing.T) {
 		must(t, err)
 		must(t, savepoint.Commit(ctx))
 	}
-	var pid int
-	second, _ := begun(ctx, t, store, "c")
-	must(t, second.QueryRow(ctx, `select pg_backend_pid()`).Scan(&pid))
+	holds := func(id string) (pid int) {
+		tx, _ := begun(ctx, t, store, id)
+		must(t, tx.QueryRow(ctx, `select pg_backend_pid()`).Scan(&pid))
+		return pid
+	}
+	second := holds("c")
 	name := "held " + store.Pool().Config().ConnConfig.Database
 	_, err = first.Exec(ctx, `prepare transaction '`+name+`'`)
 	must(t, err)
 	must(t, first.Commit(ctx))
+	third := holds("d")
 	appendEach(ctx, t, store, "1", 1)
 	status := statusOf(t, store)
 	for i := range status.Holders {
@@ -84,11 +88,14 @@ func TestStatus_names_each_holder_once(t *testing.T) {
 		status.Holders[i].Since = time.Time{}
 	}
 	// A prepared transaction began when it was prepared.
-	want := []pgstore.Holder{{PID: pid, Application: "the holder", State: "idle in transaction"}, {Prepared: name, State: "prepared"}}
+	want := []pgstore.Holder{
+		{PID: second, Application: "the holder", State: "idle in transaction"}, {Prepared: name, State: "prepared"},
+		{PID: third, Application: "the holder", State: "idle in transaction"},
+	}
 	if d := cmp.Diff(want, status.Holders); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if status.Head != 5 || status.Settled != 0 {
+	if status.Head != 6 || status.Settled != 0 {
 		t.Errorf("the head is %d, settled %d", status.Head, status.Settled)
 	}
 	must(t, exec(ctx, store.Pool(), `rollback prepared '`+name+`'`))
