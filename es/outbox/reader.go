@@ -79,7 +79,11 @@ func (r *reader) awaitMore(ctx context.Context, after es.Position) error {
 // standby takes one back.
 func (r *reader) readPage(ctx context.Context, after es.Checkpoint) ([]es.RecordedEvent, error) {
 	store := r.term.relay.store
-	events, err := store.ReadAfter(ctx, after, r.term.relay.batch)
+	events, err := store.ReadReplicated(ctx, after, r.term.relay.batch, func() {
+		r.holdup.begin(fmt.Sprintf("the synchronous standbys do not have the events after position %d", after.Position),
+			"check that as many of them run as synchronous_standby_names asks for")
+	})
+	r.holdup.end()
 	if err != nil || len(events) == 0 {
 		return nil, err
 	}
@@ -90,10 +94,7 @@ func (r *reader) readPage(ctx context.Context, after es.Checkpoint) ([]es.Record
 	if life != after.Life {
 		return nil, fmt.Errorf("%w: a repair has begun life %s", errFenced, life)
 	}
-	r.holdup.begin(fmt.Sprintf("the synchronous standbys do not have the events after position %d", after.Position),
-		"check that as many of them run as synchronous_standby_names asks for")
-	defer r.holdup.end()
-	return events, store.AwaitReplication(ctx)
+	return events, nil
 }
 
 func (r *reader) pageOf(events []es.RecordedEvent) page {

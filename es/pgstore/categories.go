@@ -77,27 +77,15 @@ func (s *Store) registered(ctx context.Context, db db, category string) (string,
 
 // registerNew returns the category that has the topic then. Inside the caller's transaction
 // it takes a connection beside the pool, all of which such callers may hold.
-func (s *Store) registerNew(ctx context.Context, category string, inTx bool) (string, error) {
+func (s *Store) registerNew(ctx context.Context, category string, inTx bool) (there string, err error) {
 	if !inTx {
 		return s.registerOn(ctx, s.pool, category)
 	}
-	config := s.pool.Config()
-	if prepare := config.BeforeConnect; prepare != nil {
-		if err := prepare(ctx, config.ConnConfig); err != nil {
-			return "", err
-		}
-	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if prepare := config.AfterConnect; prepare != nil {
-		if err := prepare(ctx, conn); err != nil {
-			return "", err
-		}
-	}
-	return s.registerOn(ctx, conn, category)
+	err = s.beside(ctx, func(conn *pgx.Conn) (err error) {
+		there, err = s.registerOn(ctx, conn, category)
+		return err
+	})
+	return there, err
 }
 
 func (s *Store) registerOn(ctx context.Context, on interface {

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -49,34 +50,52 @@ func (s *Store) Read(ctx context.Context, after es.Position, limit int) ([]es.Re
 // ReadAfter is Read for a checkpoint that is kept outside of this program: a log that
 // does not have its event, or lives another life, is refused.
 func (s *Store) ReadAfter(ctx context.Context, after es.Checkpoint, limit int) ([]es.RecordedEvent, error) {
+	return s.readAfter(ctx, after, limit, func(from origin) error { return s.replicate(ctx, from) })
+}
+
+// readAfter reads a page and lets confirm wait for the standbys, before anybody knows of it.
+func (s *Store) readAfter(ctx context.Context, after es.Checkpoint, limit int, confirm func(origin) error) ([]es.RecordedEvent, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("%w: read of %d events: ask for 1 or more", es.ErrInvalid, limit)
 	}
+	return again("read the log", func() ([]es.RecordedEvent, error) {
+		l, events, err := s.settledPage(ctx, after, limit)
+		if err != nil || len(events) == 0 {
+			return nil, err
+		}
+		if err := confirm(l.origin()); err != nil {
+			return nil, err
+		}
+		s.seen.note(l.run.life, after, events)
+		return events, nil
+	})
+}
+
+// settledPage reads a page. It waits for a while when the log is not settled behind the
+// reader's place, and then returns no events.
+func (s *Store) settledPage(ctx context.Context, after es.Checkpoint, limit int) (look, []es.RecordedEvent, error) {
 	deadline := time.Now().Add(patience)
 	pause := lookAgain()
 	for {
 		events, settled, l, err := s.page(ctx, after, limit)
 		if err != nil {
-			return nil, err
-		}
-		if settled > 0 {
-			s.seen.note(l.run.life, after, events[:settled])
+			return look{}, nil, err
 		}
 		if settled > 0 || len(events) == 0 {
-			return events[:settled], s.replicate(ctx)
+			return l, events[:settled], nil
 		}
 		grown, err := l.run.settler.advance(ctx, l.position())
-		if err != nil {
-			return nil, explain("settle the log", err)
+		if err != nil && !errors.Is(err, errRunEnded) { // which the next page will tell
+			return look{}, nil, explain("settle the log", err)
 		}
 		if grown {
 			continue
 		}
 		if time.Now().After(deadline) {
-			return nil, nil
+			return look{}, nil, nil
 		}
 		if err := pause.Wait(ctx); err != nil {
-			return nil, err
+			return look{}, nil, err
 		}
 	}
 }
@@ -91,6 +110,7 @@ func (s *Store) Verify(ctx context.Context, c es.Checkpoint) error {
 // nothing is known of their size it reads a few first.
 func (s *Store) page(ctx context.Context, after es.Checkpoint, limit int) (events []es.RecordedEvent, settled int, l look, err error) {
 	at, bytes := after, 0
+	var first *run
 	for ask := s.sizes.fit("", limit, 0); ; ask = s.sizes.fit("", limit-settled, bytes) {
 		if ask == 0 {
 			return events, settled, l, nil
@@ -101,6 +121,12 @@ func (s *Store) page(ctx context.Context, after es.Checkpoint, limit int) (event
 		})
 		if err != nil {
 			return nil, 0, l, err
+		}
+		if first == nil {
+			first = l.run
+		}
+		if l.run != first { // what was read in it may be gone
+			return nil, 0, l, errRunEnded
 		}
 		s.sizes.note("", len(got.events), got.bytes)
 		n, frontier := prefix(got.events, at.Position, l.head)
@@ -143,18 +169,24 @@ func prefix(events []es.RecordedEvent, after es.Position, head *mark) (int, mark
 // returns fewer than limit when payloads are large; none at the end. A log that does not
 // have the checkpoint's event, or lives another life, is refused.
 func (s *Store) Scan(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
-	var page scanned
 	ask, err := s.scanLimit(limit)
-	if err == nil {
-		_, err = s.read(ctx, "read the log", after, func(_ look, batch *pgx.Batch) {
-			batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(after.Position), int64(upTo)).Query(page.collect)
-		})
-	}
 	if err != nil {
 		return nil, err
 	}
-	s.sizes.note("", len(page.events), page.bytes)
-	return page.events, s.replicate(ctx)
+	return again("read the log", func() ([]es.RecordedEvent, error) {
+		var page scanned
+		l, err := s.read(ctx, "read the log", after, func(_ look, batch *pgx.Batch) {
+			batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(after.Position), int64(upTo)).Query(page.collect)
+		})
+		if err == nil {
+			err = s.replicate(ctx, l.origin())
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.sizes.note("", len(page.events), page.bytes)
+		return page.events, nil
+	})
 }
 
 // Scan is [Store.Scan] as the caller's transaction sees the log, which must be read

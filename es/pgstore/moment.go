@@ -36,13 +36,6 @@ type moment struct {
 // covers reports whether the moment makes a time final.
 func (m *moment) covers(at time.Time) bool { return at.Before(m.at) }
 
-func (m *moment) place() es.Position {
-	if m == nil {
-		return 0
-	}
-	return m.position
-}
-
 const (
 	// Bind: nothing.
 	momentSQL = `
@@ -56,15 +49,18 @@ select timestamptz 'epoch' + setval({moment}, greatest(coalesce(pg_sequence_last
 from (select pg_advisory_xact_lock({momentLock}) offset 0) as lock
 where has_sequence_privilege({moment}, 'usage, select')`
 
-	// storeMomentSQL stores a moment for others, and the head that is settled with it.
-	// In another run of the server it does nothing. Bind: $1 moment, $2 its position, $3
-	// settled head, $4 start of the server.
+	// storeMomentSQL stores a moment for others, and the head that is settled with it. In
+	// another log it does nothing. Bind: as momentHoldsSQL, with the settled head as the event.
 	storeMomentSQL = `
-update {asof}.settled_head set moment = $1, moment_position = $2, position = greatest(position, $3)
-where (moment is null or moment < $1) and pg_postmaster_start_time() = $4`
+update {asof}.settled_head set moment = $4, moment_position = $5, position = greatest(position, $2)
+where (moment is null or moment < $4) and ` + momentHoldsSQL
 
-	// Bind: nothing.
-	startedSQL = `select pg_postmaster_start_time()`
+	// momentHoldsSQL tells whether it is the log in which a moment was raised, and appends
+	// mind the moment. Bind: as sameLogSQL, then $4 moment, $5 its position, $6 the id of
+	// the event there.
+	momentHoldsSQL = sameLogSQL + `
+  and ($5::bigint = 0 or exists (select from {asof}.events where position = $5::bigint and event_id = $6::uuid))
+  and coalesce(pg_sequence_last_value({moment}) >= (extract(epoch from $4::timestamptz) * 1000000)::bigint, false)`
 )
 
 // Settle makes a moment final: see [es.Settler]. It waits as long as an append that
@@ -72,17 +68,16 @@ where (moment is null or moment < $1) and pg_postmaster_start_time() = $4`
 // moments that relays and projectors have made final, which is until a second ago or
 // two.
 func (s *Store) Settle(ctx context.Context, at time.Time) (es.Position, error) {
-	position, err := s.settleAt(ctx, at)
-	for tries := 1; errors.Is(err, errRunEnded) && tries < manyRuns; tries++ {
-		position, err = s.settleAt(ctx, at)
-	}
-	if err == nil {
-		err = s.replicate(ctx)
-	}
-	return position, explain("settle the log", err)
+	return again("settle the log", func() (es.Position, error) {
+		position, from, err := s.settleAt(ctx, at)
+		if err == nil {
+			err = s.replicate(ctx, from)
+		}
+		return position, err
+	})
 }
 
-func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error) {
+func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, origin, error) {
 	if at.IsZero() {
 		return s.settleHead(ctx)
 	}
@@ -90,10 +85,14 @@ func (s *Store) settleAt(ctx context.Context, at time.Time) (es.Position, error)
 	l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		batch.Queue(s.sql.moment).QueryRow(func(row pgx.Row) (err error) { m, err = scanMoment(row); return err })
 	})
-	if err != nil || m.covers(at) {
-		return m.place(), err
+	if err != nil {
+		return 0, origin{}, err
 	}
-	return l.run.settler.final(ctx, m, at)
+	if m.covers(at) {
+		return m.position, l.origin(), nil
+	}
+	position, err := l.run.settler.final(ctx, m, at)
+	return position, l.origin(), err
 }
 
 // final makes a moment final that m does not cover.
@@ -108,7 +107,7 @@ func (s *settler) final(ctx context.Context, m *moment, at time.Time) (es.Positi
 	case !at.Before(r.at):
 		return 0, fmt.Errorf("%w: %s is not in the past of the database, whose clock says %s", es.ErrNotSettled, written(at), written(r.at))
 	}
-	if err := s.await(ctx, r.holders); err != nil {
+	if err := s.await(ctx, &r.target); err != nil {
 		return 0, err
 	}
 	return s.keep(ctx, r)
@@ -133,7 +132,7 @@ func (s *settler) raiseMoment(ctx context.Context) (*raised, error) {
 	r := &raised{}
 	batch := &pgx.Batch{}
 	batch.Queue(s.sql.raise).QueryRow(func(row pgx.Row) error { return row.Scan(&r.at) })
-	r.queue(s.sql, batch)
+	r.queue(s, batch)
 	err := s.pool.SendBatch(ctx, batch).Close()
 	if errors.Is(err, pgx.ErrNoRows) || pg.MayNotWrite(err) {
 		err = errMayNotRaise
@@ -144,34 +143,33 @@ func (s *settler) raiseMoment(ctx context.Context) (*raised, error) {
 // errMayNotRaise: the role may not read or not set the settled moment.
 var errMayNotRaise = errors.New("pgstore: the role may not make moments final")
 
-// errRunEnded: the server was started anew in the middle of settling, and what was
-// found in its run before is not so in this one, which may have been put back.
-var errRunEnded = errors.New("pgstore: the server was started anew")
-
 // keep is step (4), a statement of its own after the wait, and stores the moment for
-// others. That it is still the run in which the moment was raised is asked last, on the
+// others. That it is still the log in which the moment was raised is asked last, on the
 // connection that stores.
 func (s *settler) keep(ctx context.Context, r *raised) (es.Position, error) {
-	s.raise(r.head)
-	rows, err := s.pool.Query(ctx, s.sql.head)
-	if err != nil {
-		return 0, err
-	}
 	var head mark
-	if err := head.scan(rows); err != nil {
+	var same, holds bool
+	batch := &pgx.Batch{}
+	batch.Queue(s.sql.head).Query(head.scan)
+	batch.Queue(s.sql.sameLog, s.same(r.head)...).QueryRow(func(row pgx.Row) error { return row.Scan(&same) })
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, err
 	}
-	var started time.Time
-	batch := &pgx.Batch{}
-	batch.Queue(startedSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&started) })
-	batch.Queue(s.sql.storeMoment, r.at, int64(head.position), int64(r.head.position), s.started)
-	err = s.pool.SendBatch(ctx, batch).Close()
+	if !same {
+		return 0, errRunEnded
+	}
+	values := append(s.same(r.head), r.at, int64(head.position), head.uuid())
+	batch = &pgx.Batch{}
+	batch.Queue(s.sql.momentHolds, values...).QueryRow(func(row pgx.Row) error { return row.Scan(&holds) })
+	batch.Queue(s.sql.storeMoment, values...)
+	err := s.pool.SendBatch(ctx, batch).Close()
 	switch {
 	case err != nil && !pg.MayNotWrite(err):
 		return 0, err
-	case !started.Equal(s.started):
+	case !holds:
 		return 0, errRunEnded
 	}
+	s.raise(r.head)
 	return head.position, nil
 }
 
@@ -193,6 +191,9 @@ func (s *Store) KeepMoments(ctx context.Context) error {
 	done := err == nil && m.fresh
 	if err == nil && !done {
 		done, err = l.run.settler.keepMoment(ctx)
+	}
+	if errors.Is(err, errRunEnded) {
+		return nil // the next call begins anew
 	}
 	if done {
 		s.kept.Store(now)
@@ -220,14 +221,15 @@ func (s *settler) keepMoment(ctx context.Context) (bool, error) {
 		}
 		s.raised = r
 	}
-	done, err := s.gone(ctx, s.raised.holders)
+	done, err := s.gone(ctx, &s.raised.target)
+	if errors.Is(err, errRunEnded) {
+		s.raised = nil
+	}
 	if err != nil || !done {
 		return false, err
 	}
 	r := s.raised
 	s.raised = nil
-	if _, err = s.keep(ctx, r); errors.Is(err, errRunEnded) {
-		return false, nil // the next call begins anew
-	}
+	_, err = s.keep(ctx, r)
 	return err == nil, err
 }

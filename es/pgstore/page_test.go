@@ -40,3 +40,43 @@ func TestRead_bounds_the_bytes_of_a_page(t *testing.T) {
 		t.Fatalf("%d events in %d pages", read, pages)
 	}
 }
+
+// An event larger than a page, which came by other means than an append, is a page of its
+// own, and no end of the log.
+func TestRead_goes_on_behind_an_event_larger_than_a_page(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	ctx := t.Context()
+	must(t, exec(ctx, store.Pool(), `
+		insert into asof.events (position, category, stream_id, version, event_id, type, schema_version, content_type, data, metadata, recorded_at)
+		select nextval('asof.events_position'), 'test', 'large', 1, gen_random_uuid(), 't', 1, 'text/plain', convert_to(repeat('x', 9 << 20), 'UTF8'), '', now()`))
+	last := appendEach(ctx, t, store, "large", 2)
+	var read []es.Position
+	for {
+		var after es.Position
+		if n := len(read); n > 0 {
+			after = read[n-1]
+		}
+		events, err := store.Read(ctx, after, 10)
+		must(t, err)
+		if len(events) == 0 {
+			break
+		}
+		for _, e := range events {
+			read = append(read, e.Position)
+		}
+	}
+	if len(read) != 3 || read[2] != last.Position {
+		t.Errorf("the log is read at %d, and ends at %d", read, last.Position)
+	}
+	n := 0
+	for e, err := range store.ReadStream(ctx, stream("large"), 1) {
+		must(t, err)
+		if n++; int(e.Version) != n {
+			t.Errorf("version %d is event %d of the stream", e.Version, n)
+		}
+	}
+	if n != 3 {
+		t.Errorf("the stream has %d events", n)
+	}
+}

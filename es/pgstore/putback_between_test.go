@@ -2,6 +2,8 @@ package pgstore_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,4 +104,95 @@ func withHole(ctx context.Context, t *testing.T, s *pgstore.Store) es.RecordedEv
 	tx, _ := begun(ctx, t, s, "rolled back")
 	must(t, tx.Rollback(ctx))
 	return appendEach(ctx, t, s, "lost", 1)
+}
+
+// The same while the server runs on: the log is put back by statements, with rows of the
+// backup, and what appends mind is put back with it.
+func TestLog_that_is_put_back_by_statements_between_two_round_trips(t *testing.T) {
+	t.Parallel()
+	for name, settle := range map[string]func(context.Context, *pgstore.Store, es.RecordedEvent) error{
+		"Settle": func(ctx context.Context, s *pgstore.Store, last es.RecordedEvent) error {
+			_, err := s.Settle(ctx, last.RecordedAt)
+			return err
+		},
+		"KeepMoments": func(ctx context.Context, s *pgstore.Store, _ es.RecordedEvent) error { return s.KeepMoments(ctx) },
+		"Read at a hole": func(ctx context.Context, s *pgstore.Store, last es.RecordedEvent) error {
+			_, err := s.Read(ctx, last.Position-2, 100)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := within(t, time.Minute)
+			url := embeddedtest.Database(t)
+			store := pgstoretest.Open(t, url)
+			kept := appendEach(ctx, t, store, "kept", 3)
+			putBack := []string{
+				`set session_replication_role = replica`, `delete from asof.events where stream_id <> 'kept'`, `set session_replication_role = origin`,
+				`update asof.settled_head set position = 0, moment = null, moment_position = 0`,
+				fmt.Sprintf(`select setval('asof.events_position', %d)`, kept.Position), `select setval('asof.settled_moment', 0)`,
+			}
+			const atLeast = 4
+			for trip := int64(1); ; trip++ {
+				var failed error
+				b := &between{do: func(*pgxpool.Pool) { failed = exec(ctx, store.Pool(), strings.Join(putBack, "; ")) }}
+				reader := pgstoretest.Open(t, url, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = b }))
+				last := withHole(ctx, t, pgstore.New(reader.Pool()))
+				_, err := reader.Read(ctx, 0, 3)
+				must(t, err)
+				b.left.Store(trip)
+				err = settle(ctx, reader, last)
+				if b.left.Load() > 0 {
+					must(t, err)
+					if trip <= atLeast {
+						t.Errorf("it took %d round trips", trip-1)
+					}
+					return
+				}
+				must(t, failed)
+				var stored, final int64
+				var minded bool
+				must(t, store.Pool().QueryRow(ctx, `
+					select position, moment_position, moment is null or moment <= timestamptz 'epoch' + pg_sequence_last_value('asof.settled_moment') * interval '1 microsecond'
+					from asof.settled_head`).Scan(&stored, &final, &minded))
+				if head := int64(kept.Position); stored > head || final > head {
+					t.Errorf("put back before round trip %d: %d and %d are stored as settled, and the log ends at %d", trip, stored, final, head)
+				}
+				if !minded {
+					t.Errorf("put back before round trip %d: a moment is stored that appends do not mind", trip)
+				}
+				must(t, exec(ctx, store.Pool(), strings.Join(putBack, "; ")))
+			}
+		})
+	}
+}
+
+// What a reader at a hole waits for is put back before anybody has read it: it waits for
+// what is there instead.
+func TestReader_at_a_hole_goes_on_when_what_it_waits_for_is_gone(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, time.Minute)
+	store := open(t)
+	kept := appendEach(ctx, t, store, "kept", 1)
+	tx, _ := begun(ctx, t, store, "open")
+	gone := appendEach(ctx, t, store, "gone", 1)
+	if events, err := store.Read(ctx, kept.Position, 10); err != nil || len(events) > 0 {
+		t.Fatalf("%v, %v", events, err)
+	}
+	must(t, exec(ctx, store.Pool(), fmt.Sprintf(`set session_replication_role = replica; delete from asof.events where position = %d; set session_replication_role = origin`, gone.Position)))
+	must(t, tx.Rollback(ctx))
+	last := appendEach(ctx, t, store, "later", 1)
+	short := within(t, 5*time.Second)
+	for {
+		events, err := store.Read(short, kept.Position, 10)
+		if err != nil {
+			t.Fatalf("it waits for ever: %v", err)
+		}
+		if len(events) > 0 {
+			if events[0].ID != last.ID {
+				t.Errorf("it reads %v", events)
+			}
+			return
+		}
+	}
 }

@@ -99,7 +99,30 @@ func TestRestore_is_noticed_after_a_restart_and_beside_others(t *testing.T) {
 	must(t, err)
 	now := reached(ctx, t, other)
 	must(t, retryUnreachable(ctx, func() error { _, err := program.ReadAfter(ctx, now, 10); return err })) // a reader that is in the new life
-	if _, err := program.Read(ctx, place, 10); !errors.Is(err, es.ErrAnotherLife) {
+	err = retryUnreachable(ctx, func() error { _, err := program.Read(ctx, place, 10); return err })
+	if !errors.Is(err, es.ErrAnotherLife) {
 		t.Errorf("who has read the lost events goes on, since another has gone on in the new life: %v", err)
+	}
+}
+
+// A position that was settled before the log was put back is not so in the log that is
+// there now.
+func TestSettled_positions_are_those_of_the_log_that_is_there(t *testing.T) {
+	t.Parallel()
+	server := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, server.URL())
+	ctx := within(t, time.Minute)
+	appendEach(ctx, t, store, "kept", 5)
+	backup := server.Backup()
+	last := appendEach(ctx, t, store, "lost", 5)
+	reached(ctx, t, store)
+	must(t, store.SettleTo(ctx, last.Position))
+	server.Restore(backup)
+	other := pgstore.New(server.Pool())
+	_, slow := begun(ctx, t, other, "slow")
+	appendEach(ctx, t, other, "new", 9)
+	short := within(t, 2*time.Second)
+	if err := retryUnreachable(short, func() error { return store.SettleTo(short, last.Position) }); err == nil {
+		t.Errorf("position %d is settled, and an append at %d is open", last.Position, slow.Position)
 	}
 }

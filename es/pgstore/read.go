@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
 )
 
@@ -16,6 +18,9 @@ const readStreamSQL = `
 select ` + columnsSQL + ` from {asof}.events
 where category = $1 and stream_id = $2 and version >= $3
 order by version limit `
+
+// originSQL tells where a page of a stream came from. Bind: nothing.
+const originSQL = `select pg_postmaster_start_time(), current_setting('synchronous_standby_names') <> ''`
 
 // existsSQL tells an empty end of a stream from no stream. Bind: $1 category,
 // $2 stream id.
@@ -34,19 +39,12 @@ func (s *Store) readStream(ctx context.Context, db db, stream es.StreamID, from 
 	from = max(from, 1)
 	for first := true; ; first = false {
 		ask := s.sizes.fit(stream.Category, page, 0)
-		rows, err := db.Query(ctx, s.sql.readStream+strconv.Itoa(ask), stream.Category, stream.ID, int64(from))
-		var events []es.RecordedEvent
-		var bytes int
-		if err == nil {
-			events, bytes, err = collect(rows, pageBytes)
-		}
-		if err == nil && db == s.pool {
-			err = s.replicate(ctx)
-		}
+		got, err := s.streamPage(ctx, db, stream, from, ask)
 		if err != nil {
 			fail(err)
 			return
 		}
+		events, bytes := got.events, got.bytes
 		s.sizes.note(stream.Category, len(events), bytes)
 		if first && len(events) == 0 {
 			if err := s.mustExist(ctx, db, stream, from); err != nil {
@@ -64,6 +62,29 @@ func (s *Store) readStream(ctx context.Context, db db, stream es.StreamID, from 
 		}
 		from = events[len(events)-1].Version + 1
 	}
+}
+
+// streamPage reads a page of a stream. Outside of the caller's transactions it waits for
+// the standbys, where the store does so.
+func (s *Store) streamPage(ctx context.Context, db db, stream es.StreamID, from es.Version, ask int) (page scanned, err error) {
+	sql := s.sql.readStream + strconv.Itoa(ask)
+	if db != s.pool || !s.replicated {
+		rows, err := db.Query(ctx, sql, stream.Category, stream.ID, int64(from))
+		if err == nil {
+			err = page.collect(rows)
+		}
+		return page, err
+	}
+	return again("read "+stream.String(), func() (page scanned, err error) {
+		var o origin
+		batch := &pgx.Batch{}
+		batch.Queue(originSQL).QueryRow(func(row pgx.Row) error { return row.Scan(&o.started, &o.replicated) })
+		batch.Queue(sql, stream.Category, stream.ID, int64(from)).Query(page.collect)
+		if err = s.pool.SendBatch(ctx, batch).Close(); err == nil {
+			err = s.replicate(ctx, o)
+		}
+		return page, err
+	})
 }
 
 func (s *Store) mustExist(ctx context.Context, db db, stream es.StreamID, from es.Version) error {

@@ -90,10 +90,10 @@ func TestReader_that_may_only_read(t *testing.T) {
 	}
 }
 
-// Nothing that asks writes.
+// Nothing that asks writes. The transactions of the server count, so it has no other users.
 func TestQuestions_write_nothing(t *testing.T) {
 	t.Parallel()
-	store := open(t)
+	store := pgstoretest.Open(t, embeddedtest.Server(t).URL())
 	ctx := within(t, 60*time.Second)
 	tx, _ := begun(ctx, t, store, "rolled back")
 	must(t, tx.Rollback(ctx))

@@ -23,11 +23,11 @@ type Repaired struct {
 // repairPatience is how long a repair waits for appends that are open.
 const repairPatience = 5 * time.Second
 
-type repairStatements struct{ lock, state, renew, settle, identity, categories string }
+type repairStatements struct{ lock, momentLock, state, renew, settle, identity, categories string }
 
 func newRepairStatements(with func(string, ...string) string) repairStatements {
 	return repairStatements{
-		lock: with(`select pg_advisory_xact_lock({lock})`), state: with(repairStateSQL), renew: with(repairIdentitySQL),
+		lock: with(`select pg_advisory_xact_lock({lock})`), momentLock: with(`select pg_advisory_xact_lock({momentLock})`), state: with(repairStateSQL), renew: with(repairIdentitySQL),
 		settle: with(repairSettledSQL), categories: with(repairCategoriesSQL),
 		identity: with(`insert into {asof}.store_identity default values on conflict do nothing`),
 	}
@@ -99,6 +99,9 @@ func (s *Store) repair(ctx context.Context, tx pgx.Tx, lost bool) (r Repaired, e
 		if pg.Is(err, pg.LockNotAvailable) {
 			return r, fmt.Errorf("pgstore: repair: %w: an append is open: end its transaction, which `%s status` names: %w", es.ErrNotSettled, pg.Program(), err)
 		}
+		return r, explain("repair", err)
+	}
+	if _, err := tx.Exec(ctx, q.momentLock); err != nil { // or a moment that is being raised would be set back
 		return r, explain("repair", err)
 	}
 	if _, err := tx.Exec(ctx, q.identity); err != nil {

@@ -8,6 +8,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 )
@@ -20,6 +23,11 @@ import (
 // it. So a reader notes how far the primary's write-ahead log is flushed after its
 // page, which is at or beyond the commits of all that the page has, and waits until as
 // many standbys as a commit waits for have flushed it too.
+//
+// After a failover, behind a pooler or with several hosts in the URL, the pool may lead
+// to another server than the page came from. What that one has flushed, and its standbys,
+// says nothing of the page. So each answer comes with the start of its server, and the
+// page is read anew where it is another.
 
 // ErrNotReplicated: it cannot be told what the standbys have, or synchronous_standby_names
 // is not understood. The text says what to grant or to change.
@@ -31,23 +39,52 @@ var ErrNotReplicated = errors.New("pgstore: what the standbys have is not known"
 // round trip, and the role must be a member of pg_monitor. The relay does so by itself.
 func WithReplicatedReads() Option { return func(s *Store) { s.replicated = true } }
 
-func (s *Store) replicate(ctx context.Context) error {
+// origin is where a page came from.
+type origin struct {
+	started    time.Time // of the server
+	replicated bool      // it had synchronous_standby_names set
+}
+
+// ReadReplicated is [Store.ReadAfter] that waits for the standbys also without
+// [WithReplicatedReads]. It calls waits, which may be nil, whenever that begins.
+func (s *Store) ReadReplicated(ctx context.Context, after es.Checkpoint, limit int, waits func()) ([]es.RecordedEvent, error) {
+	return s.readAfter(ctx, after, limit, func(from origin) error {
+		if waits != nil && from.replicated {
+			waits()
+		}
+		return awaitReplication(ctx, s.pool, from)
+	})
+}
+
+func (s *Store) replicate(ctx context.Context, from origin) error {
 	if !s.replicated {
 		return nil
 	}
-	return s.AwaitReplication(ctx)
+	return awaitReplication(ctx, s.pool, from)
 }
 
-// standbysSQL reads what commits wait for, how far this server and its synchronous
-// standbys have flushed, the farthest first, and whether the role may see that.
+// replicateBeside is replicate for who holds a connection of the pool.
+func (s *Store) replicateBeside(ctx context.Context, from origin) error {
+	if !s.replicated || !from.replicated {
+		return nil
+	}
+	err := s.beside(ctx, func(conn *pgx.Conn) error { return awaitReplication(ctx, conn, from) })
+	return explain("look how far the standbys are", err)
+}
+
+// standbysSQL reads which server answers, what commits wait for there, how far it and
+// its synchronous standbys have flushed, the farthest first, and whether the role may see
+// that. A server in recovery has written nothing.
 const standbysSQL = `
-select current_setting('synchronous_standby_names'), (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint,
+select pg_postmaster_start_time(), current_setting('synchronous_standby_names'),
+       case when pg_is_in_recovery() then 0 else (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint end,
        array(select (flush_lsn - '0/0'::pg_lsn)::bigint from pg_stat_replication
              where sync_state in ('sync', 'quorum') and flush_lsn is not null order by 1 desc),
        pg_has_role(current_user, 'pg_read_all_stats', 'usage'), current_user::text`
 
 // standbys is how far the synchronous standbys are.
 type standbys struct {
+	started time.Time
 	names   string // synchronous_standby_names
 	primary int64
 	flushed []int64
@@ -55,15 +92,15 @@ type standbys struct {
 	role    string
 }
 
-// AwaitReplication waits until the synchronous standbys have all that this store has
-// read so far. It returns at once, without a round trip, where the last read found
-// synchronous_standby_names empty. While too few standbys are connected it waits;
-// bound it by the context.
-func (s *Store) AwaitReplication(ctx context.Context) error {
-	if r := s.run.Load(); r == nil || !r.replicated.Load() {
+// awaitReplication waits until the synchronous standbys have all that a page has which
+// was just read. It costs no round trip where synchronous_standby_names was empty then.
+// While too few standbys are connected it waits; bound it by the context. It ends with
+// errRunEnded when another server answers.
+func awaitReplication(ctx context.Context, on db, from origin) error {
+	if !from.replicated {
 		return nil
 	}
-	first, err := s.standbys(ctx)
+	first, err := standbysOn(ctx, on, from)
 	if err != nil || first.names == "" {
 		return err
 	}
@@ -78,7 +115,7 @@ func (s *Store) AwaitReplication(ctx context.Context) error {
 		}
 		had := len(now.flushed)
 		if err = pause.Wait(ctx); err == nil {
-			now, err = s.standbys(ctx)
+			now, err = standbysOn(ctx, on, from)
 		}
 		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("pgstore: wait for %d synchronous standbys, of which %d are connected: %w", need, had, context.Cause(ctx))
@@ -89,13 +126,15 @@ func (s *Store) AwaitReplication(ctx context.Context) error {
 	}
 }
 
-func (s *Store) standbys(ctx context.Context) (standbys, error) {
+func standbysOn(ctx context.Context, on db, from origin) (standbys, error) {
 	var n standbys
-	err := s.pool.QueryRow(ctx, standbysSQL).Scan(&n.names, &n.primary, &n.flushed, &n.visible, &n.role)
-	if err != nil {
+	err := on.QueryRow(ctx, standbysSQL).Scan(&n.started, &n.names, &n.primary, &n.flushed, &n.visible, &n.role)
+	switch {
+	case err != nil:
 		return n, explain("look how far the standbys are", err)
-	}
-	if n.names != "" && !n.visible {
+	case !n.started.Equal(from.started):
+		return n, errRunEnded
+	case n.names != "" && !n.visible:
 		return n, fmt.Errorf("%w: synchronous_standby_names is set, and role %s may not see how far the standbys are: run: grant pg_monitor to %s", ErrNotReplicated, n.role, pg.Quote(n.role))
 	}
 	return n, nil

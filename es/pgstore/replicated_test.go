@@ -169,3 +169,21 @@ func TestReader_at_a_hole_waits_for_no_standby(t *testing.T) {
 		t.Errorf("%d events, %v", len(events), err)
 	}
 }
+
+// A stream holds a connection while it waits for the standbys: it waits for no other of the
+// pool, all of which such streams may hold.
+func TestReplicated_streams_do_not_wait_for_each_others_connections(t *testing.T) {
+	t.Parallel()
+	primary := embeddedtest.Server(t)
+	store := pgstoretest.Open(t, primary.URL(), pgstoretest.MaxConns(1))
+	ctx := within(t, 20*time.Second)
+	last := appendEach(ctx, t, store, "1", 3)
+	primary.Standby("s1")
+	primary.Set("synchronous_standby_names", "s1")
+	reader := pgstore.New(store.Pool(), pgstore.WithReplicatedReads())
+	n := 0
+	err := reader.Stream(ctx, es.Checkpoint{}, last.Position, 10, func(page []es.RecordedEvent) error { n += len(page); return nil })
+	if err != nil || n != 3 {
+		t.Errorf("%d events, %v", n, err)
+	}
+}

@@ -44,7 +44,8 @@ func reached(ctx context.Context, t *testing.T, store *pgstore.Store) es.Checkpo
 	return es.Checkpoint{Life: life, Position: last.Position, EventID: last.ID}
 }
 
-// retryUnreachable asks again while the server is being started anew.
+// retryUnreachable asks again while the server is being started anew, and over the
+// connections of the pool that broke with it, of which there may be several.
 func retryUnreachable(ctx context.Context, ask func() error) error {
 	for {
 		err := ask()
@@ -100,13 +101,16 @@ func TestRestore_is_noticed_by_a_reader_that_went_on(t *testing.T) {
 	}
 	// Who begins anew is right, and what is known of the old log does not count.
 	short := within(t, 2*time.Second)
-	if events, err := store.Read(short, 0, 100); err != nil || len(events) == 0 || events[len(events)-1].Position >= slow.Position {
+	var events []es.RecordedEvent
+	err := retryUnreachable(short, func() (err error) { events, err = store.Read(short, 0, 100); return err })
+	if err != nil || len(events) == 0 || events[len(events)-1].Position >= slow.Position {
 		t.Errorf("from the beginning: %d events, %v: want those below the open append at %d", len(events), err, slow.Position)
 	}
 	if _, err := store.Settle(short, time.Time{}); err == nil {
 		t.Error("the head is settled while an append is open")
 	}
-	if _, err := store.Read(ctx, place.Position, 10); !errors.Is(err, es.ErrRestored) {
+	err = retryUnreachable(ctx, func() error { _, err := store.Read(ctx, place.Position, 10); return err })
+	if !errors.Is(err, es.ErrRestored) {
 		t.Errorf("who has read the lost events goes on, since another has begun anew: %v", err)
 	}
 	must(t, tx.Commit(ctx))

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
@@ -22,8 +22,8 @@ import (
 // Every page comes with a [probe], in the same round trip, which is compared with what
 // is known:
 //
-//   - another start of the server: the place and the life are looked at anew, and the
-//     events that are known to be in the log must still be there;
+//   - another start of the server or another table: the place and the life are looked at
+//     anew, and the events that this program has read must still be there;
 //   - another life: somebody has said by repair that events were lost;
 //   - another event, or none, at the settled head, at the reader's own place or where
 //     this program has read last: the log was put back;
@@ -36,9 +36,8 @@ import (
 type run struct {
 	life    uuid.UUID
 	started time.Time // of the server
+	events  uint32    // the table's oid, which is another after a dump was loaded
 	settler settler
-
-	replicated atomic.Bool // synchronous_standby_names is set: see AwaitReplication
 }
 
 // mark is an event that is in the log.
@@ -47,10 +46,14 @@ type mark struct {
 	id       uuid.UUID
 }
 
+// uuid is the event's id as a value of a statement; null when there is no event.
+func (m mark) uuid() pgtype.UUID { return pgtype.UUID{Bytes: m.id, Valid: m.position > 0} }
+
 // probe is how the log is, seen beside a page.
 type probe struct {
 	life       uuid.UUID
 	started    time.Time
+	events     uint32
 	recovery   bool
 	replicated bool
 	subscribed bool        // a subscription writes into the log
@@ -62,7 +65,7 @@ type probe struct {
 // probeSQL is a probe. Bind: $1 the reader's position, $2 the settled head's, each
 // null when it need not be looked up.
 const probeSQL = `
-select life, pg_postmaster_start_time(), pg_is_in_recovery(), current_setting('synchronous_standby_names') <> '',
+select life, pg_postmaster_start_time(), {events}::oid, pg_is_in_recovery(), current_setting('synchronous_standby_names') <> '',
        exists (select from pg_subscription_rel where srrelid = {events}),
        case when has_sequence_privilege({sequence}, 'usage, select') then coalesce(pg_sequence_last_value({sequence}), 0) else -1 end,
        (select event_id from {asof}.events where position = $1), (select event_id from {asof}.events where position = $2)
@@ -70,12 +73,17 @@ from {asof}.store_identity`
 
 func (p *probe) scan(row pgx.Row) error {
 	var after, head *[16]byte
-	err := row.Scan((*[16]byte)(&p.life), &p.started, &p.recovery, &p.replicated, &p.subscribed, (*int64)(&p.drawn), &after, &head)
+	err := row.Scan((*[16]byte)(&p.life), &p.started, &p.events, &p.recovery, &p.replicated, &p.subscribed, (*int64)(&p.drawn), &after, &head)
 	p.after, p.head = (*uuid.UUID)(after), (*uuid.UUID)(head)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return restored("the table store_identity has lost its row")
 	}
 	return err
+}
+
+// of reports whether a probe was made in a run.
+func (p *probe) of(r *run) bool {
+	return p.life == r.life && p.started.Equal(r.started) && p.events == r.events
 }
 
 func howToRepair() string {
@@ -100,7 +108,7 @@ func (s *Store) current(ctx context.Context) (*run, error) {
 	if err := p.scan(s.pool.QueryRow(ctx, s.sql.probe, nil, nil)); err != nil {
 		return nil, explain("look at the log", err)
 	}
-	return s.begin(ctx, nil, &p)
+	return s.begin(ctx, nil, &p, nil)
 }
 
 // look is what a round trip was made in: a run, and the settled head that was known
@@ -109,7 +117,12 @@ type look struct {
 	run   *run
 	head  *mark
 	known *mark // what must be in the log: the head, or what was read behind it
+
+	replicated bool // synchronous_standby_names is set: found in the round trip
 }
+
+// origin is where the round trip was answered.
+func (l look) origin() origin { return origin{started: l.run.started, replicated: l.replicated} }
 
 // position is that of the head; zero when none is known.
 func (l look) position() es.Position {
@@ -132,6 +145,26 @@ func (s *Store) lookIn(r *run) look {
 // under it.
 const manyRuns = 5
 
+// errRunEnded: the server was started anew, or another one answers, between two round
+// trips. What was found in the run before is not so in this one, which may have been put
+// back.
+var errRunEnded = errors.New("pgstore: the server was started anew")
+
+// again asks anew when the run has ended under a question of several round trips.
+func again[T any](what string, ask func() (T, error)) (answer T, err error) {
+	for range manyRuns {
+		if answer, err = ask(); !errors.Is(err, errRunEnded) {
+			return answer, explain(what, err)
+		}
+	}
+	var none T
+	return none, errManyRuns(what)
+}
+
+func errManyRuns(what string) error {
+	return fmt.Errorf("pgstore: %s: the server was another at each of %d looks: does the pool's URL lead to one database only?", what, manyRuns)
+}
+
 // read sends what queue adds behind a probe, in one round trip. When the log turns out
 // to be in another run, it begins again there.
 func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queue func(look, *pgx.Batch)) (look, error) {
@@ -145,15 +178,17 @@ func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queu
 		batch := &pgx.Batch{}
 		batch.Queue(s.sql.probe, lookUp(after.Position), l.known.lookUp()).QueryRow(p.scan)
 		queue(l, batch)
-		if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		err = s.pool.SendBatch(ctx, batch).Close()
+		if err != nil && !errors.Is(err, errRunEnded) { // which the probe tells too
 			return look{}, explain(what, err)
 		}
 		next, err := s.judge(ctx, r, &p, after, l.known)
 		if err != nil || next == r {
+			l.replicated = p.replicated
 			return l, err
 		}
 	}
-	return look{}, fmt.Errorf("pgstore: %s: the server was another at each of %d looks: does the pool's URL lead to one database only?", what, manyRuns)
+	return look{}, errManyRuns(what)
 }
 
 func lookUp(p es.Position) *int64 {
@@ -170,18 +205,20 @@ func (m *mark) lookUp() *int64 {
 	return lookUp(m.position)
 }
 
-// begin confirms the place of the store and begins the run that a probe was seen in,
-// in the place of an older one.
-func (s *Store) begin(ctx context.Context, old *run, p *probe) (*run, error) {
+// begin confirms the place of the store, looks for what this program has read, and begins
+// the run that a probe was seen in, in the place of an older one.
+func (s *Store) begin(ctx context.Context, old *run, p *probe, known *mark) (*run, error) {
 	if err := p.refused(s); err != nil {
 		return nil, err
 	}
 	if err := s.confirm(ctx); err != nil {
 		return nil, err
 	}
-	r := &run{life: p.life, started: p.started}
+	if err := s.compare(ctx, p, known); err != nil {
+		return nil, err
+	}
+	r := &run{life: p.life, started: p.started, events: p.events}
 	r.settler.pool, r.settler.sql, r.settler.started, r.settler.turn = s.pool, &s.sql, p.started, make(chan struct{}, 1)
-	r.replicated.Store(p.replicated)
 	if !s.run.CompareAndSwap(old, r) { // another call has noticed it too, or a repair came
 		if now := s.run.Load(); now != nil {
 			return now, nil
@@ -210,16 +247,13 @@ func (s *Store) judge(ctx context.Context, r *run, p *probe, after es.Checkpoint
 	if err := s.sameLog(p, after, known); err != nil {
 		return nil, err
 	}
-	r.replicated.Store(p.replicated)
-	if p.life == r.life && p.started.Equal(r.started) && !headLost(p, known) {
+	if p.of(r) && !headLost(p, known) {
 		return r, nil
 	}
 	if p.life != r.life {
 		s.forget(errLives(r.life, p.life))
-	} else if err := s.compare(ctx, p, r.started, after, known); err != nil {
-		return nil, err
 	}
-	return s.begin(ctx, r, p)
+	return s.begin(ctx, r, p, known)
 }
 
 // sameLog refuses a log that the reader's place is not in. Who says no more of its

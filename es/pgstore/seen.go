@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -98,37 +97,45 @@ type gap struct {
 	why      error
 }
 
-// gapSQL finds the first of some events that is not in the log. Bind: arrays of $1
-// positions, $2 event ids.
+// gapSQL finds the first of some events that is not in the log, though a later one of them
+// is. Bind: arrays of $1 positions, $2 event ids.
 const gapSQL = `
-select min(u.position) from unnest($1::bigint[], $2::text[]) u (position, id)
-where not exists (select from {asof}.events e where e.position = u.position and e.event_id = u.id::uuid)`
+with read as materialized (
+    select u.position, exists (select from {asof}.events e where e.position = u.position and e.event_id = u.id::uuid) as there
+    from unnest($1::bigint[], $2::text[]) u (position, id)
+)
+select min(position) from read where not there and position < (select max(position) from read where there)`
 
 // compare looks, in the run that a probe was seen in, for what this program has read in
-// the one before. What is gone is refused to all who have read it.
-func (s *Store) compare(ctx context.Context, p *probe, started time.Time, after es.Checkpoint, known *mark) error {
+// those before. What is gone from the middle of the log is refused to all who may have read
+// it, as their places do not tell: the events there are in the log. Where the end is gone,
+// places tell, so that who is before it goes on, and who begins anew.
+func (s *Store) compare(ctx context.Context, p *probe, known *mark) error {
+	if positions, ids := s.seen.places(p.life); len(positions) > 0 {
+		var first *int64
+		if err := s.pool.QueryRow(ctx, s.sql.gap, positions, ids).Scan(&first); err != nil {
+			return explain("look for what was read", err)
+		}
+		if first != nil {
+			s.leaveGap(p.life, es.Position(*first))
+		}
+	}
 	if headLost(p, known) {
 		s.forget(errHeadLost(known))
-		return nil // who asks has begun anew, or is at an event that is there
 	}
-	if p.started.Equal(started) {
-		return nil
+	return nil
+}
+
+// leaveGap remembers the first of the gaps of a life.
+func (s *Store) leaveGap(life uuid.UUID, at es.Position) {
+	g := &gap{life: life, position: at, why: errHeadLost(&mark{position: at})}
+	for {
+		old := s.gap.Load()
+		if old != nil && old.life == life && old.position <= at || s.gap.CompareAndSwap(old, g) {
+			break
+		}
 	}
-	positions, ids := s.seen.places(p.life)
-	if len(positions) == 0 {
-		return nil
-	}
-	var first *int64
-	if err := s.pool.QueryRow(ctx, s.sql.gap, positions, ids).Scan(&first); err != nil {
-		return explain("look for what was read", err)
-	}
-	if first == nil {
-		return nil
-	}
-	g := &gap{life: p.life, position: es.Position(*first), why: errHeadLost(&mark{position: es.Position(*first)})}
-	s.gap.Store(g)
 	s.forget(g.why)
-	return g.refuses(p, after)
 }
 
 // refuses is the error for a place behind the gap. One before it is right to go on.

@@ -113,3 +113,17 @@ func TestSubscription_into_the_log_is_refused(t *testing.T) {
 		t.Errorf("%d events, %v", len(events), err)
 	}
 }
+
+// A sequence at the reader's place is right, and one position behind it is not.
+func TestSequence_one_position_behind_a_reader_is_refused(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	ctx := within(t, time.Minute)
+	appendEach(ctx, t, store, "1", 5)
+	place := reached(ctx, t, store)
+	must(t, store.Verify(ctx, place))
+	must(t, exec(ctx, store.Pool(), `select setval('asof.events_position', 4)`))
+	wantRestored(t, "a checkpoint", store.Verify(ctx, place), "events_position is at 4")
+	_, err := store.Read(ctx, place.Position, 10)
+	wantRestored(t, "a position alone", err, "events_position is at 4")
+}

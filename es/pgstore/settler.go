@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -34,17 +35,25 @@ import (
 // The statements go in one batch. Even where they share a snapshot the order is
 // right: locks are read as they are at that moment, not from a snapshot.
 //
-// headSQL is step (1), holdersSQL is (2) and (3): with the names in $1, those of them
+// headSQL is step (1), holdersSQL is (2) and (3): with the names in $4, those of them
 // that still hold the lock; with null, all.
 const (
 	headSQL = `select position, event_id from {asof}.events order by position desc limit 1`
 
 	holdersSQL = `
-select virtualtransaction from pg_locks
-where locktype = 'advisory' and granted and objsubid = 1
-  and database = (select oid from pg_database where datname = current_database())
-  and classid::bigint = {lock} >> 32 and objid::bigint = {lock} & 4294967295
-  and ($1::text[] is null or virtualtransaction = any($1) or virtualtransaction like '-1/%')`
+select ` + sameLogSQL + `, array(
+    select virtualtransaction from pg_locks
+    where locktype = 'advisory' and granted and objsubid = 1
+      and database = (select oid from pg_database where datname = current_database())
+      and classid::bigint = {lock} >> 32 and objid::bigint = {lock} & 4294967295
+      and ($4::text[] is null or virtualtransaction = any($4) or virtualtransaction like '-1/%'))`
+
+	// sameLogSQL tells whether it is the log in which an event was found: between two round
+	// trips it may be put back, or the pool may lead to another server, where nobody holds
+	// the lock. Bind: $1 start of the server, $2 position of the event, zero for none, $3 its
+	// id.
+	sameLogSQL = `pg_postmaster_start_time() = $1::timestamptz
+  and ($2::bigint = 0 or exists (select from {asof}.events where position = $2::bigint and event_id = $3::uuid))`
 )
 
 // settler knows how far the log is settled. Its head is read without a lock, so that
@@ -85,14 +94,23 @@ func (s *settler) raise(m mark) {
 }
 
 // queue adds steps (1) and (2) to a round trip.
-func (t *target) queue(sql *statements, batch *pgx.Batch) {
-	batch.Queue(sql.head).Query(t.head.scan)
-	batch.Queue(sql.holders, nil).Query(t.scanHolders)
+func (t *target) queue(s *settler, batch *pgx.Batch) {
+	batch.Queue(s.sql.head).Query(t.head.scan)
+	batch.Queue(s.sql.holders, append(s.same(mark{}), nil)...).QueryRow(t.scanHolders)
 }
 
-func (t *target) scanHolders(rows pgx.Rows) (err error) {
-	t.holders, err = pgx.CollectRows(rows, pgx.RowTo[string])
-	return err
+// same gives what sameLogSQL wants.
+func (s *settler) same(m mark) []any { return []any{s.started, int64(m.position), m.uuid()} }
+
+func (t *target) scanHolders(row pgx.Row) error {
+	var same bool
+	if err := row.Scan(&same, &t.holders); err != nil {
+		return err
+	}
+	if !same {
+		return errRunEnded
+	}
+	return nil
 }
 
 // scan reads the row of an event, or leaves the mark as it is when there is none.
@@ -102,22 +120,19 @@ func (m *mark) scan(rows pgx.Rows) error {
 }
 
 // gone is step (3).
-func (s *settler) gone(ctx context.Context, holders []string) (bool, error) {
-	if len(holders) == 0 {
+func (s *settler) gone(ctx context.Context, t *target) (bool, error) {
+	if len(t.holders) == 0 {
 		return true, nil
 	}
-	rows, err := s.pool.Query(ctx, s.sql.holders, holders)
-	if err != nil {
-		return false, err
-	}
-	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	return len(left) == 0, err
+	var left target
+	err := left.scanHolders(s.pool.QueryRow(ctx, s.sql.holders, append(s.same(t.head), t.holders)...))
+	return len(left.holders) == 0, err
 }
 
 // await is step (3) until it is done.
-func (s *settler) await(ctx context.Context, holders []string) error {
+func (s *settler) await(ctx context.Context, t *target) error {
 	for pause := lookAgain(); ; {
-		if done, err := s.gone(ctx, holders); err != nil || done {
+		if done, err := s.gone(ctx, t); err != nil || done {
 			return err
 		}
 		if err := pause.Wait(ctx); err != nil {
@@ -134,30 +149,36 @@ func lookAgain() wait.Backoff {
 
 // settleHead waits for all that is under way, and returns the head that is settled
 // then.
-func (s *Store) settleHead(ctx context.Context) (es.Position, error) {
+func (s *Store) settleHead(ctx context.Context) (es.Position, origin, error) {
 	var t target
-	l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
+	l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(l look, batch *pgx.Batch) {
 		t = target{}
-		t.queue(&s.sql, batch)
+		t.queue(&l.run.settler, batch)
 	})
 	if err != nil {
-		return 0, err
+		return 0, origin{}, err
 	}
-	if err := l.run.settler.await(ctx, t.holders); err != nil {
-		return 0, err
+	if err := l.run.settler.await(ctx, &t); err != nil {
+		return 0, origin{}, err
 	}
 	l.run.settler.raise(t.head)
-	return t.head.position, nil
+	return t.head.position, l.origin(), nil
 }
 
 // SettleTo waits until a position is settled: see [es.Settler].
 func (s *Store) SettleTo(ctx context.Context, p es.Position) error {
-	r, err := s.current(ctx)
-	if err == nil && p > r.settler.known() {
-		_, err = r.settler.load(ctx)
-	}
-	if err != nil || p <= r.settler.known() {
-		return explain("settle the log", err)
+	known, err := again("settle the log", func() (es.Position, error) {
+		l, err := s.read(ctx, "settle the log", es.Checkpoint{}, func(look, *pgx.Batch) {}) // it may have been put back
+		if err == nil && p > l.run.settler.known() {
+			_, err = l.run.settler.load(ctx)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return l.run.settler.known(), nil
+	})
+	if err != nil || p <= known {
+		return err
 	}
 	head, err := s.Settle(ctx, time.Time{})
 	if err == nil && p > head {
@@ -171,8 +192,7 @@ const tripTime = 5 * time.Second
 
 // advance tries once to raise the settled head above what the caller knew, and reports
 // whether it is above. Those who wait take turns, each as long as its own context lets
-// it. What was pending stays so through errors: its holders are gone with the server
-// too, but for what was prepared, and that is seen under whatever name.
+// it. What was pending stays so through errors, but for those of another log.
 func (s *settler) advance(ctx context.Context, above es.Position) (bool, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -202,13 +222,16 @@ func (s *settler) tryAdvance(ctx context.Context) error {
 	}
 	if s.pending == nil {
 		t, batch := &target{}, &pgx.Batch{}
-		t.queue(s.sql, batch)
+		t.queue(s, batch)
 		if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}
 		s.pending = t
 	}
-	done, err := s.gone(ctx, s.pending.holders)
+	done, err := s.gone(ctx, s.pending)
+	if errors.Is(err, errRunEnded) {
+		s.pending = nil
+	}
 	if err != nil || !done {
 		return err
 	}
@@ -222,12 +245,12 @@ func (s *settler) tryAdvance(ctx context.Context) error {
 // It is stored no more than once a second: an old value costs a wait, nothing else.
 const (
 	loadHeadSQL = `
-select e.position, e.event_id from {asof}.settled_head s join {asof}.events e on e.position = s.position`
+select e.position, e.event_id, pg_postmaster_start_time()
+from {asof}.settled_head s join {asof}.events e on e.position = s.position`
 
-	// storeHeadSQL does nothing in another run of the server, whose log may be another.
-	// Bind: $1 position, $2 start of the server.
+	// storeHeadSQL does nothing in another log. Bind: as sameLogSQL.
 	storeHeadSQL = `
-update {asof}.settled_head set position = $1 where position < $1 and pg_postmaster_start_time() = $2`
+update {asof}.settled_head set position = $2 where position < $2 and ` + sameLogSQL
 
 	storeEvery = time.Second
 
@@ -240,13 +263,15 @@ update {asof}.settled_head set position = $1 where position < $1 and pg_postmast
 // load reports whether what is stored is above what is known.
 func (s *settler) load(ctx context.Context) (bool, error) {
 	before := s.known()
-	rows, err := s.pool.Query(ctx, s.sql.loadHead)
-	if err != nil {
-		return false, err
-	}
 	var m mark
-	if err := m.scan(rows); err != nil {
+	var started time.Time
+	err := s.pool.QueryRow(ctx, s.sql.loadHead).Scan((*int64)(&m.position), (*[16]byte)(&m.id), &started)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows): // nothing is stored
+	case err != nil:
 		return false, err
+	case !started.Equal(s.started):
+		return false, errRunEnded
 	}
 	s.raise(m)
 	return s.known() > before, nil
@@ -257,9 +282,13 @@ func (s *settler) store(ctx context.Context) error {
 	if time.Since(s.stored) < storeEvery {
 		return nil
 	}
+	head := s.head.Load()
+	if head == nil {
+		return nil
+	}
 	batch := &pgx.Batch{}
 	batch.Queue(localSQL)
-	batch.Queue(s.sql.storeHead, int64(s.known()), s.started)
+	batch.Queue(s.sql.storeHead, s.same(*head)...)
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil && !pg.MayNotWrite(err) {
 		return err
 	}

@@ -22,6 +22,8 @@ type statements struct {
 	loadHead, storeHead string
 	moment, raise       string
 	storeMoment         string
+	momentHolds         string
+	sameLog             string
 	momentName          string
 	status, categories  string
 	openAppends         string
@@ -38,8 +40,9 @@ func newStatements(schema string) statements {
 		readStream: with(readStreamSQL) + " ", exists: with(existsSQL), readLog: with(readLogSQL) + " ", scan: with(scanSQL) + " ",
 		probe: with(probeSQL), place: with(placeSQL), gap: with(gapSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
-		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentName: schema + ".settled_moment",
-		status: with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL), extent: with(extentSQL),
+		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentHolds: with("select " + momentHoldsSQL), sameLog: with("select " + sameLogSQL),
+		momentName: schema + ".settled_moment",
+		status:     with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL), extent: with(extentSQL),
 		repair: newRepairStatements(with),
 	}
 	for kind, probe := range probes() {

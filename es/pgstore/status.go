@@ -13,7 +13,7 @@ import (
 // Status is how far the log has got and what holds its readers back.
 type Status struct {
 	Head       es.Position // of the last visible event
-	Settled    es.Position // no event can appear at or below; may be up to a second old while holders are open
+	Settled    es.Position // no event can appear at or below; may be up to a second old while holders are open, and older on a standby
 	Events     int64       // how many there are; about, from the planner's statistics, in a log past position 100,000
 	Categories []Category
 	Holders    []Holder  // transactions that have appended and are still open, oldest first
@@ -44,7 +44,14 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	var st Status
+	var known *mark
+	var p probe
+	r := s.run.Load()
+	if r != nil {
+		known = r.settler.head.Load()
+	}
 	batch := &pgx.Batch{}
+	batch.Queue(s.sql.probe, nil, known.lookUp()).QueryRow(p.scan)
 	batch.Queue(s.sql.status).QueryRow(func(row pgx.Row) error {
 		return row.Scan((*int64)(&st.Head), (*int64)(&st.Settled), &st.Events, (*[16]byte)(&st.Life), &st.Moment)
 	})
@@ -65,19 +72,20 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	if st.Moment = st.Moment.UTC(); st.Moment.Unix() == 0 {
 		st.Moment = time.Time{}
 	}
-	if r := s.run.Load(); r != nil {
-		st.Settled = max(st.Settled, min(r.settler.known(), st.Head))
+	if known != nil && p.of(r) && !headLost(&p, known) {
+		st.Settled = max(st.Settled, known.position)
 	}
-	if len(st.Holders) == 0 {
+	if locks := p.refused(s) == nil; locks && len(st.Holders) == 0 {
 		st.Settled = st.Head
 	}
 	return st, nil
 }
 
 const (
-	// statusSQL counts a small log, of which there may be no statistics yet.
+	// statusSQL counts a small log, of which there may be no statistics yet. A settled head
+	// whose event the log does not have is of another log.
 	statusSQL = `
-select head.position, (select position from {asof}.settled_head),
+select head.position, coalesce((select s.position from {asof}.settled_head s join {asof}.events e on e.position = s.position), 0),
        case when head.position > 100000 and c.reltuples > 0 then c.reltuples::bigint else (select count(*) from {asof}.events) end,
        (select life from {asof}.store_identity), (select coalesce(moment, 'epoch') from {asof}.settled_head)
 from (select coalesce(max(position), 0) as position from {asof}.events) head, pg_class c

@@ -59,11 +59,12 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			if err := s.steady(r, &p, at, known); err != nil {
 				return err
 			}
-			if err := s.replicate(ctx); err != nil {
+			if err := s.replicateBeside(ctx, origin{started: p.started, replicated: p.replicated}); err != nil {
 				return err
 			}
 			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
 				last := &events[len(events)-1]
+				s.seen.note(r.life, at, events)
 				after.Position, after.EventID = last.Position, last.ID
 				refused = give(events)
 				return refused
@@ -74,6 +75,9 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 		err = s.sendStream(ctx, batch)
 		if refused != nil {
 			return given, refused
+		}
+		if errors.Is(err, errRunEnded) { // before anything was given
+			continue
 		}
 		if !errors.Is(err, errAnotherRun) {
 			return given, explain("read the log", err)
@@ -86,7 +90,7 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			return given, fmt.Errorf("pgstore: read the log: %w", errAnotherRun)
 		}
 	}
-	return given, fmt.Errorf("pgstore: read the log: the server was another at each of %d looks: does the pool's URL lead to one database only?", manyRuns)
+	return given, errManyRuns("read the log")
 }
 
 // sendStream sends a batch on a connection that is closed when the stream is broken off:
@@ -116,8 +120,7 @@ func (s *Store) steady(r *run, p *probe, after es.Checkpoint, known *mark) error
 	if err := s.sameLog(p, after, known); err != nil {
 		return err
 	}
-	r.replicated.Store(p.replicated)
-	if p.life != r.life || !p.started.Equal(r.started) || headLost(p, known) {
+	if !p.of(r) || headLost(p, known) {
 		return errAnotherRun
 	}
 	return nil

@@ -190,3 +190,19 @@ func eventAt(ctx context.Context, t *testing.T, store *pgstore.Store, at es.Posi
 	must(t, store.Pool().QueryRow(ctx, `select event_id from asof.events where position = $1`, int64(at)).Scan((*[16]byte)(&id)))
 	return id
 }
+
+// A stream of several queries goes on at the event that it gave last, wherever it began.
+func TestStream_from_a_checkpoint_goes_on_over_several_queries(t *testing.T) {
+	t.Parallel()
+	store := open(t)
+	ctx := within(t, time.Minute)
+	first := appendEach(ctx, t, store, "1", 1)
+	for range 2 {
+		_, err := store.Append(ctx, stream("1"), es.Any, someEvents(1000)...)
+		must(t, err)
+	}
+	got := streamed(ctx, t, store, es.Checkpoint{Position: first.Position, EventID: first.ID}, 2001, 100)
+	if len(got) != 2000 || got[1999].Position != 2001 {
+		t.Errorf("%d events", len(got))
+	}
+}

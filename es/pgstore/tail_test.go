@@ -127,6 +127,33 @@ func TestAwait_is_told_of_a_log_that_is_put_back(t *testing.T) {
 	if !more {
 		t.Error("told of nothing")
 	}
-	_, err := reader.ReadAfter(ctx, at, 10)
+	err := retryUnreachable(ctx, func() error { _, err := reader.ReadAfter(ctx, at, 10); return err })
 	wantRestored(t, "reading then", err, "asof repair")
+}
+
+// All who wait behind the end of a log that was put back are told by one look.
+func TestAwait_tells_all_of_a_log_that_is_put_back_by_one_look(t *testing.T) {
+	t.Parallel()
+	sent := &statements{}
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "lost", 3)
+	const readers = 20
+	var wg sync.WaitGroup
+	if more, err := store.Await(ctx, last.Position, time.Millisecond, 10*time.Millisecond); more || err != nil {
+		t.Fatal(more, err)
+	}
+	for range readers {
+		wg.Go(func() {
+			if more, err := store.Await(ctx, last.Position, 200*time.Millisecond, time.Minute); !more || err != nil {
+				t.Errorf("told of nothing: %v, %v", more, err)
+			}
+		})
+	}
+	must(t, exec(ctx, store.Pool(), `set session_replication_role = replica; delete from asof.events where version > 1; set session_replication_role = origin`))
+	sent.reset()
+	wg.Wait()
+	if n := len(sent.queries); n > readers/2 {
+		t.Errorf("%d statements until %d readers are told: %q", n, readers, sent.queries)
+	}
 }
