@@ -94,7 +94,11 @@ func hold(ctx context.Context, tx pgx.Tx, target Target, name string, id *int64)
 	if rows, err = tx.Query(ctx, expand(target, heldSQL), ids); err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, scanBuild)
+	builds, err := pgx.CollectRows(rows, scanBuild)
+	if err == nil && len(builds) != len(ids) {
+		err = fmt.Errorf("of builds %d only %d have a row in lanes: somebody has deleted it: insert one, of lane 0", ids, len(builds))
+	}
+	return builds, err
 }
 
 // mayDrop refuses builds that are locked and yet not to be dropped, and returns what they

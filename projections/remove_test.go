@@ -128,6 +128,27 @@ func TestDropBuild_refuses_what_is_live_or_in_use_or_not_there(t *testing.T) {
 	}
 }
 
+// Books that somebody has damaged are not made worse.
+func TestDropBuild_of_which_the_books_have_a_part_is_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rebuilt(2)
+	w.exec(`delete from asof.lanes where build = 1`)
+	_, one := projections.DropBuild(t.Context(), w.store, "balances", 1)
+	_, all := projections.DropProjection(t.Context(), w.store, "balances")
+	for _, err := range []error{one, all} {
+		if err == nil || !strings.Contains(err.Error(), "lanes") {
+			t.Errorf("%v", err)
+		}
+	}
+	w.wantRest("balances", 2)
+	w.exec(`insert into asof.lanes (build, lane) values (1, 0)`)
+	if _, err := projections.DropProjection(t.Context(), w.store, "balances"); err != nil {
+		t.Error(err)
+	}
+	w.wantRest("balances", 0)
+}
+
 // A rebuild holds what it builds between its transactions too; so does a rollback.
 func TestDropBuild_refuses_what_a_rebuild_or_a_rollback_holds(t *testing.T) {
 	t.Parallel()
