@@ -16,6 +16,9 @@
 //	orders status                     streams, log, who holds it back, relay, projections
 //	orders rebuild NAME               build a read model anew beside the live one, and switch
 //	orders rollback NAME              make the kept version of a read model live again
+//	orders builds [NAME…]             what stands in the builds of read models
+//	orders drop NAME [BUILD]          drop a kept build, or a read model that the code has no more
+//	orders verify NAME                compare what a read model has applied with the log
 //	orders state CATEGORY ID          the state of a stream, now or as of a moment
 //	orders log [CATEGORY [ID]]        the events
 //	orders relay                      publish the log to Kafka until stopped

@@ -58,7 +58,7 @@ func ExitCode(err error) int {
 	case isAny(err, es.ErrStreamNotFound, projections.ErrNotBuilt):
 		return ExitNotFound
 	case isAny(err, es.ErrConflict, es.ErrRetry, es.ErrNotSettled, es.ErrRestored, es.ErrAnotherLife, projections.ErrBusy, projections.ErrNewerVersion,
-		projections.ErrRolledBack, projections.ErrDependents, projections.ErrByHand, outbox.ErrBusy, outbox.ErrRestored, outbox.ErrPartitions):
+		projections.ErrRolledBack, projections.ErrDependents, projections.ErrLive, projections.ErrByHand, outbox.ErrBusy, outbox.ErrRestored, outbox.ErrPartitions):
 		return ExitBusy
 	case isAny(err, es.ErrInvalid, outbox.ErrInvalid, kafka.ErrInvalid):
 		return ExitUsage

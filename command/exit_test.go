@@ -59,6 +59,9 @@ func TestErrors_have_their_code_and_their_kind(t *testing.T) {
 		"log without tables":    {url: "empty", args: "log", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, rebuild":    {url: "empty", args: "rebuild balances", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, rollback":   {url: "empty", args: "rollback balances", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, builds":     {url: "empty", args: "builds", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, verify":     {url: "empty", args: "verify balances", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, drop":       {url: "empty", args: "drop balances 1 --yes", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, project":    {url: "empty", args: "project", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, relay":      {url: "empty", args: "relay --brokers " + brokers, code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, repair":     {url: "empty", args: "repair --from 0", code: 6, kind: "not_migrated", text: "migrat"},
@@ -177,7 +180,7 @@ func TestHelp_names_the_commands(t *testing.T) {
 	t.Parallel()
 	w := &world{TB: t, env: map[string]string{}, service: service("account")}
 	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
-		w.must(args...).has("Keeps accounts", "migrate", "status", "rebuild", "rollback", "state", "log", "relay", "repair", "project")
+		w.must(args...).has("Keeps accounts", "migrate", "status", "rebuild", "rollback", "builds", "drop", "verify", "state", "log", "relay", "repair", "project")
 	}
 	w.must("state", "--help").has("RFC 3339", "-5m")
 	w.service = command.Service{Name: "bare"} // what needs code is not offered, but answers

@@ -26,7 +26,7 @@ func TestCommands_refuse_the_store_of_another_service(t *testing.T) {
 	tables := func() int64 { return w.number("select count(*) from pg_class where relkind in ('r', 'm', 'v')") }
 	before := tables()
 	for _, args := range []string{
-		"rebuild balances", "rollback balances", "project", "project --from kafka", "relay", "repair --from 0", "migrate", "migrate up", "migrate down asof --to 0 --yes",
+		"rebuild balances", "rollback balances", "drop balances 1 --yes", "drop gone --yes", "project", "project --from kafka", "relay", "repair --from 0", "migrate", "migrate up", "migrate down asof --to 0 --yes",
 	} {
 		shop.run(strings.Fields(args)...).exits(command.ExitUsage).has("another service's", "events of account", "none of order", "DATABASE_URL")
 	}
@@ -43,7 +43,7 @@ func TestCommands_refuse_the_store_of_another_service(t *testing.T) {
 	if n := w.number("select count(*) from asof.builds"); n != 0 {
 		t.Errorf("%d builds", n)
 	}
-	for _, args := range []string{"status", "log", "migrate status"} {
+	for _, args := range []string{"status", "log", "migrate status", "builds"} {
 		shop.must(strings.Fields(args)...)
 	}
 	w.must("migrate")

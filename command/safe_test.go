@@ -65,6 +65,9 @@ func TestText_of_others_does_nothing_to_the_terminal(t *testing.T) {
 	stored := strings.ToValidUTF8(nasty, "") + "\nforged: line"
 	w.exec("update asof.builds set failure = $1, name = 'b' || $1", stored)
 	w.exec("update asof.relay set failure = $1, failed_at = now(), leader = $1, lease_until = now() + interval '1 hour'", stored)
+	w.must("builds").harmless()
+	w.run("verify", "b"+stored).harmless()
+	w.run("drop", "b"+stored, "1").notDone().harmless()
 	for line := range strings.Lines(w.must("status").harmless().has(`\u001b[31m`).out) {
 		if strings.HasPrefix(line, "forged") {
 			t.Errorf("a failure makes a line of its own: %q", line)

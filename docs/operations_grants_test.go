@@ -85,6 +85,23 @@ func rightsAreEnough(t *testing.T, address string) {
 		status, err := projector.Status(w.ctx)
 		return err == nil && status.Position >= recorded[0].Position+1
 	})
+	looking := w.role(address, "looking")
+	if builds, err := projections.Builds(w.ctx, looking); err != nil || len(builds) != 1 || !builds[0].Tables[0].Estimated {
+		t.Errorf("builds: %v, %v", builds, err)
+	}
+	if list, err := projections.New(looking, counts()).Verify(w.ctx); err != nil || len(list) != 1 || len(list[0].Differences()) != 0 {
+		t.Errorf("verify: %v, %v", list, err)
+	}
+	w.exec(address, `grant usage on schema counts to looking`, `grant select on counts.counts to looking`)
+	if builds, err := projections.Builds(w.ctx, looking); err != nil || builds[0].Tables[0].Rows != 1 || builds[0].Tables[0].Estimated {
+		t.Errorf("builds with their rows: %v, %v", builds, err)
+	}
+	if _, err := projections.DropProjection(w.ctx, looking, projector.Name()); !pg.MayNotWrite(err) || !strings.Contains(err.Error(), "docs/operating.md") {
+		t.Errorf("drop by a role that may only read: %v", err)
+	}
+	if _, err := projections.DropProjection(w.ctx, projecting, projector.Name()); err != nil {
+		t.Errorf("drop: %v", err)
+	}
 	w.until("the moment is final", func() bool {
 		_, err := relay.Settle(w.ctx, recorded[0].RecordedAt)
 		return err == nil

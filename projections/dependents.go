@@ -43,7 +43,8 @@ where not exists (select from inside o where o.classid = d.classid and o.objid =
   and not exists (select from inside o where o.classid = w.refclassid and o.objid = w.refobjid)
 order by 1`
 
-func refuseDependents(ctx context.Context, tx pgx.Tx, schema string) error {
+// refuseDependents names what depends on a schema, and says what to do about it.
+func refuseDependents(ctx context.Context, tx pgx.Tx, schema, todo string) error {
 	rows, err := tx.Query(ctx, dependentsSQL, schema)
 	if err != nil {
 		return fmt.Errorf("look for dependents: %w", err)
@@ -53,7 +54,7 @@ func refuseDependents(ctx context.Context, tx pgx.Tx, schema string) error {
 		return fmt.Errorf("look for dependents: %w", err)
 	}
 	if len(names) > 0 {
-		return fmt.Errorf("%w: %s: %s: drop them, rebuild, and make them again", ErrDependents, schema, strings.Join(names, ", "))
+		return fmt.Errorf("%w: %s: %s: %s", ErrDependents, schema, strings.Join(names, ", "), todo)
 	}
 	return nil
 }

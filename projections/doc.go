@@ -43,6 +43,10 @@
 // What stands on the live tables that their DDL did not make, and what depends on them
 // elsewhere, is named before a rebuild begins; privileges are taken along.
 //
+// [Builds] shows all that stands of a projection in the database, [DropBuild] and
+// [DropProjection] take it away, and [Projector.Verify] compares what was applied with the
+// log. The first three work without the definition, as does [Verify].
+//
 // [Projector.AsOf] reads the tables as they were at any moment. Package projectiontest
 // tests that a projection gives the same rows however its events come.
 //

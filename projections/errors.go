@@ -18,11 +18,14 @@ var (
 	// ErrRolledBack: another process made an older version live while this one ran.
 	// Restart this program to build its version again.
 	ErrRolledBack = errors.New("projections: an older version was made live")
-	// ErrBusy: another process rebuilds the projection.
-	ErrBusy = errors.New("projections: a rebuild is under way")
-	// ErrDependents: views, functions or foreign keys elsewhere depend on the live
-	// tables, and would go on with the old ones. Drop them before, make them again after.
-	ErrDependents = errors.New("projections: others depend on the live tables")
+	// ErrBusy: another process rebuilds the projection, or uses what is to be dropped.
+	ErrBusy = errors.New("projections: another process is at it")
+	// ErrDependents: views, functions or foreign keys elsewhere depend on the tables, and
+	// would go on with the old ones or be dropped with them. Drop them before; after a
+	// rebuild, make them again.
+	ErrDependents = errors.New("projections: others depend on the tables")
+	// ErrLive: a build is live, and a single build is dropped only when it is not.
+	ErrLive = errors.New("projections: the build is live")
 	// ErrByHand: somebody has put something on the live tables, such as a policy, a trigger
 	// or an index, that the rebuilt ones would not have. The text names it.
 	ErrByHand = errors.New("projections: what was made on the live tables by hand would be lost")

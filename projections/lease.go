@@ -64,7 +64,7 @@ func (r *rebuild) claim(ctx context.Context) error {
 		}
 	})
 	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
-		return fmt.Errorf("%w: %s: wait for it, or stop it", ErrBusy, r.p.def.name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", ErrBusy, r.p.def.name)
 	}
 	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt) || final(err) {
 		return err
@@ -93,16 +93,16 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	case err != nil:
 		return false, err
 	case leased:
-		return false, fmt.Errorf("%w: %s version %d: wait for it, or stop it", ErrBusy, old.Name, old.Version)
+		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", ErrBusy, old.Name, old.Version)
 	case old.Version != d.version || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
-		return false, dropBuild(ctx, tx, r.p, old)
+		return false, dropBuild(ctx, tx, r.p.target, old)
 	}
 	_, gone, err := r.p.changed(ctx, tx, old)
 	if err != nil {
 		return false, err
 	}
 	if len(gone) > 0 {
-		return false, dropBuild(ctx, tx, r.p, old)
+		return false, dropBuild(ctx, tx, r.p.target, old)
 	}
 	if _, err := tx.Exec(ctx, r.p.q(takeSQL), old.ID); err != nil {
 		return false, err
@@ -120,7 +120,7 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	var id int64
 	err = tx.QueryRow(ctx, r.p.q(createSQL), d.name, d.version, d.fingerprint(), program).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: %s: wait for it, or stop it", ErrBusy, d.name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", ErrBusy, d.name)
 	}
 	if err != nil {
 		return err

@@ -201,7 +201,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 
 // discard drops the build, and returns why.
 func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p, r.b) })
+	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p.target, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, errFenced): // it is another's, and of another position

@@ -123,7 +123,7 @@ func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (d
 	if old.Version > p.def.version && !back {
 		return false, p.tooOld(old)
 	}
-	if err := refuseDependents(ctx, tx, old.Schema); err != nil {
+	if err := refuseDependents(ctx, tx, old.Schema, "drop them, rebuild, and make them again"); err != nil {
 		return false, err
 	}
 	return p.examine(ctx, tx, old)
@@ -155,7 +155,7 @@ func (p *Projector) dropRetired(ctx context.Context, name string) {
 		builds, err = pgx.CollectRows(rows, scanBuild)
 		for _, b := range builds {
 			err = pgx.BeginFunc(ctx, p.target.Pool(), func(tx pgx.Tx) error {
-				return dropBuild(ctx, tx, p, b)
+				return dropBuild(ctx, tx, p.target, b)
 			})
 			if err != nil {
 				break

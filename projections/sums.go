@@ -33,21 +33,28 @@ const readSumsSQL = `select category, sum(events)::bigint, bit_xor(hash) from {a
 
 // sums returns what a build has applied, by category.
 func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
-	rows, err := p.target.Pool().Query(ctx, p.q(readSumsSQL), b.ID)
+	sums, err := readSums(ctx, p.target.Pool(), p.target, b.ID)
+	return sums, explain("read what is applied", err)
+}
+
+func readSums(ctx context.Context, db querier, target Target, id int64) (map[string]pgstore.Sum, error) {
+	rows, err := db.Query(ctx, expand(target, readSumsSQL), id)
 	if err != nil {
-		return nil, explain("read what is applied", err)
+		return nil, err
 	}
+	return collectSums(rows)
+}
+
+// collectSums reads rows of a category, a count and a hash.
+func collectSums(rows pgx.Rows) (map[string]pgstore.Sum, error) {
 	sums := map[string]pgstore.Sum{}
 	var category string
 	var events, hash int64
-	_, err = pgx.ForEachRow(rows, []any{&category, &events, &hash}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&category, &events, &hash}, func() error {
 		sums[category] = pgstore.Sum{Events: events, Hash: uint64(hash)} //nolint:gosec // the bits count
 		return nil
 	})
-	if err != nil {
-		return nil, explain("read what is applied", err)
-	}
-	return sums, nil
+	return sums, err
 }
 
 // recorded is what stands in the log up to a position. It is summed up in parts, beside

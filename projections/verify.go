@@ -1,0 +1,204 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// Verification is what a build has applied, beside what stands in the log.
+type Verification struct {
+	Build      Build // without its tables
+	Categories []CategoryCount
+	// Partly: the projector's definition is not the one that the build was made with, or
+	// there is none, so which categories it should have is not known. Those are compared
+	// that it has events of; one of which it has none at all is not noticed.
+	Partly bool
+}
+
+// CategoryCount says of a category how many events were applied, and how many the log has.
+type CategoryCount struct {
+	Name    string
+	Applied int64
+	Logged  int64
+	Same    bool // they are the same events: not only as many
+}
+
+// Differences says in words which categories differ, and by how much; empty when none does.
+func (v Verification) Differences() []string {
+	var list []string
+	for _, c := range v.Categories {
+		if !c.Same {
+			list = append(list, c.difference())
+		}
+	}
+	return list
+}
+
+func (c CategoryCount) difference() string {
+	switch more := c.Applied - c.Logged; {
+	case more > 0:
+		return fmt.Sprintf("%s: %d events were applied and the log has %d: at least %d that were applied are not in the log", c.Name, c.Applied, c.Logged, more)
+	case more < 0:
+		return fmt.Sprintf("%s: %d events were applied and the log has %d: at least %d of the log were not applied", c.Name, c.Applied, c.Logged, -more)
+	default:
+		return fmt.Sprintf("%s: %d events were applied, as many as the log has, but not the same ones", c.Name, c.Applied)
+	}
+}
+
+// Verify compares what each build of the projection has applied with the log, by the sums
+// in the books, and changes nothing. It may run at any time, also beside projectors and
+// rebuilds, and reads the log's index of events once for each build. What somebody has
+// changed in the rows by hand it does not see: a rebuild does.
+//
+// Of a build that the log feeds, all events up to its position are compared. Of one that
+// Kafka feeds, some after its position are applied too: those are compared as well, as the
+// last version of each stream tells which they are. So for both it holds that the build has
+// applied each of these events once, and no others, or a difference is named; but for one
+// chance in 2^64.
+//
+// A projection that has no builds gives [ErrNotBuilt].
+func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
+	if p.invalid != nil {
+		return nil, p.invalid
+	}
+	return verify(ctx, p.target, p.store, p.def.name, p.def)
+}
+
+// Verify does as [Projector.Verify] does, for a projection whose definition no program has
+// any more. The log may lie in another database than the builds.
+func Verify(ctx context.Context, target Target, log *pgstore.Store, name string) ([]Verification, error) {
+	if nothing(target) || log == nil {
+		return nil, fmt.Errorf("%w: %q: Verify compares a database of builds with a log: give it both", ErrInvalid, name)
+	}
+	return verify(ctx, target, log, name, nil)
+}
+
+func verify(ctx context.Context, target Target, log *pgstore.Store, name string, def *definition) ([]Verification, error) {
+	builds, _, err := readBuilds(ctx, target.Pool(), target, []string{name})
+	if err != nil {
+		return nil, explain("read the builds of "+name, err)
+	}
+	if len(builds) == 0 {
+		return nil, fmt.Errorf("%w: the books have no projection %s", ErrNotBuilt, name)
+	}
+	v := verifier{target: target, log: log, def: def}
+	list := make([]Verification, 0, len(builds))
+	for _, b := range builds {
+		one, err := v.verify(ctx, b)
+		if err != nil {
+			return nil, explain("verify "+b.String(), err)
+		}
+		if one != nil { // else it was dropped meanwhile
+			list = append(list, *one)
+		}
+	}
+	return list, nil
+}
+
+// verifier compares builds with a log.
+type verifier struct {
+	target Target
+	log    *pgstore.Store
+	def    *definition // nil: not known
+}
+
+func (v verifier) verify(ctx context.Context, b Build) (*Verification, error) {
+	books, err := v.read(ctx, b.ID)
+	if err != nil || books == nil {
+		return nil, err
+	}
+	b.Tables, b.Kind, b.Position = nil, books.build.Kind, books.build.Position
+	out := &Verification{Build: b, Partly: books.partly}
+	if b.Kind == kindLog && (len(books.categories) > 0 || !books.partly) {
+		if books.logged, err = v.log.Sums(ctx, 0, b.Position, books.categories...); err != nil {
+			return nil, err
+		}
+	}
+	out.Categories = compareSums(books.applied, books.logged)
+	return out, nil
+}
+
+// verified is what the books say of a build, in one snapshot.
+type verified struct {
+	build      build
+	categories []string // to be compared; none means all, unless partly
+	partly     bool
+	applied    map[string]pgstore.Sum
+	logged     map[string]pgstore.Sum // of a build that Kafka feeds
+}
+
+// read reads the books; nil when they do not have the build any more. Of a build that Kafka
+// feeds it sums up the log too, since what is applied after the position changes all the
+// time.
+func (v verifier) read(ctx context.Context, id int64) (out *verified, err error) {
+	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, v.target.Pool(), snapshot, func(tx pgx.Tx) error {
+		b, err := one(ctx, tx, expand(v.target, buildSQL), id)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		out = &verified{build: b}
+		if out.applied, err = readSums(ctx, tx, v.target, id); err != nil {
+			return err
+		}
+		out.categories, out.partly = v.categories(b, out.applied)
+		if b.Kind == kindKafka {
+			out.logged, err = v.reached(ctx, tx, b, out.categories)
+		}
+		return err
+	})
+	return out, err
+}
+
+// categories are those that a build should have the events of. Its own definition tells,
+// and else those of which it has any.
+func (v verifier) categories(b build, applied map[string]pgstore.Sum) (list []string, partly bool) {
+	if v.def != nil && v.def.fingerprint() == b.Fingerprint {
+		return v.def.categories, false
+	}
+	return slices.Sorted(maps.Keys(applied)), true
+}
+
+// reachedSumsSQL sums up what a build that Kafka feeds should have applied: all up to its
+// position, and of each stream all up to its last version. Bind: $1 build, $2 position, $3
+// categories.
+const reachedSumsSQL = `
+select e.category, count(*), bit_xor(uuid_hash_extended(e.event_id, 0))
+from {asof}.events e
+left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
+where e.category = any($3) and (e.position <= $2 or e.version <= s.version)
+group by e.category`
+
+func (v verifier) reached(ctx context.Context, tx pgx.Tx, b build, categories []string) (map[string]pgstore.Sum, error) {
+	if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, expand(v.target, reachedSumsSQL), b.ID, int64(b.Position), categories)
+	if err != nil {
+		return nil, err
+	}
+	return collectSums(rows)
+}
+
+// compareSums lists the categories of both.
+func compareSums(applied, logged map[string]pgstore.Sum) []CategoryCount {
+	all := maps.Clone(applied)
+	maps.Copy(all, logged)
+	list := make([]CategoryCount, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		a, l := applied[name], logged[name]
+		list = append(list, CategoryCount{Name: name, Applied: a.Events, Logged: l.Events, Same: a == l})
+	}
+	return list
+}
