@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,7 +30,7 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 			return err
 		}
 		if f, folds := m.(fitted); folds {
-			s.Columns, s.Copies = f.fit().Columns(), f.fit().Copies()
+			s.Columns, s.Copies, s.Lost = f.fit().Columns(), f.fit().Copies(), f.lost()
 		}
 		return nil
 	})
@@ -36,9 +38,22 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 }
 
 // fitted is a model whose rows are folds.
-type fitted interface{ fit() *table.Shape }
+type fitted interface {
+	fit() *table.Shape
+	lost() []string // fields without a column
+}
 
 func (f *folder[R, E]) fit() *table.Shape { return f.shape }
+
+func (f *folder[R, E]) lost() []string {
+	var list []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
+		if strings.TrimSpace(field.Tag.Get("db")) == "-" {
+			list = append(list, field.Name)
+		}
+	}
+	return list
+}
 
 // play applies a plan, in transactions as real as those of a projector, and lets read
 // look at what it came to.
@@ -214,15 +229,21 @@ func (s *stage) put(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, how t
 	return s.state.write(ctx, conn, batch, how)
 }
 
+// manyParts are enough to show what depends on parts; for each, all events are folded.
+const manyParts = 12
+
 // runParts folds all and writes it in parts, as a rebuild does with rows that memory has
 // no room for.
 func (s *stage) runParts(ctx context.Context) error {
+	parts := 1
 	pass := func() error {
 		for _, b := range s.plan.Batches {
 			if err := s.fold(ctx, s.wanted(b.Events)); err != nil {
 				return err
 			}
-			s.state.split()
+			if parts < manyParts && s.state.split() {
+				parts++
+			}
 		}
 		return nil
 	}

@@ -24,13 +24,13 @@ func (r *replay) why(c cause, d difference) string {
 	case c == inItself && isTime(d):
 		return "Apply asks a clock, so that every replay gives another time: take r.RecordedAt"
 	case c == inItself && isType(d, "uuid"):
-		return "Apply draws a random id, so that every replay gives another: make it from what the event has, as r.EventID"
+		return "Apply draws a random id, so that every replay gives another: make it from what the event has, as r.ID"
 	case c == inItself && folds:
 		return "Apply gives something else for the same row and event. It or Key keeps a variable of its own or uses one from outside, asks a clock, draws random numbers, or goes over a map, whose order is another each time: use only the row, the event and what is recorded of it"
 	case c == inItself:
 		return "Apply queues something else for the same event, or a statement gives something else on the same tables, as now(), random() and rows without an order by do: use only the event, what is recorded of it and the tables"
 	case c == inBatches && folds:
-		return "Between two batches a row goes through its table, within one it stays in memory: what the table gives back is not what Apply has left in the row. Look for a field without a column (db:\"-\") that Apply reads" + narrow(d) + ", and for a field whose type writes something else than it reads; or Apply uses something else than the row and the event"
+		return "Between two batches a row goes through its table, within one it stays in memory, and the table does not give back what Apply has left in the row. " + r.suspects(d)
 	case c == inBatches:
 		return "The statements of a batch are sent together, after Apply was called for all of its events: Apply must not use what a statement has returned, nor anything else but the event; let the statement itself read the tables"
 	case c == inCopy:
@@ -62,17 +62,22 @@ func isType(d difference, name string) bool {
 	return false
 }
 
-// narrow names columns that may keep less than they are given.
-func narrow(d difference) string {
+// suspects names what may keep less than it is given.
+func (r *replay) suspects(d difference) string {
 	var list []string
+	if len(r.stage.Lost) > 0 {
+		list = append(list, "what Apply leaves in a field without a column is lost ("+strings.Join(r.stage.Lost, ", ")+")")
+	}
 	for _, c := range d.columns {
-		if c.Category == "S" || c.Category == "B" || c.Type == "bigint" || c.Type == "integer" {
-			continue
+		switch {
+		case strings.HasPrefix(c.Type, "json"):
+			list = append(list, c.Name+" is "+c.Type+", from which a value may come back as another type, as an int in an any does as a float64")
+		case c.Category != "S" && c.Category != "B" && c.Type != "bigint" && c.Type != "integer":
+			list = append(list, c.Name+" is "+c.Type+", which may keep less than its field")
 		}
-		list = append(list, c.Name+" is "+c.Type)
 	}
 	if len(list) == 0 {
-		return ", for a column that keeps less than its field"
+		return "Look for a field whose type writes something else than it reads, and for a variable beside the row that Apply uses"
 	}
-	return ", for a column that keeps less than its field (" + strings.Join(list, ", ") + ")"
+	return "Look here: " + strings.Join(list, "; ")
 }

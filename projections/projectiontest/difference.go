@@ -10,7 +10,7 @@ import (
 // difference is a row that is not the same in two images.
 type difference struct {
 	table   string
-	row     string // which one
+	row     string // which one; empty: how many there are
 	columns []column
 	one     string // what it is in the one
 	other   string // and in the other
@@ -86,6 +86,12 @@ func (t tableImage) rest() []int {
 // countDifferences compares rows that have no name: how often each is there.
 func (t tableImage) countDifferences(other tableImage) []difference {
 	all := t.rest()
+	if len(all) == 0 {
+		if len(t.rows) == len(other.rows) {
+			return nil
+		}
+		return []difference{{table: t.name, one: fmt.Sprintf("it has %d rows", len(t.rows)), other: fmt.Sprintf("it has %d rows", len(other.rows))}}
+	}
 	count := func(rows [][]*string) map[string]int {
 		counts := map[string]int{}
 		for _, row := range rows {
@@ -103,6 +109,14 @@ func (t tableImage) countDifferences(other tableImage) []difference {
 		}
 	}
 	return list
+}
+
+// where names the row.
+func (d difference) where() string {
+	if d.row == "" {
+		return "table " + d.table
+	}
+	return "row " + d.row + " of table " + d.table
 }
 
 func times(n int) string {

@@ -80,3 +80,9 @@ func repeating(random *rand.Rand, events []es.RecordedEvent) []es.RecordedEvent 
 	}
 	return list
 }
+
+// cut leaves those that are in the log as far as some events go.
+func cut(list, events []es.RecordedEvent) []es.RecordedEvent {
+	last := events[len(events)-1].Position
+	return slices.DeleteFunc(list, func(e es.RecordedEvent) bool { return e.Position > last })
+}

@@ -1,11 +1,15 @@
 package projectiontest_test
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
@@ -70,9 +74,9 @@ func failures(t *testing.T, store *pgstore.Store, def projections.Definition, op
 	return r.text
 }
 
-func history(t *testing.T) *pgstore.Store {
+func history(t *testing.T, options ...pgstoretest.Option) *pgstore.Store {
 	t.Helper()
-	store, codec := pgstoretest.New(t), es.JSON[Counted](Counted{})
+	store, codec := pgstoretest.New(t, options...), es.JSON[Counted](Counted{})
 	for i := range 30 {
 		data, err := codec.Encode(Counted{N: int64(i)})
 		if err != nil {
@@ -89,5 +93,82 @@ func TestReplay_needs_a_history(t *testing.T) {
 	t.Parallel()
 	if got := failures(t, pgstoretest.New(t), sums(add)); !strings.Contains(got, "leave no row") {
 		t.Error(got)
+	}
+}
+
+func TestReplay_leaves_nothing(t *testing.T) {
+	t.Parallel()
+	store := history(t)
+	for _, def := range []projections.Definition{sums(add), sums(func(s *Sum, _ Counted, _ es.Recorded) { s.Spare++; s.N = s.Spare }), sums(func(*Sum, Counted, es.Recorded) { panic("no") })} {
+		_ = failures(t, store, def)
+		var left int
+		if err := store.Pool().QueryRow(t.Context(), `select count(*) from pg_namespace where nspname like 'sums%'`).Scan(&left); err != nil || left != 0 {
+			t.Errorf("%d schemas are left, %v", left, err)
+		}
+	}
+}
+
+func TestReplay_beside_the_live_read_model_leaves_it(t *testing.T) {
+	t.Parallel()
+	store := history(t)
+	if err := projections.New(store, sums(add)).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	projectiontest.Replay(t, store, sums(add))
+	var n int64
+	if err := store.Pool().QueryRow(t.Context(), `select sum(n) from sums.sums`).Scan(&n); err != nil || n != 435 {
+		t.Errorf("the sum is %d, %v", n, err)
+	}
+}
+
+func TestReplay_of_one_category_leaves_the_others_out(t *testing.T) {
+	t.Parallel()
+	store := history(t)
+	_, err := store.Append(t.Context(), es.StreamID{Category: "other", ID: "x"}, es.Any, es.EventData{ID: es.NewID(), Type: "counted", Data: []byte(`{}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	def := sums(func(_ *Sum, _ Counted, r es.Recorded) {
+		if r.Stream.Category != "count" {
+			panic("not mine")
+		}
+	})
+	def.Categories = []string{"count"}
+	projectiontest.Replay(t, store, def)
+}
+
+// watcher counts what is done on a store's connections.
+type watcher struct {
+	copies, rollbacks, commits int
+}
+
+func (w *watcher) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
+	switch d.SQL {
+	case "rollback":
+		w.rollbacks++
+	case "commit":
+		w.commits++
+	}
+	return ctx
+}
+
+func (*watcher) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (w *watcher) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
+	w.copies++
+	return ctx
+}
+
+func (*watcher) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
+
+func TestReplay_copies_and_rolls_back(t *testing.T) {
+	t.Parallel()
+	seen := &watcher{}
+	store := history(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = seen }))
+	*seen = watcher{}
+	projectiontest.Replay(t, store, sums(add))
+	// Of 30 events: two of 30, then 15, 10, 5, 1, 30, 10, 1, 2, 1, 30, and those of crashes.
+	if seen.copies < 2+2 || seen.rollbacks < 10 || seen.commits < 2*30+15+10+5+1+30+10+1+2+1+30+30 {
+		t.Errorf("%+v", *seen)
 	}
 }

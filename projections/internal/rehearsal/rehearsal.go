@@ -16,6 +16,8 @@ type Stage struct {
 	Overtake bool   // by its Order, streams may overtake each other
 	// Columns are those that a Fold has fields for; nil for a SQL.
 	Columns []string
+	// Lost are the fields that have no column.
+	Lost []string
 	// Copies: the table can be written by COPY.
 	Copies bool
 	// Play applies a plan to tables that are dropped after read has seen them. Their
@@ -28,7 +30,7 @@ type Plan struct {
 	Batches []Batch
 	Memory  bool // rows stay in memory from one batch to the next
 	Rebuild bool // nobody else uses the tables, which are empty: COPY may write them
-	Parts   bool // of a rebuild: rows are folded in as many parts as can be, and written at the end
+	Parts   bool // of a rebuild: rows are folded in several parts, and written at the end
 }
 
 // Batch is what one transaction applies; of a plan in parts, a page that is read.
