@@ -207,8 +207,10 @@ func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash)
 	var xid int64
 	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		s.begin(batch, &xid)
-		if err := sendOn(ctx, conn, batch); err != nil {
-			return err
+		if s.plan.Rebuild || s.state.byPath() {
+			if err := sendOn(ctx, conn, batch); err != nil {
+				return err
+			}
 		}
 		if err := s.put(ctx, conn, batch, how); err != nil || crash != rehearsal.Written {
 			return err

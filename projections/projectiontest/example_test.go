@@ -25,9 +25,9 @@ func (*example) Helper()                         {}
 func (*example) Name() string                    { return "example" }
 func (*example) Context() context.Context        { return context.Background() }
 func (e *example) Cleanup(f func())              { e.cleanups = append(e.cleanups, f) }
-func (*example) Errorf(text string, args ...any) { fmt.Printf(text+"\n", args...) }
+func (*example) Errorf(text string, args ...any) { fmt.Println(fmt.Sprintf(text, args...)) }
 func (*example) Fatalf(text string, args ...any) {
-	fmt.Printf(text+"\n", args...)
+	fmt.Println(fmt.Sprintf(text, args...))
 	runtime.Goexit()
 }
 

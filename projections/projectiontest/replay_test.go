@@ -1,15 +1,11 @@
 package projectiontest_test
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
@@ -135,40 +131,4 @@ func TestReplay_of_one_category_leaves_the_others_out(t *testing.T) {
 	})
 	def.Categories = []string{"count"}
 	projectiontest.Replay(t, store, def)
-}
-
-// watcher counts what is done on a store's connections.
-type watcher struct {
-	copies, rollbacks, commits int
-}
-
-func (w *watcher) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
-	switch d.SQL {
-	case "rollback":
-		w.rollbacks++
-	case "commit":
-		w.commits++
-	}
-	return ctx
-}
-
-func (*watcher) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-func (w *watcher) TraceCopyFromStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceCopyFromStartData) context.Context {
-	w.copies++
-	return ctx
-}
-
-func (*watcher) TraceCopyFromEnd(context.Context, *pgx.Conn, pgx.TraceCopyFromEndData) {}
-
-func TestReplay_copies_and_rolls_back(t *testing.T) {
-	t.Parallel()
-	seen := &watcher{}
-	store := history(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = seen }))
-	*seen = watcher{}
-	projectiontest.Replay(t, store, sums(add))
-	// Of 30 events: two of 30, then 15, 10, 5, 1, 30, 10, 1, 2, 1, 30, and those of crashes.
-	if seen.copies < 2+2 || seen.rollbacks < 10 || seen.commits < 2*30+15+10+5+1+30+10+1+2+1+30+30 {
-		t.Errorf("%+v", *seen)
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/asof-dev/asof/es"
@@ -93,7 +94,7 @@ func withKey(key func(e Counted, r es.Recorded) string) projections.Definition {
 }
 
 func wrongFolds() map[string]wrong {
-	var calls, total, numbered int64
+	var calls, later, total, numbered int64
 	rows, ofStream := map[string]*Sum{}, map[string]int64{}
 	return map[string]wrong{
 		"counts calls": {sums(func(s *Sum, _ Counted, _ es.Recorded) { calls++; s.N = calls }), []string{"n is 29 when the events come one by one, and n is 59 " + again, itself}, "clock, so"},
@@ -101,6 +102,11 @@ func wrongFolds() map[string]wrong {
 		"asks a clock for a column with a default": {idents(func(i *Ident, _ Counted, r es.Recorded) { i.ID, i.At = r.ID, time.Now() }), []string{"table idents: at is ", "Apply asks a clock"}, "Without"},
 		"draws numbers": {sums(func(s *Sum, _ Counted, _ es.Recorded) { s.N = rand.Int64() }), []string{"table sums: n is ", again, "draws random numbers"}, ""},
 		"draws ids":     {idents(func(i *Ident, _ Counted, r es.Recorded) { i.ID, i.At = uuid.New(), r.RecordedAt }), []string{"table idents: id is ", again, "Apply draws a random id"}, ""},
+		"counts calls from some on": {sums(func(s *Sum, _ Counted, _ es.Recorded) {
+			if later++; later > 60 {
+				s.N = later
+			}
+		}), []string{"n is 0 when the events come one by one", again, itself}, "at a time"},
 		"goes over a map": {sums(func(s *Sum, _ Counted, _ es.Recorded) {
 			s.Text = ""
 			for name := range map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true} {
@@ -178,7 +184,7 @@ func failing() map[string]wrong {
 
 func wrongStatements() map[string]wrong {
 	const tables = `create table sums (id text primary key, n bigint not null)`
-	var last int64
+	var last, pending int64
 	upsert := `insert into sums as s values ($1, $2) on conflict (id) do update set n = excluded.n`
 	return map[string]wrong{
 		"uses what a statement returned": {statements(projections.LogOrder, tables, func(b *pgx.Batch, e Counted, r es.Recorded) {
@@ -199,6 +205,13 @@ func wrongStatements() map[string]wrong {
 		"reads the row of another stream": {statements(projections.OneStream, tables, func(b *pgx.Batch, e Counted, r es.Recorded) {
 			b.Queue(`insert into sums as s select $1, $2 + coalesce(max(n), 0) from sums on conflict (id) do update set n = excluded.n`, r.Stream.ID, e.N)
 		}), []string{"when one stream comes after the other", "Order says OneStream", "a row that reads another"}, "at a time"},
+		"draws numbers in batches": {statements(projections.LogOrder, tables, func(b *pgx.Batch, _ Counted, r es.Recorded) {
+			n := int64(0)
+			if pending++; pending > 1 {
+				n = rand.Int64()
+			}
+			b.Queue(upsert, r.Stream.ID, n).Exec(func(pgconn.CommandTag) error { pending--; return nil })
+		}), []string{"when they come 2 at a time, and n is ", again}, "one by one"},
 		"checks a limit on all": {statements(projections.Commuting, `create table log (id text, n bigint)`, func(b *pgx.Batch, e Counted, r es.Recorded) {
 			b.Queue(`insert into log select $1, $2 where (select count(*) from log) < 5`, r.Stream.ID, e.N)
 		}), []string{"row id=0 n=4 of table log: it is there once when the events come one by one, and it is not there when one stream", "a condition over them"}, ""},
