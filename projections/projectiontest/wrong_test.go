@@ -212,6 +212,15 @@ func wrongStatements() map[string]wrong {
 			}
 			b.Queue(upsert, r.Stream.ID, n).Exec(func(pgconn.CommandTag) error { pending--; return nil })
 		}), []string{"when they come 2 at a time, and n is ", again}, "one by one"},
+		"checks a limit on rows whose key the database makes": {statements(projections.Commuting, `create table log (id text, number bigserial, n bigint, primary key (id, number))`, func(b *pgx.Batch, e Counted, r es.Recorded) {
+			b.Queue(`insert into log (id, n) select $1, $2 where (select count(*) from log) < 5`, r.Stream.ID, e.N)
+		}), []string{"row id=0 n=4 of table log: it is there once when the events come one by one, and it is not there when one stream"}, ""},
+		"counts by order": {statements(projections.Commuting, `create table log (one bigint)`, func(b *pgx.Batch, e Counted, _ es.Recorded) {
+			b.Queue(`insert into log select 1 where $1 >= 2 * (select count(*) from log)`, e.N)
+		}), []string{"row one=1 of table log: it is there 2 times when the events come one by one, and it is there once when"}, ""},
+		"leaves null by order": {statements(projections.Commuting, tables+`; alter table sums alter n drop not null`, func(b *pgx.Batch, _ Counted, r es.Recorded) {
+			b.Queue(`insert into sums select $1, case when not exists (select from sums) then 1 end on conflict do nothing`, r.Stream.ID)
+		}), []string{"table sums: n is 1 when the events come one by one, and n is null when one stream"}, ""},
 		"checks a limit on all": {statements(projections.Commuting, `create table log (id text, n bigint)`, func(b *pgx.Batch, e Counted, r es.Recorded) {
 			b.Queue(`insert into log select $1, $2 where (select count(*) from log) < 5`, r.Stream.ID, e.N)
 		}), []string{"row id=0 n=4 of table log: it is there once when the events come one by one, and it is not there when one stream", "a condition over them"}, ""},
