@@ -2,67 +2,274 @@ package projections
 
 import (
 	"context"
-	"maps"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/rehearsal"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
-// Rehearse is for package projectiontest: it applies batches as a running projector
-// would, to tables that only read's transaction sees and that vanish with it.
-func (p *Projector) Rehearse(ctx context.Context, batches []rehearsal.Batch, read func(ctx context.Context, tx pgx.Tx) error) error {
+// Rehearsal is for package projectiontest, which applies events as a running projector
+// and a rebuild would, to tables of its own and without books.
+func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 	if p.invalid != nil {
-		return p.invalid
+		return nil, p.invalid
 	}
-	return p.vanishing(ctx, func(tx pgx.Tx) error {
-		m, place, err := p.scratch(ctx, tx)
+	s := &rehearsal.Stage{Name: p.def.name, Order: p.def.order.String(), Overtake: p.def.order != LogOrder, Play: p.play}
+	err := p.vanishing(ctx, func(tx pgx.Tx) error {
+		m, _, err := p.scratch(ctx, tx)
 		if err != nil {
-			return wrap("rehearse "+p.def.name, err)
+			return err
 		}
-		seen := versions{}
-		for _, b := range batches {
-			if err := p.rehearse(ctx, tx, m, place, b, seen); err != nil {
-				return wrap("rehearse "+p.def.name, err)
-			}
+		if f, folds := m.(fitted); folds {
+			s.Columns, s.Copies, s.Lost = f.fit().Columns(), f.fit().Copies(), f.lost()
+		}
+		return nil
+	})
+	return s, wrap("rehearse "+p.def.name, err)
+}
+
+// fitted is a model whose rows are folds.
+type fitted interface {
+	fit() *table.Shape
+	lost() []string // fields without a column
+}
+
+func (f *folder[R, E]) fit() *table.Shape { return f.shape }
+
+func (f *folder[R, E]) lost() []string {
+	var list []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
+		if strings.TrimSpace(field.Tag.Get("db")) == "-" {
+			list = append(list, field.Name)
+		}
+	}
+	return list
+}
+
+// play applies a plan, in transactions as real as those of a projector, and lets read
+// look at what it came to.
+func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx context.Context, tx pgx.Tx) error) (err error) {
+	schema := p.def.name + "_try_" + uuid.New().String()[:13]
+	s := &stage{p: p, plan: plan, place: table.Place{Schema: schema, Tag: "try " + schema}, seen: versions{}}
+	begin := func(use func(tx pgx.Tx) error) error {
+		return pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
+	}
+	err = begin(func(tx pgx.Tx) error {
+		if err := p.makeTables(ctx, tx, schema); err != nil {
+			return err
+		}
+		s.model, err = p.def.bind(ctx, tx, schema)
+		if f, folds := s.model.(fitted); folds {
+			s.copies = f.fit().Copies()
+		}
+		return err
+	})
+	if err != nil {
+		return wrap("rehearse "+p.def.name, err)
+	}
+	defer func() {
+		_, dropped := p.target.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
+		if dropped != nil {
+			err = errors.Join(err, explain("drop the schema "+schema, dropped))
+		}
+	}()
+	s.open()
+	if err := s.run(ctx); err != nil {
+		return wrap("rehearse "+p.def.name, err)
+	}
+	return begin(func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
+			return err
 		}
 		return read(ctx, tx)
 	})
 }
 
-func (p *Projector) rehearse(ctx context.Context, tx pgx.Tx, m model, place table.Place, b rehearsal.Batch, seen versions) error {
-	if b.Crash {
-		inner, err := tx.Begin(ctx) // a savepoint
-		if err != nil {
-			return err
-		}
-		if err := p.rehearseOnce(ctx, inner, m, place, b.Events, maps.Clone(seen)); err != nil {
-			return err
-		}
-		if err := inner.Rollback(ctx); err != nil {
-			return err
-		}
-	}
-	return p.rehearseOnce(ctx, tx, m, place, b.Events, seen)
+// stage is the tables of one plan and what is known of them.
+type stage struct {
+	p      *Projector
+	plan   rehearsal.Plan
+	model  model
+	copies bool
+	place  table.Place
+	state  state
+	begun  bool // something was committed
+	seen   versions
 }
 
-func (p *Projector) rehearseOnce(ctx context.Context, tx pgx.Tx, m model, place table.Place, events []es.RecordedEvent, seen versions) error {
-	todo, err := p.admitVersions(ctx, tx, events, seen)
-	if err != nil || len(todo) == 0 {
+// open forgets all, as a program does that ends.
+func (s *stage) open() { s.state = s.model.open(s.place, s.plan.Rebuild && !s.begun) }
+
+func (s *stage) run(ctx context.Context) error {
+	if s.plan.Parts {
+		return s.runParts(ctx)
+	}
+	for _, b := range s.plan.Batches {
+		err := s.apply(ctx, b.Events, b.Crash)
+		if err == nil && b.Crash != rehearsal.Never {
+			s.open()
+			err = s.apply(ctx, b.Events, rehearsal.Never)
+		}
+		if err != nil {
+			return s.name(b.Events, err)
+		}
+	}
+	return nil
+}
+
+// apply is what a projector does with a batch, as far as it gets.
+func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehearsal.Crash) error {
+	todo := s.admit(events)
+	if len(todo) < len(events) { // a reader is ahead of what is applied, and decodes all
+		if _, err := s.model.decode(s.wanted(events)); err != nil {
+			return err
+		}
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	if err := s.fold(ctx, todo); err != nil || crash == rehearsal.Folded {
 		return err
 	}
-	decoded, err := m.decode(todo)
+	how := table.How{Alone: s.plan.Rebuild}
+	xid, err := s.write(ctx, how, crash)
+	if pg.Is(err, pg.UniqueViolation) {
+		how.Moves = true
+		xid, err = s.write(ctx, how, crash)
+	}
+	if errors.Is(err, errDone) { // rolled back
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	state, out := m.open(place, false), &pgx.Batch{}
-	if err := state.fold(ctx, sendIn(tx), decoded); err != nil {
+	s.begun = true
+	for i := range todo {
+		s.seen[todo[i].Stream] = todo[i].Version
+	}
+	if s.plan.Memory {
+		s.state.written(xid, s.p.room)
+	} else {
+		s.state.written(xid, 0)
+	}
+	return nil
+}
+
+// admit drops what is applied and what is not wanted.
+func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
+	var todo []es.RecordedEvent
+	last := versions{}
+	for i := range events {
+		e := &events[i]
+		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.def.wants(e.Stream.Category) {
+			todo = append(todo, *e)
+			last[e.Stream] = e.Version
+		}
+	}
+	return todo
+}
+
+// wanted are the events of the projection's categories.
+func (s *stage) wanted(events []es.RecordedEvent) []es.RecordedEvent {
+	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.def.wants(e.Stream.Category) })
+}
+
+func (s *stage) fold(ctx context.Context, events []es.RecordedEvent) error {
+	decoded, err := s.model.decode(events)
+	if err != nil {
 		return err
 	}
-	if err := state.write(ctx, tx.Conn(), out, table.How{}); err != nil {
+	return s.state.fold(ctx, s.p.send, decoded)
+}
+
+// tryXidSQL returns the transaction's id.
+const tryXidSQL = `select pg_current_xact_id()::xid::text::bigint`
+
+// begin queues what a batch begins with.
+func (s *stage) begin(batch *pgx.Batch, xid *int64) {
+	batch.Queue(searchPathSQL, s.place.Schema)
+	batch.Queue(longSQL)
+	batch.Queue(`set local synchronous_commit to off`)
+	batch.Queue(tryXidSQL).QueryRow(func(row pgx.Row) error { return row.Scan(xid) })
+}
+
+// write sends what is folded, and commits it or gives errDone.
+func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash) (uint32, error) {
+	var xid int64
+	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+		s.begin(batch, &xid)
+		if s.plan.Rebuild || s.state.byPath() {
+			if err := sendOn(ctx, conn, batch); err != nil {
+				return err
+			}
+		}
+		if err := s.put(ctx, conn, batch, how); err != nil || crash != rehearsal.Written {
+			return err
+		}
+		if err := sendOn(ctx, conn, batch); err != nil {
+			return err
+		}
+		return errDone
+	})
+	return uint32(xid), err //nolint:gosec // it has 32 bits
+}
+
+// put writes what is folded: by COPY where a rebuild would, if there were some more rows.
+func (s *stage) put(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, how table.How) error {
+	if s.plan.Rebuild && !s.begun && s.copies {
+		return s.state.copyParts(ctx, conn, nil)
+	}
+	return s.state.write(ctx, conn, batch, how)
+}
+
+// manyParts are enough to show what depends on parts; for each, all events are folded.
+const manyParts = 12
+
+// runParts folds all and writes it in parts, as a rebuild does with rows that memory has
+// no room for.
+func (s *stage) runParts(ctx context.Context) error {
+	parts := 1
+	pass := func() error {
+		for _, b := range s.plan.Batches {
+			if err := s.fold(ctx, s.wanted(b.Events)); err != nil {
+				return err
+			}
+			if parts < manyParts && s.state.split() {
+				parts++
+			}
+		}
+		return nil
+	}
+	if err := pass(); err != nil {
 		return err
 	}
-	return tx.SendBatch(ctx, out).Close()
+	return s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+		s.begin(batch, new(int64))
+		if err := sendOn(ctx, conn, batch); err != nil {
+			return err
+		}
+		return s.state.copyParts(ctx, conn, pass)
+	})
+}
+
+// name says of what the database has refused which event it comes from, or which events.
+func (s *stage) name(events []es.RecordedEvent, err error) error {
+	var event *EventError
+	if errors.As(err, &event) || !table.Refused(err) {
+		return err
+	}
+	first, last := events[0].Recorded, events[len(events)-1].Recorded
+	if len(events) == 1 {
+		return &EventError{Projection: s.p.def.name, Version: s.p.def.version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
+	}
+	return fmt.Errorf("the database refuses what the batch comes to that begins with %s version %d and ends with %s version %d: %w", first.Stream, first.Version, last.Stream, last.Version, err)
 }
