@@ -86,11 +86,15 @@ func Wait(ctx context.Context, dir string) (*Lock, error) {
 }
 
 // Release gives the directory up. A second call does nothing.
+//
+// It unlocks before it closes: a program that is being started at this moment
+// has the open file too until it becomes another program, and closing ours
+// alone would leave it locked for as long.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil
 	}
-	err := l.file.Close()
+	err := errors.Join(unlock(l.file), l.file.Close())
 	l.file = nil
 	return err
 }
