@@ -3,6 +3,7 @@ package projectiontest_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -25,9 +26,9 @@ func (*example) Helper()                         {}
 func (*example) Name() string                    { return "example" }
 func (*example) Context() context.Context        { return context.Background() }
 func (e *example) Cleanup(f func())              { e.cleanups = append(e.cleanups, f) }
-func (*example) Errorf(text string, args ...any) { fmt.Println(fmt.Sprintf(text, args...)) }
+func (*example) Errorf(text string, args ...any) { fmt.Fprintf(os.Stdout, text+"\n", args...) }
 func (*example) Fatalf(text string, args ...any) {
-	fmt.Println(fmt.Sprintf(text, args...))
+	fmt.Fprintf(os.Stdout, text+"\n", args...)
 	runtime.Goexit()
 }
 
