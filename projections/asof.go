@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -83,42 +84,124 @@ func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (model, table.Place,
 	return m, place, err
 }
 
-// replay applies the log to scratch tables. Its pages come through the transaction's own
-// connection where they can, which one of reading and looking up rows has at a time.
+// replay applies the log to scratch tables; once more, bit by bit, if the database refuses
+// what it comes to.
 func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position) error {
 	m, place, err := p.scratch(ctx, tx)
 	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
 	}
-	r := &replay{p: p, tx: tx, state: m.open(place, true)}
-	pass := func(use func(context.Context, *page) error) error {
-		// A plain scan: what may still appear up to there was not recorded by then.
-		return pipeline(ctx,
-			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-				return scanLog(ctx, r.scan(), es.Checkpoint{}, upTo, pageEvents, func(events []es.RecordedEvent) error {
-					events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !at.Includes(e.Recorded) })
-					return give(events)
-				})
-			},
-			func(events []es.RecordedEvent) *page { return p.def.page(m, events) },
-			use)
-	}
-	if err := pass(r.use); err != nil {
+	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: p.parking()}
+	if err := r.readSkips(ctx); err != nil {
 		return err
 	}
-	if r.state.parts() {
-		return r.state.copyParts(ctx, tx.Conn(), func() error { return pass(r.useAgain) })
+	err = pgx.BeginFunc(ctx, tx, func(pgx.Tx) error { return r.fold(ctx) }) // a savepoint
+	if table.Refused(err) {
+		err = r.carefully(ctx)
 	}
-	return r.write(ctx)
+	return err
 }
 
 // replay folds the log for one transaction.
 type replay struct {
-	p     *Projector
-	state state
+	p       *Projector
+	at      es.AsOf
+	upTo    es.Position
+	model   model
+	place   table.Place
+	state   state
+	parking *parking // nothing of which is kept
 
 	mu sync.Mutex // over tx
 	tx pgx.Tx
+}
+
+// fold applies all at once.
+func (r *replay) fold(ctx context.Context) error {
+	r.state = r.model.open(r.place, true)
+	if err := r.pass(ctx, r.use); err != nil {
+		return err
+	}
+	if r.state.parts() {
+		if err := r.state.copyParts(ctx, r.tx.Conn(), func() error { return r.pass(ctx, r.useAgain) }); err != nil {
+			return err
+		}
+	}
+	return r.write(ctx)
+}
+
+// pass reads the log, and uses its pages. It is a plain scan: what may still appear up to
+// there was not recorded by then. The pages come through the transaction's own connection
+// where they can, which one of reading and looking up rows has at a time.
+func (r *replay) pass(ctx context.Context, use func(context.Context, *page) error) error {
+	return pipeline(ctx,
+		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
+			return scanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, pageEvents, func(events []es.RecordedEvent) error {
+				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
+				return give(events)
+			})
+		},
+		func(events []es.RecordedEvent) *page { return r.p.def.page(r.model, events) },
+		use)
+}
+
+// readSkips reads what the projection leaves out.
+func (r *replay) readSkips(ctx context.Context) error {
+	batch := &pgx.Batch{}
+	r.p.queueSkips(batch, r.parking)
+	return r.send(ctx, batch)
+}
+
+// carefully applies page after page, and parks what is refused.
+func (r *replay) carefully(ctx context.Context) error {
+	r.parking.forget()
+	if err := r.readSkips(ctx); err != nil {
+		return err
+	}
+	return r.pass(ctx, func(ctx context.Context, pg *page) error {
+		err := r.try(ctx, pg.wanted, nil, true)
+		if table.Refused(err) {
+			err = r.p.bisect(ctx, r.model, pg.wanted, r.try)
+		}
+		return err
+	})
+}
+
+// try applies events in a savepoint: see [trial].
+func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.tryHow(ctx, events, refused, keep, table.How{})
+	if pg.Is(err, pg.UniqueViolation) {
+		err = r.tryHow(ctx, events, refused, keep, table.How{Moves: true})
+	}
+	return err
+}
+
+func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool, how table.How) error {
+	state, parking, out := r.model.open(r.place, false), r.parking.fork(), &pgx.Batch{}
+	parking.refused = refused
+	err := pgx.BeginFunc(ctx, r.tx, func(tx pgx.Tx) error {
+		if err := state.fold(ctx, sendIn(tx), r.model.decode(events), parking); err != nil {
+			return err
+		}
+		if err := state.write(ctx, tx.Conn(), out, how); err != nil {
+			return err
+		}
+		out.Queue(constraintsSQL)
+		if err := tx.SendBatch(ctx, out).Close(); err != nil || keep {
+			return err
+		}
+		return errDone
+	})
+	switch {
+	case err == nil:
+		parking.refused = nil
+		r.parking = parking
+	case errors.Is(err, errDone):
+		err = nil
+	}
+	return err
 }
 
 func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
@@ -142,7 +225,7 @@ func (r *replay) scan() scan {
 }
 
 func (r *replay) use(ctx context.Context, pg *page) error {
-	if err := r.state.fold(ctx, r.send, pg.decoded); err != nil {
+	if err := r.state.fold(ctx, r.send, pg.decoded, r.parking); err != nil {
 		return err
 	}
 	if !r.state.full(r.p.room) || r.state.split() || r.state.parts() {
@@ -153,7 +236,7 @@ func (r *replay) use(ctx context.Context, pg *page) error {
 
 // useAgain folds a page into the part whose turn it is.
 func (r *replay) useAgain(ctx context.Context, pg *page) error {
-	if err := r.state.fold(ctx, r.send, pg.decoded); err != nil {
+	if err := r.state.fold(ctx, r.send, pg.decoded, r.parking); err != nil {
 		return err
 	}
 	if r.state.full(r.p.room) {
@@ -170,6 +253,7 @@ func (r *replay) write(ctx context.Context) error {
 	if err := r.state.write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
 		return err
 	}
+	out.Queue(constraintsSQL)
 	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {
 		return err
 	}

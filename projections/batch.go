@@ -25,8 +25,16 @@ type work struct {
 	offset   *offset            // of Kafka, whose messages the events are; nil when they are the log's
 	begin    []offset           // where partitions are read from
 	foreign  int64              // messages of Kafka that are not events of the log
+	refused  map[unit]error     // what the database does not take
 	moves    bool               // a unique value moves between rows
 	bulk     bool
+	rehearse bool // nothing is kept
+}
+
+// found is what is read under the build's lock.
+type found struct {
+	seen    versions
+	parking *parking
 }
 
 // over says that all events after a position are applied already, how many they are in
@@ -56,16 +64,12 @@ const idle = time.Minute
 
 // commit applies work to a build in one transaction and returns the build as it is
 // then. The row lock on the build makes it one at a time; a build that was switched
-// or taken over meanwhile gives errFenced, and nothing is written. When the database
-// refuses a value, the error names the event that it comes from.
+// or taken over meanwhile gives errFenced, and nothing is written. What the database
+// refuses is parked, in which case the work takes several transactions.
 func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error) {
-	next, err := p.try(ctx, b, w)
-	if pg.Is(err, pg.UniqueViolation) && !w.moves {
-		w.moves = true
-		next, err = p.try(ctx, b, w)
-	}
-	if table.Refused(err) {
-		err = p.nameEvent(ctx, b, w, err)
+	next, err := p.tryMoving(ctx, b, w)
+	if table.Refused(err) && len(w.events) > 0 {
+		next, err = p.bisectWork(ctx, b, w)
 	}
 	if err != nil {
 		return next, wrap("apply a batch", err)
@@ -74,21 +78,53 @@ func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error)
 	return next, nil
 }
 
+// tryMoving is try, and again if a unique value may have moved between rows.
+func (p *Projector) tryMoving(ctx context.Context, b build, w *work) (build, error) {
+	next, err := p.try(ctx, b, w)
+	if pg.Is(err, pg.UniqueViolation) && !w.moves {
+		again := *w
+		again.moves = true
+		next, err = p.try(ctx, b, &again)
+		w.foreign = again.foreign
+	}
+	return next, err
+}
+
 func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 	life := b.Life
 	once := *w
+	var parked []parkedUnit
 	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, seen, err := p.lock(ctx, tx, b, &once)
+		locked, found, err := p.lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}
 		b = locked
 		b.Life = life // that the events were read in
-		return p.applyLocked(ctx, tx, &b, &once, seen)
+		if err := p.applyLocked(ctx, tx, &b, &once, found); err != nil {
+			return err
+		}
+		parked = found.parking.fresh
+		if !w.rehearse {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, constraintsSQL); err != nil {
+			return err
+		}
+		return errDone
 	})
-	w.foreign = once.foreign
+	switch {
+	case err == nil:
+		w.foreign = once.foreign
+		p.tellParked(ctx, parked)
+	case errors.Is(err, errDone):
+		err = nil
+	}
 	return b, err
 }
+
+// constraintsSQL has the database check now what it would check at the end.
+const constraintsSQL = `set constraints all immediate`
 
 // wrap explains errors that do not speak for themselves yet.
 func wrap(what string, err error) error {
@@ -99,19 +135,24 @@ func wrap(what string, err error) error {
 	return explain(what, err)
 }
 
-// lock takes the build's row, sets the search path, reads the dedup rows and drops
-// from w what is no event of the log, in one round trip. Each statement has a
+// lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
+// and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
-func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, versions, error) {
-	seen := versions{}
+func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, found, error) {
+	f := found{seen: versions{}, parking: p.parking()}
 	var locked build
 	batch := &pgx.Batch{}
 	p.queueLock(batch, b, func(now build) error { locked = now; return nil })
-	p.queueSeen(batch, b, w.events, seen)
+	p.queueSeen(batch, b, w.events, f.seen)
+	if len(w.events) > 0 {
+		p.queueParking(batch, b, streamsOf(w.events), f.parking)
+	}
 	if w.offset != nil {
 		p.queueOurs(batch, w)
 	}
-	return locked, seen, tx.SendBatch(ctx, batch).Close()
+	err := tx.SendBatch(ctx, batch).Close()
+	f.parking.stored, f.parking.refused = locked.Parked, w.refused
+	return locked, f, err
 }
 
 // queueLock takes the build's row and shows it as the last holder of the lock left it. A
@@ -133,8 +174,8 @@ func (p *Projector) queueLock(batch *pgx.Batch, b build, look func(now build) er
 
 // applyLocked does the work inside the transaction that holds the build's lock, and
 // changes b as the row is changed.
-func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *work, seen versions) error {
-	before := maps.Clone(seen)
+func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *work, f found) error {
+	seen, before := f.seen, maps.Clone(f.seen)
 	if w.position > 0 && w.position <= b.Position || w.over != nil && w.over.after != b.Position {
 		return nil // another process did it
 	}
@@ -148,9 +189,11 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 	out := &pgx.Batch{}
 	t := tally{read: w.read(b.Position)}
 	if len(todo) > 0 {
-		if t.skipped, err = p.foldLocked(ctx, tx, *b, w, todo, out); err != nil {
+		if t.skipped, err = p.foldLocked(ctx, tx, *b, w, todo, f.parking, out); err != nil {
 			return err
 		}
+		t.parked = int64(len(f.parking.fresh))
+		p.queueParked(out, *b, f.parking.fresh)
 		if err := p.writeSeen(ctx, tx, *b, before, seen, w.bulk, out); err != nil {
 			return err
 		}
@@ -169,17 +212,14 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 
 // foldLocked folds events and writes what they come to, with rows that are looked up in
 // the transaction.
-func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work, todo []es.RecordedEvent, out *pgx.Batch) (skipped int64, err error) {
+func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work, todo []es.RecordedEvent, parking *parking, out *pgx.Batch) (skipped int64, err error) {
 	m, err := p.bind(ctx, tx, b)
 	if err != nil {
 		return 0, err
 	}
-	events, err := m.decode(todo)
-	if err != nil {
-		return 0, err
-	}
+	events := m.decode(todo)
 	state := m.open(b.place(), b.empty())
-	if err := state.fold(ctx, sendIn(tx), events); err != nil {
+	if err := state.fold(ctx, sendIn(tx), events, parking); err != nil {
 		return 0, err
 	}
 	return events.skipped(), state.write(ctx, tx.Conn(), out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})

@@ -10,10 +10,10 @@ import (
 
 // checkpointSQL moves the build on, if nobody else has written since it was locked, and
 // returns the transaction's id. Bind: $1 build, $2 counter as found, $3 position, $4 events
-// read, $5 skipped, $6 id of the event at the position, or null.
+// read, $5 skipped, $6 id of the event at the position, or null, $7 units parked.
 const checkpointSQL = `
 update {asof}.lanes
-set position = greatest(position, $3), events = events + $4, skipped = skipped + $5, counter = counter + 1,
+set position = greatest(position, $3), events = events + $4, skipped = skipped + $5, parked = parked + $7, counter = counter + 1,
     event_id = case when $3 > position then $6 else event_id end
 where build = $1 and lane = 0 and counter = $2
 returning pg_current_xact_id()::xid::text::bigint`
@@ -36,7 +36,7 @@ func (p *Projector) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) 
 		b.Position, b.Event = t.position, t.event
 	}
 	id, name, version := b.ID, b.Name, b.Version
-	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.read, t.skipped, orNull(b.Event)).QueryRow(func(row pgx.Row) error {
+	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.read, t.skipped, orNull(b.Event), t.parked).QueryRow(func(row pgx.Row) error {
 		var by int64
 		err := row.Scan(&by)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -49,6 +49,7 @@ func (p *Projector) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) 
 	})
 	out.Queue(p.q(appliedSQL), b.ID, orNull(b.Life))
 	b.Counter++
+	b.Parked += t.parked
 }
 
 func orNull(id uuid.UUID) *uuid.UUID {

@@ -30,6 +30,7 @@ type build struct {
 	Event       uuid.UUID // at Position; Nil when it is not known
 	Life        uuid.UUID // of the log; Nil before the first batch
 	Counter     int64     // raised by whoever writes
+	Parked      int64     // units that are not applied
 }
 
 // checkpoint is where a build stands in the log. Books that lie in the log's own database
@@ -69,7 +70,7 @@ const (
 // selectBuilds reads builds; a condition comes behind it. In a statement that locks
 // them it would read the lanes as they were before the lock: lock first.
 const selectBuilds = `
-select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, b.life
+select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, l.parked, b.life
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 `
 
 func scanBuild(row pgx.CollectableRow) (build, error) {
@@ -80,7 +81,7 @@ func scanBuild(row pgx.CollectableRow) (build, error) {
 func (b *build) scan(row pgx.CollectableRow) error {
 	var event, life *uuid.UUID
 	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, &b.Program, &b.Kind, &b.Epoch, &b.Identity,
-		(*int64)(&b.Position), &event, &b.Counter, &life)
+		(*int64)(&b.Position), &event, &b.Counter, &b.Parked, &life)
 	b.Event, b.Life = orNil(event), orNil(life)
 	return err
 }

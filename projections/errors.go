@@ -40,8 +40,8 @@ var (
 	errMoved = errors.New("projections: another process has moved the partition's offset")
 )
 
-// EventError names an event that a projection could not apply. Nothing of its
-// batch was written.
+// EventError names an event that a projection could not apply, and did not park. Nothing
+// of its batch was written.
 type EventError struct {
 	Projection string
 	Version    int // of the projection

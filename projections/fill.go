@@ -40,7 +40,9 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if err != nil {
 		return err
 	}
-	m.known = true // nobody else writes to it while the lease is held; save looks
+	if err := r.p.look(ctx, m); err != nil { // nobody else writes to it while the lease is held; save looks
+		return err
+	}
 	s := &saver{rebuild: r, m: m, last: time.Now()}
 	limit := pageEvents
 	if r.chunk > 0 {
@@ -147,6 +149,8 @@ func (s *saver) saveParts(ctx context.Context) error {
 		}
 		s.p.queueLock(batch, was, func(now build) error { return sameLane(now, was) })
 		s.p.queueThere(batch, &m.tally)
+		m.tally.parked = int64(len(m.parking.fresh))
+		s.p.queueParked(batch, b, m.parking.fresh)
 		s.p.queueBooks(batch, &b, &m.tally, nil)
 		return nil
 	})
@@ -154,7 +158,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 		return wrap("apply a batch", err)
 	}
 	s.p.done.Add(1)
-	m.b, m.tally = b, tally{}
+	s.p.written(ctx, m, b)
 	m.state.forget()
 	s.b, s.since = b, 0
 	return nil
@@ -165,7 +169,7 @@ const longSQL = `select set_config('idle_in_transaction_session_timeout', '0', t
 
 // useAgain folds a page into the part whose turn it is.
 func (s *saver) useAgain(ctx context.Context, pg *page) error {
-	if err := s.m.state.fold(ctx, s.p.send, pg.decoded); err != nil {
+	if err := s.m.state.fold(ctx, s.p.send, pg.decoded, s.m.parking); err != nil {
 		return err
 	}
 	if s.m.state.full(s.p.room) {

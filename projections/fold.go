@@ -62,7 +62,7 @@ func (f Fold[R, E]) compile() (*definition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %q: %w", ErrInvalid, f.Name, err)
 	}
-	decoder := newDecoder(f.Name, f.Version, f.Codec)
+	decoder := newDecoder(f.Codec)
 	d.bind = func(ctx context.Context, tx pgx.Tx, schema string) (model, error) {
 		shape, err := table.Fit(ctx, tx, schema, fields)
 		if _, mine := errors.AsType[table.MismatchError](err); mine {

@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,46 +21,59 @@ type folder[R any, E es.Event] struct {
 // touch is an event and a row that it changes.
 type touch[E es.Event] struct {
 	event E
-	r     *es.Recorded
+	r     *es.RecordedEvent
 	key   string
 }
 
 // touches are those of a batch, in the order of its events.
 type touches[E es.Event] struct {
 	list    []touch[E]
+	unread  map[int]error // by place in list: events that cannot be read
 	unknown int64
 }
 
 func (t *touches[E]) skipped() int64 { return t.unknown }
 
-func (f *folder[R, E]) decode(events []es.RecordedEvent) (decoded, error) {
+func (t *touches[E]) keys() []string {
+	var keys []string
+	for i := range t.list {
+		if !slices.Contains(keys, t.list[i].key) {
+			keys = append(keys, t.list[i].key)
+		}
+	}
+	return keys
+}
+
+func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 	t := &touches[E]{list: make([]touch[E], 0, len(events))}
 	for i := range events {
-		r := &events[i].Recorded
-		event, known, err := f.decoder.decode(events[i])
-		if err != nil {
-			return nil, err
-		}
+		r, n := &events[i], len(t.list)
+		event, known, err := f.decoder.decode(r)
 		if !known {
 			t.unknown++
 			continue
 		}
-		err = f.decoder.guard(r, func() error { f.keys(t, event, r); return nil })
+		if err == nil {
+			err = guard(func() error { f.keys(t, event, r); return nil })
+		}
 		if err != nil {
-			return nil, err
+			if t.unread == nil {
+				t.unread = map[int]error{}
+			}
+			t.list, t.unread[n] = append(t.list[:n], touch[E]{r: r}), err
 		}
 	}
-	return t, nil
+	return t
 }
 
-func (f *folder[R, E]) keys(t *touches[E], event E, r *es.Recorded) {
+func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) {
 	if f.def.Key != nil {
-		if key := f.def.Key(event, *r); key != "" {
+		if key := f.def.Key(event, r.Recorded); key != "" {
 			t.list = append(t.list, touch[E]{event, r, key})
 		}
 		return
 	}
-	for _, key := range f.def.Keys(event, *r) {
+	for _, key := range f.def.Keys(event, r.Recorded) {
 		if key != "" {
 			t.list = append(t.list, touch[E]{event, r, key})
 		}
@@ -76,13 +90,16 @@ type folding[R any, E es.Event] struct {
 	rows *table.Rows[R]
 }
 
-func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decoded) error {
-	list := events.(*touches[E]).list //nolint:forcetypeassert // it comes from decode
+func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decoded, parking *parking) error {
+	list, err := admitted(events.(*touches[E]), parking) //nolint:forcetypeassert // it comes from decode
+	if err != nil {
+		return err
+	}
 	keys := make([]string, len(list))
 	for i := range list {
 		keys[i] = list[i].key
 	}
-	if err := f.rows.Unify(ctx, send, keys); err != nil {
+	if err := f.rows.Unify(ctx, send, keys, parking.keys); err != nil {
 		return err
 	}
 	touched := make([]*table.Row[R], len(list))
@@ -103,9 +120,38 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 		if touched[i] == nil || f.again(list, touched, i) {
 			continue
 		}
-		if err := f.change(&list[i], touched[i]); err != nil {
+		if err := f.apply(&list[i], touched[i], parking); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// admitted leaves out what is parked without a look at its row.
+func admitted[E es.Event](t *touches[E], parking *parking) ([]touch[E], error) {
+	if parking.idle() && len(t.unread) == 0 {
+		return t.list, nil
+	}
+	list := make([]touch[E], 0, len(t.list))
+	for i := range t.list {
+		ok, err := parking.admit(t.list[i].r, t.unread[i])
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			list = append(list, t.list[i])
+		}
+	}
+	return list, nil
+}
+
+// apply folds an event into a row, or parks it.
+func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], parking *parking) error {
+	if ok, err := parking.admitRow(t.r, row.Key(), t.key); !ok {
+		return err
+	}
+	if err := f.change(t, row); err != nil {
+		return parking.fail(t.r, row.Key(), err)
 	}
 	return nil
 }
@@ -120,20 +166,16 @@ func (f *folding[R, E]) again(list []touch[E], touched []*table.Row[R], i int) b
 	return false
 }
 
-// change folds an event into a row, in memory.
+// change folds an event into a row, in memory. After an error the row is as it was.
 func (f *folding[R, E]) change(t *touch[E], row *table.Row[R]) error {
-	return f.decoder.guard(t.r, func() error {
-		err := f.rows.Change(row, func(value *R) error {
+	return guard(func() error {
+		return f.rows.Change(row, func(value *R) error {
 			if f.def.TryApply != nil {
-				return f.def.TryApply(value, t.event, *t.r)
+				return f.def.TryApply(value, t.event, t.r.Recorded)
 			}
-			f.def.Apply(value, t.event, *t.r)
+			f.def.Apply(value, t.event, t.r.Recorded)
 			return nil
-		})
-		if err == nil && f.def.Delete != nil && f.def.Delete(&row.Value) {
-			f.rows.Remove(row)
-		}
-		return err
+		}, f.def.Delete)
 	})
 }
 
@@ -146,7 +188,8 @@ func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) erro
 		}
 		by := [2]string{t.r.Stream.Category, t.r.Stream.ID}
 		if row.FedBy != by && row.FedBy != [2]string{} {
-			return f.decoder.fail(*t.r, fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]}))
+			why := fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]})
+			return &EventError{Projection: f.def.Name, Version: f.def.Version, Event: t.r.Recorded, Err: why}
 		}
 		row.FedBy = by
 	}

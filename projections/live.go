@@ -78,9 +78,6 @@ func (p *Projector) tryPage(ctx context.Context, m *memory, pg *page) (build, er
 	if pg.events[0].Position <= m.b.Position {
 		pg = pg.beyond(p.def, m.model, m.b.Position)
 	}
-	if pg.err != nil {
-		return m.b, pg.err
-	}
 	err := p.fold(ctx, m, pg)
 	if err == nil {
 		err = p.save(ctx, m, p.room/liveShare)

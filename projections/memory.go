@@ -24,11 +24,12 @@ import (
 // What an operator changes by SQL raises no counter; that a row is not what it was, the
 // write itself finds out. In both cases all is forgotten, and folded again.
 type memory struct {
-	b     build // as its last writer left it
-	known bool  // the counter of b was read before any row was
-	model model
-	state state
-	tally tally // of what is folded
+	b       build // as its last writer left it
+	known   bool  // the counter of b was read before any row was
+	model   model
+	state   state
+	parking *parking
+	tally   tally // of what is folded
 }
 
 // errOvertaken: another process has written to the build.
@@ -40,7 +41,7 @@ func (p *Projector) remember(ctx context.Context, b build) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memory{b: b, model: m, state: m.open(b.place(), b.empty())}, nil
+	return &memory{b: b, model: m, state: m.open(b.place(), b.empty()), parking: p.parking()}, nil
 }
 
 // model returns what applies events to a build's tables.
@@ -64,21 +65,30 @@ func (p *Projector) model(ctx context.Context, b build) (m model, err error) {
 // forget drops the rows and what was folded into them.
 func (m *memory) forget() {
 	m.state.forget()
+	m.parking.forget()
 	m.tally = tally{}
 	m.known = false
 }
 
 // laneSQL reads how a build stands. Bind: $1 build.
-const laneSQL = `select position, event_id, counter from {asof}.lanes where build = $1 and lane = 0`
+const laneSQL = `select position, event_id, counter, parked from {asof}.lanes where build = $1 and lane = 0`
 
-// look reads the counter, before any row: then it is no newer than they are.
+// look reads the counter, before any row and what is parked: then it is no newer than they
+// are.
 func (p *Projector) look(ctx context.Context, m *memory) error {
-	var event *uuid.UUID
-	err := p.target.Pool().QueryRow(ctx, p.q(laneSQL), m.b.ID).Scan((*int64)(&m.b.Position), &event, &m.b.Counter)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: build %d is dropped", errFenced, m.b.ID)
-	}
-	m.b.Event = orNil(event)
+	batch := &pgx.Batch{}
+	batch.Queue(p.q(laneSQL), m.b.ID).QueryRow(func(row pgx.Row) error {
+		var event *uuid.UUID
+		err := row.Scan((*int64)(&m.b.Position), &event, &m.b.Counter, &m.b.Parked)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("%w: build %d is dropped", errFenced, m.b.ID)
+		}
+		m.b.Event = orNil(event)
+		return err
+	})
+	p.queueParking(batch, m.b, nil, m.parking)
+	err := p.send(ctx, batch)
+	m.parking.stored = m.b.Parked
 	m.known = err == nil
 	return err
 }
@@ -90,7 +100,7 @@ func (p *Projector) send(ctx context.Context, batch *pgx.Batch) error {
 
 // fold applies a page to the rows in memory. Nothing is written.
 func (p *Projector) fold(ctx context.Context, m *memory, pg *page) error {
-	err := m.state.fold(ctx, p.send, pg.decoded)
+	err := m.state.fold(ctx, p.send, pg.decoded, m.parking)
 	if err == nil {
 		m.tally.move(pg)
 	}
@@ -102,6 +112,7 @@ func (p *Projector) fold(ctx context.Context, m *memory, pg *page) error {
 // [table.ErrStale] mean that it was not right any more.
 func (p *Projector) save(ctx context.Context, m *memory, most int) error {
 	how := table.How{Alone: m.b.mine()}
+	m.tally.parked = int64(len(m.parking.fresh))
 	err := p.trySave(ctx, m, how, most)
 	if pg.Is(err, pg.UniqueViolation) {
 		how.Moves = true
@@ -124,15 +135,23 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 				return err
 			}
 		}
+		p.queueParked(batch, b, m.parking.fresh)
 		p.queueBooks(batch, &b, &m.tally, &xid)
 		return m.state.write(ctx, conn, batch, how)
 	})
 	if err != nil {
 		return err
 	}
-	m.b, m.tally = b, tally{}
+	p.written(ctx, m, b)
 	m.state.written(xid, most)
 	return nil
+}
+
+// written says that what is folded is committed, and how the build is then.
+func (p *Projector) written(ctx context.Context, m *memory, b build) {
+	p.tellParked(ctx, m.parking.fresh)
+	m.b, m.tally = b, tally{}
+	m.parking.written()
 }
 
 // transaction sends what f has queued in a transaction, and commits it: two round trips.
@@ -193,8 +212,8 @@ func (p *Projector) queueThere(batch *pgx.Batch, t *tally) {
 	})
 }
 
-// careful applies events as commit does, with rows that are looked up under the lock, and
-// so finds the event whose value the database refuses.
+// careful applies a page of the log as commit does, with rows that are looked up under the
+// lock, and so finds the events whose values the database refuses.
 func (p *Projector) careful(ctx context.Context, b build, events []es.RecordedEvent, bulk bool) (build, error) {
 	return p.commit(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position, bulk: bulk})
 }

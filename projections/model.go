@@ -15,8 +15,9 @@ import (
 
 // model is a definition bound to the tables of one build.
 type model interface {
-	// decode reads events that are wanted, in order. It is safe for concurrent use.
-	decode(events []es.RecordedEvent) (decoded, error)
+	// decode reads events that are wanted, in order. It is safe for concurrent use. What
+	// cannot be read is among them, with why.
+	decode(events []es.RecordedEvent) decoded
 	// open returns the state of tables that are empty or not.
 	open(place table.Place, empty bool) state
 }
@@ -24,14 +25,17 @@ type model interface {
 // decoded is events as their model has read them.
 type decoded interface {
 	skipped() int64 // of types that the codec does not know
+	// keys are the rows that the events touch, each once; of events that touch none, or
+	// that cannot be read, and where rows have no key, an empty one.
+	keys() []string
 }
 
 // state is what a writer knows of a build's tables, and what it has yet to write. After
 // an error it must forget. It is not safe for concurrent use.
 type state interface {
-	// fold changes the rows by events that are new and in order. What must be looked up
-	// is looked up in one round trip.
-	fold(ctx context.Context, send table.Send, events decoded) error
+	// fold changes the rows by events that are new and in order, and leaves to parking what
+	// cannot be applied. What must be looked up is looked up in one round trip.
+	fold(ctx context.Context, send table.Send, events decoded, parking *parking) error
 	// write queues what has changed into out, or writes at once, in the connection's
 	// transaction.
 	write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how table.How) error

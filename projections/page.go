@@ -14,7 +14,6 @@ type page struct {
 	events  []es.RecordedEvent
 	wanted  []es.RecordedEvent // of the projection's categories
 	decoded decoded
-	err     error // of decoding
 }
 
 func (d *definition) page(m model, events []es.RecordedEvent) *page {
@@ -27,7 +26,7 @@ func (d *definition) page(m model, events []es.RecordedEvent) *page {
 			}
 		}
 	}
-	pg.decoded, pg.err = m.decode(pg.wanted)
+	pg.decoded = m.decode(pg.wanted)
 	return pg
 }
 
@@ -69,9 +68,6 @@ func pipeline(ctx context.Context, read func(ctx context.Context, give func([]es
 			pg := <-slot
 			if err := ctx.Err(); err != nil {
 				return err
-			}
-			if pg.err != nil {
-				return pg.err
 			}
 			if err := use(ctx, pg); err != nil {
 				return err

@@ -28,7 +28,8 @@ type Projector struct {
 	program string // empty: the executable
 	process int
 
-	room int // bytes for rows in memory
+	room   int   // bytes for rows in memory
+	parked int64 // units at most that are parked
 
 	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
 	memory  *memory    // of the live build; of whose turn it is
@@ -68,12 +69,22 @@ const liveShare = 4
 // follows keeps a quarter of it from one batch to the next.
 func WithMemory(bytes int) Option { return func(p *Projector) { p.room = bytes } }
 
+// defaultParked is more than a person looks through, and less than a wrong program would
+// park in a minute.
+const defaultParked = 10_000
+
+// WithParked sets how much a build may park at most: 10,000 by default, each an event and a
+// row that it touches. What exceeds it stops the projector with [ErrTooManyParked]: a
+// program that is wrong is not to park the log. With 0 nothing is parked, and what cannot
+// be applied stops it.
+func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(most) } }
+
 // New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
 // store, whose log it then follows, or with [In] any database, for which an option says
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, process: os.Getpid(), bound: map[int64]model{}}
+	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]model{}}
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -101,6 +112,8 @@ func (p *Projector) checkOptions() error {
 		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", ErrInvalid, p.def.name, p.batch)
 	case p.room < 1:
 		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", ErrInvalid, p.def.name, p.room)
+	case p.parked < 0:
+		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", ErrInvalid, p.def.name, p.parked)
 	case p.poll <= 0:
 		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", ErrInvalid, p.def.name, p.poll)
 	case p.log == nil:

@@ -45,7 +45,8 @@ type rebuild struct {
 	recorded recorded      // in the log
 	chunk    int           // events of one transaction at most; zero: as many as there are
 	damaged  bool          // the live tables are
-	blind    bool          // do not compare: it took too long, and the live build waits meanwhile
+	blind    bool          // do not compare: it took too long, or was refused, and the live build waits meanwhile
+	parked   []parkedUnit  // in the switch
 	started  time.Time
 	begun    int64 // events that an earlier call has done
 	progress Progress

@@ -27,9 +27,9 @@ const (
 //
 // Failures of the database or the broker are tried again, with a pause that grows up
 // to five seconds and begins anew after a batch that succeeded. What no patience
-// cures is returned: an event that cannot be applied (an [*EventError], after a few
-// tries), [ErrNewerVersion], [ErrRolledBack], [ErrInvalid], [ErrDependents],
-// [es.ErrRestored], tables and rights that are missing.
+// cures is returned: an event that can neither be applied nor parked (an [*EventError],
+// after a few tries), [ErrTooManyParked], [ErrNewerVersion], [ErrRolledBack], [ErrInvalid],
+// [ErrDependents], [es.ErrRestored], tables and rights that are missing.
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
 	wait, tries := firstBackoff, map[uuid.UUID]int{}
@@ -66,7 +66,7 @@ func (p *Projector) Run(ctx context.Context) error {
 // failedTooOften counts failures by event: batches without it may succeed in between.
 func failedTooOften(err error, tries map[uuid.UUID]int) bool {
 	var event *EventError
-	if !errors.As(err, &event) {
+	if !errors.As(err, &event) || errors.Is(err, ErrRetry) {
 		return false
 	}
 	tries[event.Event.ID]++
@@ -74,7 +74,7 @@ func failedTooOften(err error, tries map[uuid.UUID]int) bool {
 }
 
 func final(err error) bool {
-	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
+	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, ErrTooManyParked, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
 		if errors.Is(err, target) {
 			return true
 		}

@@ -39,7 +39,7 @@ func (s SQL[E]) compile() (*definition, error) {
 	if s.Codec == nil || s.Apply == nil {
 		return nil, fmt.Errorf("%w: %q: a SQL needs Codec and Apply", ErrInvalid, s.Name)
 	}
-	decoder := newDecoder(s.Name, s.Version, s.Codec)
+	decoder := newDecoder(s.Codec)
 	d.bind = func(context.Context, pgx.Tx, string) (model, error) {
 		return &queuer[E]{def: s, decoder: decoder}, nil
 	}
@@ -55,7 +55,8 @@ type queuer[E es.Event] struct {
 // known is an event of a type that the codec knows.
 type known[E es.Event] struct {
 	event E
-	r     *es.Recorded
+	r     *es.RecordedEvent
+	why   error // it cannot be read
 }
 
 // knownEvents are those of a batch.
@@ -65,21 +66,19 @@ type knownEvents[E es.Event] struct {
 }
 
 func (k *knownEvents[E]) skipped() int64 { return k.unknown }
+func (k *knownEvents[E]) keys() []string { return []string{""} }
 
-func (q *queuer[E]) decode(events []es.RecordedEvent) (decoded, error) {
+func (q *queuer[E]) decode(events []es.RecordedEvent) decoded {
 	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}
 	for i := range events {
-		event, ok, err := q.decoder.decode(events[i])
-		if err != nil {
-			return nil, err
-		}
+		event, ok, err := q.decoder.decode(&events[i])
 		if ok {
-			k.list = append(k.list, known[E]{event, &events[i].Recorded})
+			k.list = append(k.list, known[E]{event, &events[i], err})
 		} else {
 			k.unknown++
 		}
 	}
-	return k, nil
+	return k
 }
 
 func (q *queuer[E]) open(place table.Place, _ bool) state { return &queue[E]{queuer: q, place: place} }
@@ -91,11 +90,23 @@ type queue[E es.Event] struct {
 	statements []*pgx.QueuedQuery
 }
 
-func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded) error {
+func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded, parking *parking) error {
 	mine := &pgx.Batch{}
 	for _, k := range events.(*knownEvents[E]).list { //nolint:forcetypeassert // it comes from decode
-		err := q.decoder.guard(k.r, func() error { q.def.Apply(mine, k.event, *k.r); return nil })
+		ok, err := parking.admit(k.r, k.why)
 		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		before := len(mine.QueuedQueries)
+		err = guard(func() error { q.def.Apply(mine, k.event, k.r.Recorded); return nil })
+		if err == nil {
+			continue
+		}
+		mine.QueuedQueries = mine.QueuedQueries[:before]
+		if err := parking.fail(k.r, "", err); err != nil {
 			return err
 		}
 	}

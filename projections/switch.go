@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // How the switch works.
@@ -29,6 +30,9 @@ const (
 // errBehind: the live build got too far ahead to catch up under the lock.
 var errBehind = errors.New("projections: the shadow is behind")
 
+// errRefused: the database refuses what an event of the last ones comes to.
+var errRefused = errors.New("projections: an event cannot be applied in the switch")
+
 // switchOver makes the shadow live. What only waits is tried again.
 func (r *rebuild) switchOver(ctx context.Context) error {
 	wait := 20 * time.Millisecond
@@ -36,6 +40,7 @@ func (r *rebuild) switchOver(ctx context.Context) error {
 		err := r.trySwitch(ctx)
 		switch {
 		case err == nil:
+			r.p.tellParked(ctx, r.parked)
 			r.p.log.InfoContext(ctx, "switched", "build", r.b.ID, "position", r.b.Position, "differing", r.progress.Differing)
 			r.tell("live")
 			return nil
@@ -43,7 +48,7 @@ func (r *rebuild) switchOver(ctx context.Context) error {
 			return wrapSwitch(r.b.Name, err)
 		}
 		r.p.log.InfoContext(ctx, "switch waits", "error", err)
-		if errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errRefused) {
 			r.blind = true
 		}
 		if err := pause(ctx, wait); err != nil {
@@ -67,7 +72,7 @@ func retryable(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok { // lock timeout, deadlock, serialization
 		return pg.Code == "55P03" || pg.Code == "40P01" || pg.Code == "40001"
 	}
-	return errors.Is(err, errBehind) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, errBehind) || errors.Is(err, errRefused) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // reload catches up after a switch that did not come about.
@@ -94,6 +99,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		return err
 	}
 	shadow := r.b
+	r.parked = nil
 	var differing int64
 	compared := false
 	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
@@ -176,7 +182,8 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 }
 
 // level brings the shadow up to what the live build has applied, and the live build
-// up to the shadow where they will be compared.
+// up to the shadow where they will be compared. What the database refuses of it ends the
+// try: it is parked outside.
 func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) error {
 	if old == nil || !r.ofOneLog(*old, *shadow) {
 		return nil
@@ -191,13 +198,10 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 	if err := r.advance(ctx, tx, shadow, reach); err != nil {
 		return err
 	}
-	if !r.alike(*old, *shadow) {
+	if !r.alike(*old, *shadow) || r.blind {
 		return nil
 	}
-	if err := r.advance(ctx, tx, old, shadow.Position); err != nil {
-		return err
-	}
-	return nil
+	return r.advance(ctx, tx, old, shadow.Position)
 }
 
 // advance applies the log up to a settled position inside the switch.
@@ -209,10 +213,18 @@ func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *build, upTo es.Posi
 
 // inSwitch is commit without a transaction of its own.
 func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) error {
-	locked, seen, err := r.p.lock(ctx, tx, *b, w)
+	locked, found, err := r.p.lock(ctx, tx, *b, w)
 	if err != nil {
 		return err
 	}
 	*b = locked
-	return r.p.applyLocked(ctx, tx, b, w, seen)
+	err = r.p.applyLocked(ctx, tx, b, w, found)
+	if table.Refused(err) {
+		err = fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.parked = append(r.parked, found.parking.fresh...)
+	return nil
 }

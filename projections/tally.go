@@ -12,6 +12,7 @@ type tally struct {
 	sums     map[string]pgstore.Sum // by category
 	skipped  int64                  // of a type that the codec does not know
 	read     int64                  // events of the log that the position moves over
+	parked   int64                  // units more than before
 	position es.Position            // every event up to here is then applied; zero leaves it
 	event    uuid.UUID              // at position
 }

@@ -44,7 +44,7 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 	batch.Queue(PlannedSQL)
 	batch.Queue(rs.shape.loadSQL(rs.place), keys).Query(rs.scan)
 	if err := send(ctx, batch); err != nil {
-		return fmt.Errorf("load rows of %s: %w", rs.shape.Name, err)
+		return keyError{fmt.Errorf("load rows of %s: %w", rs.shape.Name, err)}
 	}
 	return nil
 }

@@ -25,3 +25,14 @@ func Refused(err error) bool {
 type valueError struct{ error }
 
 func (e valueError) Unwrap() error { return e.error }
+
+// keyError is an error of a statement to which keys were given, and no values.
+type keyError struct{ error }
+
+func (e keyError) Unwrap() error { return e.error }
+
+// NotAKey reports that the database did not take a text as a key.
+func NotAKey(err error) bool {
+	_, key := errors.AsType[keyError](err)
+	return key && Refused(err)
+}

@@ -46,6 +46,7 @@ type Rows[R any] struct {
 	dirty []*Row[R] // to be written, in the order in which they were touched: the same each time
 	sizes sizes
 	keep  bool // texts of keys tell which row is meant
+	deep  bool // a row leads to what can be changed in place
 	seed  maphash.Seed
 	part  part   // that is folded
 	later []part // that are left
@@ -53,7 +54,7 @@ type Rows[R any] struct {
 
 // Open returns no rows yet, of a table that is empty or not.
 func Open[R any](shape *Shape, place Place, empty bool) *Rows[R] {
-	return &Rows[R]{shape: shape, place: place, empty: empty, blank: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps(), seed: maphash.MakeSeed(), part: part{of: 1}}
+	return &Rows[R]{shape: shape, place: place, empty: empty, blank: empty, byKey: map[string]*Row[R]{}, keep: shape.keeps(), deep: leads(reflect.TypeFor[R]()), seed: maphash.MakeSeed(), part: part{of: 1}}
 }
 
 // keeps reports a table whose rows may stay in memory: nothing changes them on their way
@@ -66,8 +67,9 @@ func (s *Shape) keeps() bool {
 // Send makes the round trip of a batch: on a pool, a connection or in a transaction.
 type Send func(ctx context.Context, b *pgx.Batch) error
 
-// Unify makes the texts of one key one text, in place.
-func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string) error {
+// Unify makes the texts of one key one text, in place; that of prior, where one has it. A
+// text that is no key gives an error that [NotAKey] knows.
+func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior func() []string) error {
 	ask := false
 	for i, key := range keys {
 		text, known := rs.shape.canonicalKey(key)
@@ -77,7 +79,7 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string) error {
 	if !ask || len(keys) == 0 {
 		return nil
 	}
-	list := make([]string, 0, len(rs.byKey)+len(keys))
+	list := prior()
 	for key := range rs.byKey { // they come first, since they may be the same rows by other texts
 		list = append(list, key)
 	}
@@ -89,7 +91,7 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string) error {
 		return err
 	})
 	if err := send(ctx, batch); err != nil {
-		return fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)
+		return keyError{fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)}
 	}
 	for i := range keys {
 		keys[i] = first[keys[i]]
@@ -127,9 +129,36 @@ func (rs *Rows[R]) Row(key string) *Row[R] {
 	return r
 }
 
-// Change lets f change a row, which exists then, and makes it what reading it back gives.
-// When it does not exist it comes as the zero value with its key set.
-func (rs *Rows[R]) Change(r *Row[R], f func(*R) error) error {
+// Change lets apply change a row, which exists then, and makes it what reading it back
+// gives. When it does not exist it comes as the zero value with its key set. A row of which
+// gone says true, where it is given, is removed. After an error or a panic the row is as it
+// was.
+func (rs *Rows[R]) Change(r *Row[R], apply func(*R) error, gone func(*R) bool) (err error) {
+	was := saved[R]{clone(&r.Value, rs.deep), r.Exists, r.removed}
+	done := false
+	defer func() {
+		if !done {
+			r.Value, r.Exists, r.removed = was.value, was.exists, was.removed
+		}
+	}()
+	if err := rs.change(r, apply); err != nil {
+		return err
+	}
+	if gone != nil && gone(&r.Value) {
+		clear(r)
+		r.Exists, r.removed = false, true
+	}
+	done = true
+	return nil
+}
+
+// saved is what a row was before a change.
+type saved[R any] struct {
+	value           R
+	exists, removed bool
+}
+
+func (rs *Rows[R]) change(r *Row[R], apply func(*R) error) error {
 	value := reflect.ValueOf(&r.Value).Elem()
 	if !r.Exists {
 		clear(r)
@@ -143,7 +172,7 @@ func (rs *Rows[R]) Change(r *Row[R], f func(*R) error) error {
 		rs.dirty = append(rs.dirty, r)
 	}
 	before := rs.shape.keyOf(value)
-	if err := f(&r.Value); err != nil {
+	if err := apply(&r.Value); err != nil {
 		return err
 	}
 	if err := rs.shape.keepsKey(value, before, r.key); err != nil {
@@ -157,12 +186,6 @@ func (rs *Rows[R]) Change(r *Row[R], f func(*R) error) error {
 func clear[R any](r *Row[R]) {
 	var zero R
 	r.Value = zero
-}
-
-// Remove takes a row out of the read model.
-func (rs *Rows[R]) Remove(r *Row[R]) {
-	clear(r)
-	r.Exists, r.removed = false, true
 }
 
 // Keeps reports rows that may be kept after they were written.

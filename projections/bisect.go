@@ -1,0 +1,133 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
+)
+
+// A value that its column does not take fails the batch that it is in, whichever event it
+// comes from. So the batch is applied in parts, each as small as it must be to pass, until
+// the event is found that does not pass alone; of that one, what is refused is parked.
+
+// trial applies events, all or none of them. What is refused is parked without a try.
+// Nothing is kept of a rehearsal, or after an error.
+type trial func(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool) error
+
+// bisect applies events of a batch that the database has refused.
+func (p *Projector) bisect(ctx context.Context, m model, events []es.RecordedEvent, try trial) error {
+	n := max(1, len(events)/2)
+	for len(events) > 0 {
+		n = min(n, len(events))
+		err := try(ctx, events[:n], nil, true)
+		switch {
+		case table.Refused(err) && n > 1:
+			n /= 2
+			continue
+		case table.Refused(err):
+			err = p.parkRefused(ctx, m, events[:1], err, try)
+		}
+		if err != nil {
+			return err
+		}
+		events, n = events[n:], 2*n
+	}
+	return nil
+}
+
+// parkRefused applies an event but for what the database refuses of it, which it parks.
+func (p *Projector) parkRefused(ctx context.Context, m model, event []es.RecordedEvent, why error, try trial) error {
+	refused, err := p.culprits(ctx, m, event, why, try)
+	if err != nil {
+		return err
+	}
+	return try(ctx, event, refused, true)
+}
+
+// culprits finds which rows of an event are refused: each is tried with those before it
+// that were not.
+func (p *Projector) culprits(ctx context.Context, m model, event []es.RecordedEvent, why error, try trial) (map[unit]error, error) {
+	id := event[0].ID
+	why = fmt.Errorf("the database refuses what it comes to: %w", why)
+	keys := m.decode(event).keys()
+	if len(keys) < 2 || table.NotAKey(why) { // nobody can tell which row it is
+		key := ""
+		if len(keys) == 1 && !table.NotAKey(why) {
+			key = keys[0]
+		}
+		return map[unit]error{{id, key}: why}, nil
+	}
+	untried, refused := map[unit]error{}, map[unit]error{}
+	for _, key := range keys {
+		untried[unit{id, key}] = why
+	}
+	for _, key := range keys {
+		delete(untried, unit{id, key})
+		err := try(ctx, event, untried, false)
+		switch {
+		case table.NotAKey(err):
+			return map[unit]error{{id, ""}: why}, nil
+		case table.Refused(err):
+			err = fmt.Errorf("the database refuses what it comes to: %w", err)
+			untried[unit{id, key}], refused[unit{id, key}] = err, err
+		case err != nil:
+			return nil, err
+		}
+	}
+	return refused, nil
+}
+
+// bisectWork commits work that the database has refused.
+func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, error) {
+	m, err := p.model(ctx, b)
+	if err != nil {
+		return b, err
+	}
+	events := w.events
+	if b.Kind == kindKafka { // what is left of it, without gaps
+		if events, err = p.todo(ctx, b, w); err != nil {
+			return b, err
+		}
+	}
+	after := w.after
+	err = p.bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
+		once := &work{events: part, after: after, refused: refused, rehearse: !keep, bulk: w.bulk}
+		if b.Kind == kindLog {
+			once.position = part[len(part)-1].Position
+		}
+		next, err := p.tryMoving(ctx, b, once)
+		if err == nil && keep {
+			b, after = next, once.position
+			p.done.Add(1)
+		}
+		return err
+	})
+	if err != nil {
+		return b, err
+	}
+	return p.tryMoving(ctx, b, w) // what else there is to it: all events are applied
+}
+
+// todo returns the events of a work that are to be applied.
+func (p *Projector) todo(ctx context.Context, b build, w *work) (events []es.RecordedEvent, err error) {
+	once := *w
+	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		locked, found, err := p.lock(ctx, tx, b, &once)
+		if err != nil {
+			return err
+		}
+		if events, err = p.admit(ctx, tx, locked, once.events, found.seen); err != nil {
+			return err
+		}
+		return errDone // nothing is kept
+	})
+	if errors.Is(err, errDone) {
+		err = nil
+	}
+	return events, err
+}

@@ -1,0 +1,122 @@
+package projections
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// The books of what is parked.
+
+// sequencesSQL reads the sequences of a build that are parked, of all streams or of some.
+// Bind: $1 build, $2 categories and $3 ids of streams, or null.
+const sequencesSQL = `
+select category, stream_id, key, min(version) from {asof}.parked
+where build = $1 and ($2::text[] is null or (category, stream_id) in (select * from unnest($2::text[], $3::text[])))
+group by 1, 2, 3`
+
+// skipsSQL reads which events a projection leaves out. Bind: $1 name.
+const skipsSQL = `select event_id from {asof}.skips where name = $1`
+
+// queueParking reads what a build has parked, of the streams of some events or, without
+// any, of all. How many units they are stands in the lane.
+func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, into *parking) {
+	var categories, ids []string
+	for _, s := range streams {
+		categories, ids = append(categories, s.Category), append(ids, s.ID)
+	}
+	batch.Queue(p.q(sequencesSQL), b.ID, categories, ids).Query(func(rows pgx.Rows) error {
+		var s sequence
+		var v int64
+		_, err := pgx.ForEachRow(rows, []any{&s.stream.Category, &s.stream.ID, &s.key, &v}, func() error {
+			if into.from == nil {
+				into.from = map[sequence]es.Version{}
+			}
+			into.from[s] = es.Version(v)
+			return nil
+		})
+		return err
+	})
+	p.queueSkips(batch, into)
+}
+
+// queueSkips reads what the projection leaves out.
+func (p *Projector) queueSkips(batch *pgx.Batch, into *parking) {
+	batch.Queue(p.q(skipsSQL), p.def.name).Query(func(rows pgx.Rows) error {
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
+		if len(ids) > 0 {
+			into.skips = map[uuid.UUID]struct{}{}
+		}
+		for _, id := range ids {
+			into.skips[id] = struct{}{}
+		}
+		return err
+	})
+}
+
+// parkSQL parks units. One that was parked before comes with when that was, and how often
+// it was tried. Bind: $1 build; arrays of $2 categories, $3 ids, $4 keys, $5 versions, $6
+// positions, $7 events, $8 types, $9 schemas, $10 content types, $11 times, $12 metadata,
+// $13 payloads, $14 errors or null, $15 attempts, $16 times or null.
+const parkSQL = `
+insert into {asof}.parked (build, category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)
+select $1, category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, coalesce(first_at, clock_timestamp())
+from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::text[], $15::int[], $16::timestamptz[])
+     u (category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)`
+
+// queueParked writes units that are to be parked.
+func (p *Projector) queueParked(out *pgx.Batch, b build, units []parkedUnit) {
+	if len(units) == 0 {
+		return
+	}
+	n := len(units)
+	categories, streams, keys, ids, types, contentTypes := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	versions, positions := make([]int64, n), make([]int64, n)
+	schemas, attempts := make([]int32, n), make([]int32, n)
+	times, firsts := make([]time.Time, n), make([]*time.Time, n)
+	metadata, data := make([][]byte, n), make([][]byte, n)
+	errors := make([]*string, n)
+	for i := range units {
+		u := &units[i]
+		e := &u.event
+		categories[i], streams[i], keys[i], versions[i], positions[i] = e.Stream.Category, e.Stream.ID, storable(u.key), int64(e.Version), int64(e.Position)
+		ids[i], types[i], schemas[i], contentTypes[i], times[i] = e.ID.String(), e.Type, int32(e.Schema), e.ContentType, e.RecordedAt //nolint:gosec // a schema is small
+		metadata[i], _ = e.Metadata.MarshalBinary()                                                                                   // it was read from the same
+		if data[i] = e.Data; e.Data == nil {
+			data[i] = []byte{}
+		}
+		if metadata[i] == nil {
+			metadata[i] = []byte{}
+		}
+		if u.why != nil {
+			text := storable(u.why.Error())
+			errors[i], attempts[i] = &text, 1
+		}
+		attempts[i] += u.attempts
+		if !u.first.IsZero() {
+			firsts[i] = &u.first
+		}
+	}
+	out.Queue(p.q(parkSQL), b.ID, categories, streams, keys, versions, positions, ids, types, schemas, contentTypes, times, metadata, data, errors, attempts, firsts)
+}
+
+// tellParked says what was parked because of itself.
+func (p *Projector) tellParked(ctx context.Context, units []parkedUnit) {
+	waiting := 0
+	for i := range units {
+		u := &units[i]
+		if u.why == nil {
+			waiting++
+			continue
+		}
+		e := &u.event
+		p.log.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.key, "error", u.why)
+	}
+	if waiting > 0 {
+		p.log.DebugContext(ctx, "events are parked behind others", "events", waiting)
+	}
+}

@@ -1,0 +1,193 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// What cannot be applied does not hold up the rest: it is parked, and with it what comes
+// after it in its sequence, since a row that lacks an event in the middle would be wrong.
+// A sequence is the events of one stream that touch one row, which is why it takes a
+// definition whose rows need no more order than that; one that needs the log's order stops.
+
+var (
+	// ErrRetry makes an error of a codec or of TryApply one that passes: the batch is tried
+	// again, and nothing is parked.
+	ErrRetry = errors.New("projections: try the event again")
+	// ErrTooManyParked: more cannot be applied than may be parked (see [WithParked]), as
+	// with a program that is wrong. Nothing of the batch was written.
+	ErrTooManyParked = errors.New("projections: too many events cannot be applied")
+)
+
+// sequence is the events of a stream that touch a row, or with an empty key the whole
+// stream: of an event that cannot be read nobody knows which row it touches.
+type sequence struct {
+	stream es.StreamID
+	key    string
+}
+
+// unit is what is parked: an event and one row that it touches, or the whole event.
+type unit struct {
+	event uuid.UUID
+	key   string
+}
+
+// parking is what a writer knows of what its build has parked, and what it has to park. It
+// is not safe for concurrent use.
+type parking struct {
+	def     *definition
+	most    int64 // units
+	stored  int64
+	from    map[sequence]es.Version // what is parked, from this version on
+	skips   map[uuid.UUID]struct{}  // events that are left out
+	refused map[unit]error          // what the database does not take
+	only    *string                 // apply what touches this row alone
+	fresh   []parkedUnit            // to be written
+	known   map[unit]struct{}       // of fresh
+}
+
+// parkedUnit is a unit with why it is parked; without a reason it waits behind another.
+type parkedUnit struct {
+	event    es.RecordedEvent
+	key      string
+	why      error
+	attempts int32     // before
+	first    time.Time // when it was parked first; zero: now
+}
+
+func (p *Projector) parking() *parking { return &parking{def: p.def, most: p.parked} }
+
+// forget drops what is known and what was to be written.
+func (k *parking) forget() {
+	*k = parking{def: k.def, most: k.most}
+}
+
+// fork returns what is known, for a try of which nothing may be kept.
+func (k *parking) fork() *parking {
+	return &parking{def: k.def, most: k.most, stored: k.stored + int64(len(k.fresh)), from: maps.Clone(k.from), skips: k.skips}
+}
+
+// idle reports that no event needs a look.
+func (k *parking) idle() bool {
+	return len(k.from)+len(k.skips)+len(k.refused) == 0
+}
+
+// waits reports an event that comes after one that is parked.
+func (k *parking) waits(e *es.RecordedEvent, key string) bool {
+	if len(k.from) == 0 {
+		return false
+	}
+	from, parked := k.from[sequence{e.Stream, key}]
+	return parked && e.Version >= from
+}
+
+// admit decides about an event before its rows are looked up: false when it is left out or
+// parked as a whole. An event that cannot be read comes with why.
+func (k *parking) admit(e *es.RecordedEvent, why error) (bool, error) {
+	if _, skipped := k.skips[e.ID]; skipped {
+		return false, nil
+	}
+	if k.waits(e, "") {
+		return false, k.wait(e, "")
+	}
+	if why == nil {
+		why = k.refused[unit{e.ID, ""}]
+	}
+	if why == nil {
+		return true, nil
+	}
+	key := ""
+	if k.only != nil {
+		key = *k.only
+	}
+	return false, k.fail(e, key, why)
+}
+
+// admitRow decides about a row that an event touches; text is its key as the event has it.
+func (k *parking) admitRow(e *es.RecordedEvent, key, text string) (bool, error) {
+	switch {
+	case k.only != nil && *k.only != key:
+		return false, nil
+	case k.waits(e, ""): // behind one of this batch
+		return false, k.wait(e, "")
+	case k.waits(e, key):
+		return false, k.wait(e, key)
+	case len(k.refused) > 0 && k.refused[unit{e.ID, text}] != nil:
+		return false, k.fail(e, key, k.refused[unit{e.ID, text}])
+	default:
+		return true, nil
+	}
+}
+
+// wait parks an event behind another.
+func (k *parking) wait(e *es.RecordedEvent, key string) error {
+	k.park(e, key, nil)
+	return k.bounded()
+}
+
+// keys are those of the rows that are parked.
+func (k *parking) keys() []string {
+	var keys []string
+	for s := range k.from {
+		if s.key != "" {
+			keys = append(keys, s.key)
+		}
+	}
+	if k.only != nil && *k.only != "" {
+		keys = append(keys, *k.only)
+	}
+	return keys
+}
+
+// fail parks what cannot be applied, or returns why the batch fails.
+func (k *parking) fail(e *es.RecordedEvent, key string, why error) error {
+	failure := &EventError{Projection: k.def.name, Version: k.def.version, Event: e.Recorded, Err: why}
+	if !k.parks() || errors.Is(why, ErrRetry) || errors.Is(why, ErrInvalid) {
+		return failure
+	}
+	k.park(e, key, why)
+	if err := k.bounded(); err != nil {
+		return fmt.Errorf("%w: %w", err, failure)
+	}
+	return nil
+}
+
+// parks reports a definition that goes on behind what cannot be applied.
+func (k *parking) parks() bool { return k.most > 0 && k.def.order != LogOrder }
+
+func (k *parking) park(e *es.RecordedEvent, key string, why error) {
+	u, s := unit{e.ID, key}, sequence{e.Stream, key}
+	if _, known := k.known[u]; known { // of an earlier pass over the log
+		return
+	}
+	if k.known == nil {
+		k.known = map[unit]struct{}{}
+	}
+	if k.from == nil {
+		k.from = map[sequence]es.Version{}
+	}
+	k.known[u] = struct{}{}
+	k.fresh = append(k.fresh, parkedUnit{event: *e, key: key, why: why})
+	if _, parked := k.from[s]; !parked {
+		k.from[s] = e.Version
+	}
+}
+
+func (k *parking) bounded() error {
+	if n := k.stored + int64(len(k.fresh)); n > k.most {
+		return fmt.Errorf("%w: %s would park %d, and %d is the most (WithParked): look at what is parked (dead-letters), correct the program", ErrTooManyParked, k.def.name, n, k.most)
+	}
+	return nil
+}
+
+// written says that what was to be written is.
+func (k *parking) written() {
+	k.stored += int64(len(k.fresh))
+	k.fresh, k.known = nil, nil
+}
