@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -172,7 +171,7 @@ func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.tryHow(ctx, events, refused, keep, table.How{})
-	if pg.Is(err, pg.UniqueViolation) {
+	if moved(err) {
 		err = r.tryHow(ctx, events, refused, keep, table.How{Moves: true})
 	}
 	return err

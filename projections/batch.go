@@ -81,7 +81,7 @@ func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error)
 // tryMoving is try, and again if a unique value may have moved between rows.
 func (p *Projector) tryMoving(ctx context.Context, b build, w *work) (build, error) {
 	next, err := p.try(ctx, b, w)
-	if pg.Is(err, pg.UniqueViolation) && !w.moves {
+	if moved(err) && !w.moves {
 		again := *w
 		again.moves = true
 		next, err = p.try(ctx, b, &again)
@@ -89,6 +89,9 @@ func (p *Projector) tryMoving(ctx context.Context, b build, w *work) (build, err
 	}
 	return next, err
 }
+
+// moved reports that a unique value may have moved between rows.
+func moved(err error) bool { return pg.Is(err, pg.UniqueViolation) }
 
 func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 	life := b.Life

@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -114,7 +113,7 @@ func (p *Projector) save(ctx context.Context, m *memory, most int) error {
 	how := table.How{Alone: m.b.mine()}
 	m.tally.parked = int64(len(m.parking.fresh))
 	err := p.trySave(ctx, m, how, most)
-	if pg.Is(err, pg.UniqueViolation) {
+	if moved(err) {
 		how.Moves = true
 		err = p.trySave(ctx, m, how, most)
 	}

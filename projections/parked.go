@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
@@ -20,7 +19,7 @@ where build = $1 and ($2::text[] is null or (category, stream_id) in (select * f
 group by 1, 2, 3`
 
 // skipsSQL reads which events a projection leaves out. Bind: $1 name.
-const skipsSQL = `select event_id from {asof}.skips where name = $1`
+const skipsSQL = `select event_id, key from {asof}.skips where name = $1`
 
 // queueParking reads what a build has parked, of the streams of some events or, without
 // any, of all. How many units they are stands in the lane.
@@ -47,13 +46,14 @@ func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamI
 // queueSkips reads what the projection leaves out.
 func (p *Projector) queueSkips(batch *pgx.Batch, into *parking) {
 	batch.Queue(p.q(skipsSQL), p.def.name).Query(func(rows pgx.Rows) error {
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
-		if len(ids) > 0 {
-			into.skips = map[uuid.UUID]struct{}{}
-		}
-		for _, id := range ids {
-			into.skips[id] = struct{}{}
-		}
+		var u unit
+		_, err := pgx.ForEachRow(rows, []any{&u.event, &u.key}, func() error {
+			if into.skips == nil {
+				into.skips = map[unit]struct{}{}
+			}
+			into.skips[u] = struct{}{}
+			return nil
+		})
 		return err
 	})
 }

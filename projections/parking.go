@@ -45,7 +45,7 @@ type parking struct {
 	most    int64 // units
 	stored  int64
 	from    map[sequence]es.Version // what is parked, from this version on
-	skips   map[uuid.UUID]struct{}  // events that are left out
+	skips   map[unit]struct{}       // what is left out
 	refused map[unit]error          // what the database does not take
 	only    *string                 // apply what touches this row alone
 	fresh   []parkedUnit            // to be written
@@ -87,10 +87,19 @@ func (k *parking) waits(e *es.RecordedEvent, key string) bool {
 	return parked && e.Version >= from
 }
 
+// skipped reports what is left out.
+func (k *parking) skipped(e *es.RecordedEvent, key string) bool {
+	if len(k.skips) == 0 {
+		return false
+	}
+	_, skipped := k.skips[unit{e.ID, key}]
+	return skipped
+}
+
 // admit decides about an event before its rows are looked up: false when it is left out or
 // parked as a whole. An event that cannot be read comes with why.
 func (k *parking) admit(e *es.RecordedEvent, why error) (bool, error) {
-	if _, skipped := k.skips[e.ID]; skipped {
+	if k.skipped(e, "") {
 		return false, nil
 	}
 	if k.waits(e, "") {
@@ -112,7 +121,7 @@ func (k *parking) admit(e *es.RecordedEvent, why error) (bool, error) {
 // admitRow decides about a row that an event touches; text is its key as the event has it.
 func (k *parking) admitRow(e *es.RecordedEvent, key, text string) (bool, error) {
 	switch {
-	case k.only != nil && *k.only != key:
+	case k.only != nil && *k.only != key || k.skipped(e, key):
 		return false, nil
 	case k.waits(e, ""): // behind one of this batch
 		return false, k.wait(e, "")
@@ -131,7 +140,7 @@ func (k *parking) wait(e *es.RecordedEvent, key string) error {
 	return k.bounded()
 }
 
-// keys are those of the rows that are parked.
+// keys are those of the rows that something is parked or left out of.
 func (k *parking) keys() []string {
 	var keys []string
 	for s := range k.from {
@@ -139,7 +148,12 @@ func (k *parking) keys() []string {
 			keys = append(keys, s.key)
 		}
 	}
-	if k.only != nil && *k.only != "" {
+	for u := range k.skips {
+		if u.key != "" {
+			keys = append(keys, u.key)
+		}
+	}
+	if k.only != nil {
 		keys = append(keys, *k.only)
 	}
 	return keys

@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -29,6 +28,9 @@ type Status struct {
 	// Foreign counts messages in the projection's Kafka topics that are no events of
 	// this store's log. They were skipped.
 	Foreign int64
+	// Parked counts what the live read model lacks, since it could not be applied or comes
+	// after what could not: see [ListParked].
+	Parked int64
 	// Failure is what stopped the projector last; empty when it runs.
 	Failure  string
 	Building *Building // nil when nothing is being built
@@ -44,7 +46,7 @@ type Building struct {
 
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
-select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false)
+select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false)
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0
 where $1::text is null or b.name = $1
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc`
@@ -67,7 +69,7 @@ type statusRow struct {
 	Version                        int
 	Status, Kind, Source           string
 	Position, Done, Total, Skipped int64
-	Foreign                        int64
+	Parked, Foreign                int64
 	Failure                        string
 	Leased                         bool
 }
@@ -112,7 +114,7 @@ func statuses(ctx context.Context, target Target, store *pgstore.Store, name *st
 		s := &list[len(list)-1]
 		switch b.Status {
 		case live:
-			s.Build, s.Source, s.Position, s.Skipped, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Foreign
+			s.Build, s.Source, s.Position, s.Skipped, s.Parked, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Parked, b.Foreign
 			if err := s.measure(ctx, target, store, b.Kind, categories); err != nil {
 				return nil, err
 			}
@@ -144,53 +146,4 @@ func (s *Status) measure(ctx context.Context, target Target, store *pgstore.Stor
 	}
 	s.Behind = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
 	return nil
-}
-
-// WaitFor waits until the live read model has applied every event up to a position,
-// such as that of an event which the caller has just appended. It waits as long as
-// ctx lets it, also for a read model that is not built yet, and for a position that no
-// event has yet.
-func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
-	if p.invalid != nil {
-		return p.invalid
-	}
-	for began := time.Now(); ; {
-		done, err := p.reached(ctx, position)
-		if err != nil {
-			return explain(fmt.Sprintf("wait for position %d of %s", position, p.def.name), err)
-		}
-		if done {
-			return nil
-		}
-		wait := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
-		if err := pause(ctx, min(wait, p.poll)); err != nil {
-			return fmt.Errorf("projections: %s has not reached position %d: is its projector running? %w", p.def.name, position, err)
-		}
-	}
-}
-
-// Bind: $1 name.
-const reachedSQL = `
-select b.id, b.kind, l.position
-from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live'`
-
-// appliedUpToSQL asks whether a build that Kafka feeds has applied the event at a position
-// and all before it. Bind: $1 build, $2 its position, $3 position, $4 categories or null.
-const appliedUpToSQL = `
-select exists (select from {asof}.events where position = $3) and not exists (
-    select from {asof}.events e
-    left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
-    where e.position > $2 and e.position <= $3 and e.version > coalesce(s.version, 0) and ($4::text[] is null or e.category = any($4)))`
-
-func (p *Projector) reached(ctx context.Context, position es.Position) (done bool, err error) {
-	var b build
-	err = p.target.Pool().QueryRow(ctx, p.q(reachedSQL), p.def.name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position))
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return false, nil
-	case err != nil || b.Kind == kindLog || b.Position >= position:
-		return err == nil && b.Position >= position, err
-	}
-	err = p.target.Pool().QueryRow(ctx, p.q(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.def.categories).Scan(&done)
-	return done, err
 }

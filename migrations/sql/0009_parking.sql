@@ -36,9 +36,10 @@ alter table lanes add column parked bigint not null default 0; -- rows of parked
 create table skips (
     name       text        not null,               -- of the projection
     event_id   uuid        not null,
+    key        text        not null default '',    -- of the row that lacks it; empty: all of them
     reason     text        not null,
     skipped_at timestamptz not null default clock_timestamp(),
-    primary key (name, event_id)
+    primary key (name, event_id, key)
 );
 
 -- +goose Down

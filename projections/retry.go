@@ -1,0 +1,302 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/table"
+)
+
+// What is parked is tried again in transactions that hold the build, as a batch does: a unit
+// is taken from the books and applied in one of them, so it is applied once, whatever dies
+// when. What fails is parked again, with what comes after it.
+
+// Retried says what came of a retry.
+type Retried struct {
+	Applied int // units: events, or rows of them
+	Parked  int // that were tried or wait behind one, and are parked again
+}
+
+// RetryEvent tries a parked event again: the first of its sequence. One that waits behind
+// another is refused: retry the sequence. [ErrNotParked] when the live build has not parked
+// it.
+func (p *Projector) RetryEvent(ctx context.Context, event uuid.UUID) (Retried, error) {
+	return p.retry(ctx, func(r *retry) error { return r.event(ctx, event) })
+}
+
+// RetrySequence tries again what is parked of a stream: the sequences of some rows, of all
+// when no keys are given. Events are applied in order up to the first that fails.
+// [ErrNotParked] when the live build has parked none of them.
+func (p *Projector) RetrySequence(ctx context.Context, stream es.StreamID, keys ...string) (Retried, error) {
+	return p.retry(ctx, func(r *retry) error {
+		list, err := r.sequences(ctx, &stream)
+		if len(keys) > 0 {
+			list = slices.DeleteFunc(list, func(s sequence) bool { return !slices.Contains(keys, s.key) })
+		}
+		if err == nil && len(list) == 0 {
+			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.def.name, stream)
+		}
+		return errors.Join(err, r.all(ctx, list))
+	})
+}
+
+// RetryAll tries again all that the live build has parked.
+func (p *Projector) RetryAll(ctx context.Context) (Retried, error) {
+	return p.retry(ctx, func(r *retry) error {
+		list, err := r.sequences(ctx, nil)
+		return errors.Join(err, r.all(ctx, list))
+	})
+}
+
+// retry is one call.
+type retry struct {
+	p    *Projector
+	b    build
+	m    model
+	done Retried
+}
+
+func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retried, error) {
+	b, err := p.live(ctx)
+	if err != nil {
+		return Retried{}, err
+	}
+	if b.Version != p.def.version || b.Fingerprint != p.def.fingerprint() {
+		return Retried{}, fmt.Errorf("%w: %q: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrInvalid, b.Name, b.Version, p.def.version)
+	}
+	m, err := p.model(ctx, b)
+	if err != nil {
+		return Retried{}, err
+	}
+	r := &retry{p: p, b: b, m: m}
+	err = work(r)
+	if errors.Is(err, ErrNotParked) || final(err) {
+		return r.done, err
+	}
+	return r.done, wrap("retry what "+b.Name+" has parked", err)
+}
+
+// Bind: $1 build, $2 category and $3 id of a stream, or null. Sequences of rows come first:
+// what is parked of the stream as a whole comes after them.
+const parkedSequencesSQL = `
+select category, stream_id, key from {asof}.parked
+where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
+group by 1, 2, 3 order by 1, 2, key = '', min(version), 3`
+
+func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]sequence, error) {
+	var category, id *string
+	if stream != nil {
+		category, id = &stream.Category, &stream.ID
+	}
+	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedSequencesSQL), r.b.ID, category, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sequence, err error) {
+		err = row.Scan(&s.stream.Category, &s.stream.ID, &s.key)
+		return s, err
+	})
+}
+
+func (r *retry) all(ctx context.Context, list []sequence) error {
+	for _, s := range list {
+		if err := r.sequence(ctx, s, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// event retries the sequences that an event begins.
+func (r *retry) event(ctx context.Context, id uuid.UUID) error {
+	list, err := readParked(ctx, r.p.target.Pool(), r.p.target, []string{r.b.Name}, &id, false)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(u ParkedEvent) bool { return u.Build != r.b.ID })
+	if len(list) == 0 {
+		return fmt.Errorf("%w: the live build of %s has not parked event %s", ErrNotParked, r.b.Name, id)
+	}
+	for _, u := range list {
+		if err := r.sequence(ctx, sequence{u.Event.Stream, u.Key}, &u.Event.Version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retryEvents is how many are tried in a transaction.
+const retryEvents = 1_000
+
+var (
+	// errStillParked: a sequence is parked again from an event on.
+	errStillParked = errors.New("projections: still parked")
+	// errNotThere: another process has retried or skipped the events.
+	errNotThere = errors.New("projections: not parked any more")
+)
+
+// sequence tries the events of a sequence in order, up to the first that fails; or the
+// first alone, if it is of a version.
+func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) error {
+	limit := retryEvents
+	if version != nil {
+		limit = 1
+	}
+	for tries := 0; tries < manyTries; {
+		events, err := r.read(ctx, s, limit)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		if version != nil && events[0].Version != *version {
+			return fmt.Errorf("%w: version %d of %s waits behind version %d: retry that one before, or the sequence", ErrInvalid, *version, s.stream, events[0].Version)
+		}
+		try := func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
+			return r.try(ctx, s, part, refused, keep)
+		}
+		if err = try(ctx, events, nil, true); table.Refused(err) {
+			err = r.p.bisect(ctx, r.m, events, try)
+		}
+		switch {
+		case errors.Is(err, errStillParked):
+			return nil
+		case errors.Is(err, errNotThere):
+			tries++
+		case err != nil:
+			return err
+		case version != nil:
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: somebody else retries or skips what %s has parked of %s: try again", ErrBusy, r.b.Name, s.stream)
+}
+
+// Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit.
+const parkedEventsSQL = `
+select event_id, category, stream_id, version, position, recorded_at, type, schema_version, content_type, metadata, data from {asof}.parked
+where build = $1 and category = $2 and stream_id = $3 and key = $4 order by version limit $5`
+
+// read returns the first events of a sequence.
+func (r *retry) read(ctx context.Context, s sequence, limit int) ([]es.RecordedEvent, error) {
+	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedEventsSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (e es.RecordedEvent, err error) {
+		var metadata []byte
+		err = row.Scan(&e.ID, &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), (*int64)(&e.Position), &e.RecordedAt, &e.Type, &e.Schema, &e.ContentType, &metadata, &e.Data)
+		e.RecordedAt = e.RecordedAt.UTC()
+		if err == nil {
+			err = e.Metadata.UnmarshalBinary(metadata)
+		}
+		return e, err
+	})
+}
+
+// before is what is known of a unit that is tried again.
+type before struct {
+	attempts int32
+	first    time.Time
+}
+
+// try applies events of a sequence, which then are parked no more, but for those that fail
+// again: see [trial].
+func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool) error {
+	k := r.p.parking()
+	err := r.tryHow(ctx, s, events, refused, keep, k, false)
+	if moved(err) {
+		err = r.tryHow(ctx, s, events, refused, keep, k, true)
+	}
+	if err != nil || !keep {
+		return err
+	}
+	r.p.tellParked(ctx, k.fresh)
+	failed := map[uuid.UUID]struct{}{}
+	for _, u := range k.fresh {
+		failed[u.event.ID] = struct{}{}
+	}
+	r.done.Applied += len(events) - len(failed)
+	r.done.Parked += len(k.fresh)
+	if _, parked := k.from[s]; parked {
+		return errStillParked
+	}
+	return nil
+}
+
+func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool, k *parking, moves bool) error {
+	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		k.forget()
+		if k.refused = refused; s.key != "" {
+			k.only = &s.key
+		}
+		b, were, err := r.take(ctx, tx, s, events, k)
+		if err != nil {
+			return err
+		}
+		state, out := r.m.open(b.place(), false), &pgx.Batch{}
+		if err := state.fold(ctx, sendIn(tx), r.m.decode(events), k); err != nil {
+			return err
+		}
+		if err := state.write(ctx, tx.Conn(), out, table.How{Moves: moves}); err != nil {
+			return err
+		}
+		for i := range k.fresh {
+			u := &k.fresh[i]
+			u.attempts, u.first = were[u.event.ID].attempts, were[u.event.ID].first
+		}
+		r.p.queueParked(out, b, k.fresh)
+		r.p.queueBooks(out, &b, &tally{parked: int64(len(k.fresh) - len(events))}, nil)
+		if !keep {
+			out.Queue(constraintsSQL)
+		}
+		if err := tx.SendBatch(ctx, out).Close(); err != nil || keep {
+			return err
+		}
+		return errDone
+	})
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// Bind: $1 build, $2 category, $3 stream, $4 key, $5 versions.
+const takeParkedSQL = `
+delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key = $4 and version = any($5)
+returning event_id, attempts, first_at`
+
+// take locks the build, and takes events of a sequence from what is parked.
+func (r *retry) take(ctx context.Context, tx pgx.Tx, s sequence, events []es.RecordedEvent, k *parking) (b build, were map[uuid.UUID]before, err error) {
+	versions := make([]int64, len(events))
+	for i := range events {
+		versions[i] = int64(events[i].Version)
+	}
+	were = map[uuid.UUID]before{}
+	batch := &pgx.Batch{}
+	r.p.queueLock(batch, r.b, func(now build) error { b = now; return nil })
+	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, versions).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		var was before
+		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
+		return err
+	})
+	r.p.queueParking(batch, r.b, []es.StreamID{s.stream}, k)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return b, nil, err
+	}
+	if len(were) != len(events) {
+		return b, nil, errNotThere
+	}
+	k.stored = b.Parked - int64(len(events))
+	if from, rest := k.from[s]; rest && from < events[0].Version { // somebody has parked an earlier one
+		return b, nil, errNotThere
+	}
+	delete(k.from, s) // of those that come after
+	return b, were, nil
+}

@@ -1,0 +1,206 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// Skip leaves an event out of the read model, now and in every build to come, and in reads
+// as of a moment: one that is parked, or that stops the projector, since it comes yet. The
+// reason is kept with it. What waits behind the event is tried again. Of an event that is
+// parked for some of the rows that it touches, and applied to others, those are skipped.
+//
+// An event that the live build has applied gives [ErrApplied], one that neither the log nor
+// a build knows gives [ErrNotParked], and a rebuild under way [ErrBusy]. A build that is
+// kept for a rollback and has applied the event is left as it is; one whose rebuild was
+// stopped is dropped, if it may have applied it.
+func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (Retried, error) {
+	if p.invalid != nil {
+		return Retried{}, p.invalid
+	}
+	if strings.TrimSpace(reason) == "" {
+		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", ErrInvalid, p.def.name, event)
+	}
+	e, known, err := p.find(ctx, event)
+	if err != nil {
+		return Retried{}, explain("find the event in the log", err)
+	}
+	var behind []sequence
+	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
+		behind, err = p.skip(ctx, tx, e, known, reason)
+		return err
+	})
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrApplied) || errors.Is(err, ErrNotParked) || errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt):
+		return Retried{}, err
+	default:
+		return Retried{}, explain("skip an event of "+p.def.name, err)
+	}
+	p.log.InfoContext(ctx, "an event is skipped", "event", event, "reason", reason)
+	if len(behind) == 0 {
+		return Retried{}, nil
+	}
+	return p.retry(ctx, func(r *retry) error { return r.all(ctx, behind) })
+}
+
+// ErrApplied: the live build has applied the event, and would differ from all later ones.
+var ErrApplied = errors.New("projections: the event is applied")
+
+// lockBuildsSQL takes the turn of all builds of a projection. Bind: $1 name.
+const lockBuildsSQL = `select from {asof}.builds where name = $1 order by id for update`
+
+// Bind: $1 name.
+const buildsOfSQL = selectBuilds + `where b.name = $1 order by b.id`
+
+// leasedSQL asks whether a rebuild is under way. Bind: $1 name.
+const leasedSQL = `select exists (select from {asof}.builds where name = $1 and status = 'building' and lease_until > clock_timestamp())`
+
+// Bind: $1 name, $2 event, $3 keys, $4 reason.
+const skipSQL = `
+insert into {asof}.skips (name, event_id, key, reason) select $1, $2, key, $4 from unnest($3::text[]) key
+on conflict (name, event_id, key) do update set reason = excluded.reason`
+
+// unparkSQL takes an event out of what is parked, of all builds of a projection, and raises
+// their counters, so that programs look what is skipped. Bind: $1 name, $2 event.
+const unparkSQL = `
+with mine as (select id from {asof}.builds where name = $1),
+gone as (delete from {asof}.parked where build in (select id from mine) and event_id = $2 returning build)
+update {asof}.lanes l set counter = l.counter + 1, parked = l.parked - (select count(*) from gone where build = l.build)
+where l.build in (select id from mine)`
+
+// skip returns the sequences of the live build that the event was parked in.
+func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bool, reason string) ([]sequence, error) {
+	if _, err := tx.Exec(ctx, p.q(lockBuildsSQL), p.def.name); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, p.q(buildsOfSQL), p.def.name)
+	if err != nil {
+		return nil, err
+	}
+	builds, err := pgx.CollectRows(rows, scanBuild)
+	if err != nil {
+		return nil, err
+	}
+	if len(builds) == 0 {
+		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", ErrNotBuilt, p.def.name)
+	}
+	var leased bool
+	if err := tx.QueryRow(ctx, p.q(leasedSQL), p.def.name).Scan(&leased); err != nil {
+		return nil, err
+	}
+	if leased {
+		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", ErrBusy, p.def.name)
+	}
+	list, err := readParked(ctx, tx, p.target, []string{p.def.name}, &e.ID, true)
+	if err != nil {
+		return nil, err
+	}
+	units := map[int64][]ParkedEvent{}
+	for _, u := range list {
+		units[u.Build] = append(units[u.Build], u)
+	}
+	if err := p.dropPassed(ctx, tx, builds, units, e, known); err != nil {
+		return nil, err
+	}
+	keys := []string{""}
+	var behind []sequence
+	if i := slices.IndexFunc(builds, func(b build) bool { return b.Status == live }); i >= 0 {
+		b := builds[i]
+		for _, u := range units[b.ID] {
+			behind = append(behind, sequence{u.Event.Stream, u.Key})
+		}
+		if keys, err = p.skippedKeys(ctx, tx, b, units[b.ID]); err != nil {
+			return nil, err
+		}
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(p.q(unparkSQL), p.def.name, e.ID)
+	batch.Queue(p.q(skipSQL), p.def.name, e.ID, keys, storable(reason))
+	return behind, tx.SendBatch(ctx, batch).Close()
+}
+
+// skippedKeys are the rows that lack an event which is skipped: those that it is parked for,
+// where others have it; an empty one where none has.
+func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units []ParkedEvent) ([]string, error) {
+	var keys []string
+	for _, u := range units {
+		keys = append(keys, u.Key)
+	}
+	if len(units) == 0 || slices.Contains(keys, "") {
+		return []string{""}, nil
+	}
+	if b.Version != p.def.version || b.Fingerprint != p.def.fingerprint() {
+		return keys, nil
+	}
+	if _, err := tx.Exec(ctx, searchPathSQL, b.Schema); err != nil {
+		return nil, err
+	}
+	m, err := p.bind(ctx, tx, b)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.decode([]es.RecordedEvent{units[0].Event}).keys()) == len(keys) {
+		return []string{""}, nil
+	}
+	return keys, nil
+}
+
+// dropPassed refuses an event that the live build has applied, and drops a build whose
+// rebuild was stopped after it.
+func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []build, units map[int64][]ParkedEvent, e es.Recorded, known bool) error {
+	if !known && len(units) == 0 {
+		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.def.name, e.ID)
+	}
+	for _, b := range builds {
+		if len(units[b.ID]) > 0 || b.Status == retired || !known {
+			continue
+		}
+		passed, err := p.passed(ctx, tx, b, e)
+		switch {
+		case err != nil:
+			return err
+		case passed && b.Status == live:
+			return fmt.Errorf("%w: %s: event %s, version %d of %s: append another event that corrects what it says", ErrApplied, b.Name, e.ID, e.Version, e.Stream)
+		case passed:
+			if err := dropBuild(ctx, tx, p.target, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Bind: $1 event.
+const findEventSQL = `select position, category, stream_id, version from {asof}.events where event_id = $1`
+
+// find looks an event up in the log.
+func (p *Projector) find(ctx context.Context, event uuid.UUID) (es.Recorded, bool, error) {
+	e := es.Recorded{ID: event}
+	err := p.store.Pool().QueryRow(ctx, expand(p.store, findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return e, false, nil
+	}
+	return e, err == nil, err
+}
+
+// Bind: $1 build, $2 category, $3 stream.
+const lastSeenSQL = `select coalesce(max(version), 0) from {asof}.dedup where build = $1 and category = $2 and stream_id = $3`
+
+// passed reports that a build has applied an event, or would have.
+func (p *Projector) passed(ctx context.Context, tx pgx.Tx, b build, e es.Recorded) (bool, error) {
+	if e.Position <= b.Position || b.Kind == kindLog {
+		return e.Position <= b.Position, nil
+	}
+	var last es.Version
+	err := tx.QueryRow(ctx, p.q(lastSeenSQL), b.ID, e.Stream.Category, e.Stream.ID).Scan((*int64)(&last))
+	return e.Version <= last, err
+}
