@@ -32,8 +32,20 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 	if err != nil {
 		return err
 	}
-	return p.vanishing(ctx, func(tx pgx.Tx) error {
-		if err := p.replay(ctx, tx, at, upTo); err != nil {
+	refused, err := p.asOf(ctx, at, upTo, false, read)
+	if refused {
+		_, err = p.asOf(ctx, at, upTo, true, read)
+	}
+	return err
+}
+
+// asOf replays and reads, and reports that the database has refused what the replay comes
+// to. Then it is done again in another transaction, bit by bit: of this one nobody knows
+// how far it got, and the driver may have closed its connection.
+func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, careful bool, read func(ctx context.Context, tx pgx.Tx) error) (refused bool, err error) {
+	err = p.vanishing(ctx, func(tx pgx.Tx) error {
+		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
+			refused = table.Refused(err)
 			return wrap("read "+p.def.name+" as of "+at.String(), err)
 		}
 		// What the connection has prepared for other tables of these names may be of
@@ -43,6 +55,7 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 		}
 		return read(ctx, tx)
 	})
+	return refused, err
 }
 
 // vanishing runs f in a transaction of which nothing is kept.
@@ -83,9 +96,8 @@ func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (model, table.Place,
 	return m, place, err
 }
 
-// replay applies the log to scratch tables; once more, bit by bit, if the database refuses
-// what it comes to.
-func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position) error {
+// replay applies the log to scratch tables.
+func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position, careful bool) error {
 	m, place, err := p.scratch(ctx, tx)
 	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
@@ -94,11 +106,10 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if err := r.readSkips(ctx); err != nil {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, tx, func(pgx.Tx) error { return r.fold(ctx) }) // a savepoint
-	if table.Refused(err) {
-		err = r.carefully(ctx)
+	if careful {
+		return r.carefully(ctx)
 	}
-	return err
+	return r.fold(ctx)
 }
 
 // replay folds the log for one transaction.
@@ -153,10 +164,6 @@ func (r *replay) readSkips(ctx context.Context) error {
 
 // carefully applies page after page, and parks what is refused.
 func (r *replay) carefully(ctx context.Context) error {
-	r.parking.forget()
-	if err := r.readSkips(ctx); err != nil {
-		return err
-	}
 	return r.pass(ctx, func(ctx context.Context, pg *page) error {
 		err := r.try(ctx, pg.wanted, nil, true)
 		if table.Refused(err) {
@@ -188,8 +195,13 @@ func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused 
 			return err
 		}
 		out.Queue(constraintsSQL)
-		if err := tx.SendBatch(ctx, out).Close(); err != nil || keep {
-			return err
+		for _, q := range out.QueuedQueries { // with others, a value that cannot be encoded closes the connection
+			if err := tx.SendBatch(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{q}}).Close(); err != nil {
+				return err
+			}
+		}
+		if keep {
+			return nil
 		}
 		return errDone
 	})

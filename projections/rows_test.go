@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections"
 )
@@ -168,76 +170,98 @@ func TestUnique_values_move_between_the_rows_of_a_batch(t *testing.T) {
 }
 
 // The event whose value a column refuses is named, in the midst of a batch.
+// refusal is an event whose row the database does not take.
+type refusal struct {
+	table string
+	bad   Event
+	whole bool // nobody knows which row it is
+}
+
+func refusals() map[string]refusal {
+	return map[string]refusal{
+		"a text that is too long":   {table: `create table x (name text primary key, text varchar(10) not null, n bigint not null)`, bad: Opened{Owner: "far too long a text"}},
+		"a check":                   {table: `create table x (name text primary key, text text not null, n bigint not null check (n < 100))`, bad: Deposited{Cents: 100}},
+		"a number out of range":     {table: `create table x (name text primary key, text text not null, n smallint not null)`, bad: Deposited{Cents: 100_000}},
+		"NUL in a text":             {table: `create table x (name text primary key, text text not null, n bigint not null)`, bad: Opened{Owner: "a\x00b"}},
+		"no UTF-8":                  {table: `create table x (name text primary key, text text not null, n bigint not null)`, bad: Withdrawn{Cents: 77}},
+		"a key that does not fit":   {table: `create table x (name int primary key, text text not null, n bigint not null)`, bad: Withdrawn{Cents: 78}, whole: true},
+		"a key that casts not":      {table: `create table x (name date primary key, text text not null, n bigint not null)`, bad: Withdrawn{Cents: 79}, whole: true},
+		"a value that another has":  {table: `create table x (name text primary key, text text not null, n bigint not null, exclude using hash (text with =))`, bad: Opened{Owner: "taken"}},
+		"one that is checked later": {table: `create table x (name text primary key, text text not null unique deferrable initially deferred, n bigint not null)`, bad: Opened{Owner: "taken"}},
+		"too large for its index":   {table: `create table x (name text primary key, text text not null unique, n bigint not null)`, bad: Withdrawn{Cents: 80}},
+		"what a trigger forbids": {table: `create table x (name text primary key, text text not null, n bigint not null);
+			create function forbid() returns trigger language plpgsql as $$ begin if new.n = 81 then raise exception 'not so'; end if; return new; end $$;
+			create trigger forbid before insert or update on x for each row execute function forbid()`, bad: Deposited{Cents: 81}},
+	}
+}
+
+type refusedRow struct {
+	Name string `db:"name"`
+	Text string `db:"text"`
+	N    int64  `db:"n"`
+}
+
+// refusing has a row for each event.
+func (of refusal) refusing() projections.Fold[refusedRow, Event] {
+	return projections.Fold[refusedRow, Event]{
+		Name: "x", Version: 1, Table: of.table, Codec: codec(),
+		Key: func(e Event, r es.Recorded) string {
+			if e, ok := e.(Withdrawn); ok && (e.Cents == 78 || e.Cents == 79) {
+				return "nonsense"
+			}
+			switch {
+			case strings.Contains(of.table, "name int"):
+				return fmt.Sprint(int64(r.Version))
+			case strings.Contains(of.table, "name date"):
+				return time.Date(2026, 1, int(r.Version), 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+			default:
+				return fmt.Sprintf("%s %d", r.Stream.ID, r.Version)
+			}
+		},
+		Apply: func(row *refusedRow, e Event, r es.Recorded) {
+			row.Text = fmt.Sprint(r.Version)
+			switch e := e.(type) {
+			case Opened:
+				row.Text = e.Owner
+			case Deposited:
+				row.N = e.Cents
+			case Withdrawn:
+				switch e.Cents {
+				case 77:
+					row.Text = "\xff"
+				case 80:
+					row.Text = noise(20_000)
+				}
+			}
+		},
+	}
+}
+
+// events are 17 of a stream, of which the 14th is refused.
+func (of refusal) events() []Event {
+	events := []Event{Opened{Owner: "taken"}, Deposited{Cents: 1}}
+	for n := range 11 {
+		events = append(events, Deposited{Cents: int64(n)})
+	}
+	return append(events, of.bad, Deposited{Cents: 3}, Deposited{Cents: 4}, Deposited{Cents: 5})
+}
+
 func TestRefused_value_names_its_event(t *testing.T) {
 	t.Parallel()
-	type row struct {
-		Name string `db:"name"`
-		Text string `db:"text"`
-		N    int64  `db:"n"`
-	}
-	for what, of := range map[string]struct {
-		table string
-		bad   Event
-	}{
-		"a text that is too long":  {`create table x (name text primary key, text varchar(10) not null, n bigint not null)`, Opened{Owner: "far too long a text"}},
-		"a check":                  {`create table x (name text primary key, text text not null, n bigint not null check (n < 100))`, Deposited{Cents: 100}},
-		"a number out of range":    {`create table x (name text primary key, text text not null, n smallint not null)`, Deposited{Cents: 100_000}},
-		"NUL in a text":            {`create table x (name text primary key, text text not null, n bigint not null)`, Opened{Owner: "a\x00b"}},
-		"no UTF-8":                 {`create table x (name text primary key, text text not null, n bigint not null)`, Withdrawn{Cents: 77}},
-		"a key that does not fit":  {`create table x (name int primary key, text text not null, n bigint not null)`, Withdrawn{Cents: 78}},
-		"a key that casts not":     {`create table x (name date primary key, text text not null, n bigint not null)`, Withdrawn{Cents: 79}},
-		"a value that another has": {`create table x (name text primary key, text text not null, n bigint not null, exclude using hash (text with =))`, Opened{Owner: "taken"}},
-		"too large for its index":  {`create table x (name text primary key, text text not null unique, n bigint not null)`, Withdrawn{Cents: 80}},
-	} {
+	for what, of := range refusals() {
 		for _, way := range []string{"live", "rebuilt"} {
 			t.Run(what+", "+way, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
-				def := projections.Fold[row, Event]{
-					Name: "x", Version: 1, Table: of.table, Codec: codec(),
-					Key: func(e Event, r es.Recorded) string {
-						if e, ok := e.(Withdrawn); ok && (e.Cents == 78 || e.Cents == 79) {
-							return "nonsense"
-						}
-						switch {
-						case strings.Contains(of.table, "name int"):
-							return fmt.Sprint(int64(r.Version))
-						case strings.Contains(of.table, "name date"):
-							return time.Date(2026, 1, int(r.Version), 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
-						default:
-							return fmt.Sprintf("%s %d", r.Stream.ID, r.Version)
-						}
-					},
-					Apply: func(row *row, e Event, r es.Recorded) {
-						row.Text = fmt.Sprint(r.Version)
-						switch e := e.(type) {
-						case Opened:
-							row.Text = e.Owner
-						case Deposited:
-							row.N = e.Cents
-						case Withdrawn:
-							switch e.Cents {
-							case 77:
-								row.Text = "\xff"
-							case 80:
-								row.Text = noise(20_000)
-							}
-						}
-					},
-				}
-				p := projections.New(w.store, def)
-				w.append("a-1", Opened{Owner: "taken"}, Deposited{Cents: 1})
+				p := projections.New(w.store, of.refusing())
+				events := of.events()
+				w.append("a-1", events[:2]...)
 				if way == "live" {
 					if err := p.Rebuild(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 				}
-				events := []Event{}
-				for n := range 11 {
-					events = append(events, Deposited{Cents: int64(n)})
-				}
-				events = append(events, of.bad, Deposited{Cents: 3}, Deposited{Cents: 4})
-				w.append("a-1", events...)
+				w.append("a-1", events[2:]...)
 				run := p.Run
 				if way == "rebuilt" {
 					run = func(ctx context.Context) error { return p.Rebuild(ctx) }
@@ -246,6 +270,69 @@ func TestRefused_value_names_its_event(t *testing.T) {
 				var event *projections.EventError
 				if !errors.As(err, &event) || event.Event.Version != 14 {
 					t.Fatalf("got %v, want an EventError of version 14", err)
+				}
+			})
+		}
+	}
+}
+
+func TestRefused_value_is_parked(t *testing.T) {
+	t.Parallel()
+	for what, of := range refusals() {
+		for _, way := range []string{"live", "rebuilt", "rebuilt with little memory"} {
+			t.Run(what+", "+way, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				def := of.refusing()
+				def.Order = projections.OneStream
+				room := projections.WithMemory(1 << 20)
+				if strings.Contains(way, "little") {
+					room = projections.WithMemory(1)
+				}
+				p := projections.New(w.store, def, room)
+				events := of.events()
+				w.append("a-1", events[:2]...)
+				if way == "live" {
+					if err := p.Rebuild(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				last := w.append("a-1", events[2:]...)
+				if way == "live" {
+					start(t, p)
+				} else if err := p.Rebuild(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				reach(t, p, last)
+				want := int64(1)
+				if of.whole {
+					want = 4
+				}
+				list := wantParked(t, p, w.store, want)
+				if list[0].Event.Version != 14 || list[0].Error == "" || (list[0].Key == "") != of.whole {
+					t.Errorf("%+v", list)
+				}
+				if n := w.number(`select count(*) from x.x`); n != 17-want {
+					t.Errorf("%d rows, want %d", n, 17-want)
+				}
+				err := p.AsOf(t.Context(), es.AtPosition(last), func(ctx context.Context, tx pgx.Tx) error {
+					var n int64
+					err := tx.QueryRow(ctx, `select count(*) from x`).Scan(&n)
+					if n != 17-want {
+						t.Errorf("%d rows as of the end, want %d", n, 17-want)
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				w.wantApplied("x")
+				if done, err := p.RetryAll(t.Context()); err != nil || done.Applied != 0 || done.Parked != 1 && !of.whole {
+					t.Errorf("retried in vain: %+v, %v", done, err)
+				}
+				list = wantParked(t, p, w.store, want)
+				if list[0].Attempts != 2 || !list[0].Last.After(list[0].First) || len(list) > 1 && list[1].Attempts != 0 {
+					t.Errorf("%+v", list)
 				}
 			})
 		}

@@ -9,15 +9,17 @@ import (
 
 // Refused reports that the database, or the driver before it, did not take a value.
 func Refused(err error) bool {
+	_, encoding := errors.AsType[valueError](err)
 	switch code := pg.Code(err); {
+	case encoding:
+		return true
 	case code != "":
 		class := code[:2]
-		return class == "22" || class == "23" || class == "54" // data, constraints, limits
+		return class == "22" || class == "23" || class == "54" || code == "P0001" // data, constraints, limits, what a trigger raises
 	case err == nil:
 		return false
 	default:
-		_, encoding := errors.AsType[valueError](err)
-		return encoding || strings.Contains(err.Error(), "failed to encode")
+		return strings.Contains(err.Error(), "failed to encode")
 	}
 }
 

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // ErrStale: somebody else has changed a row since it was looked up. Forget the rows and
@@ -170,10 +173,15 @@ func (rs *Rows[R]) copy(ctx context.Context, conn *pgx.Conn, added []*Row[R]) er
 		i++
 		return values, nil
 	})
-	if _, err := conn.CopyFrom(ctx, pgx.Identifier{rs.place.Schema, rs.shape.Name}, names, source); err != nil {
+	_, err := conn.CopyFrom(ctx, pgx.Identifier{rs.place.Schema, rs.shape.Name}, names, source)
+	switch {
+	case err == nil:
+		return nil
+	case pg.Is(err, pg.QueryCanceled) && strings.Contains(err.Error(), "encode"): // by the driver
+		return valueError{fmt.Errorf("copy rows into %s: %w", rs.shape.Name, err)}
+	default:
 		return fmt.Errorf("copy rows into %s: %w", rs.shape.Name, err)
 	}
-	return nil
 }
 
 // args turns rows into an array a column, the keys first; the last one, where it is
