@@ -69,10 +69,13 @@ func wrapSwitch(name string, err error) error {
 }
 
 func retryable(err error) bool {
+	if errors.Is(err, errRefused) {
+		return true
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok { // lock timeout, deadlock, serialization
 		return pg.Code == "55P03" || pg.Code == "40P01" || pg.Code == "40001"
 	}
-	return errors.Is(err, errBehind) || errors.Is(err, errRefused) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, errBehind) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // reload catches up after a switch that did not come about.
