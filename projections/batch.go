@@ -49,8 +49,10 @@ type over struct {
 const lockSQL = `select from {asof}.builds where id = $1 for update`
 
 // lockedSQL reads the build as the last holder of the lock left it, if it is still what
-// the caller thinks. Bind: $1 build, $2 status, $3 epoch, $4 kind.
-const lockedSQL = selectBuilds + `where b.id = $1 and b.status = $2 and b.epoch = $3 and b.kind = $4`
+// the caller thinks, and a live one is not paused. Bind: $1 build, $2 status, $3 epoch, $4
+// kind, $5 whether it does not matter that it is paused.
+const lockedSQL = selectBuilds + `where b.id = $1 and b.status = $2 and b.epoch = $3 and b.kind = $4
+  and ($5 or b.status <> 'live' or not exists (select from {asof}.paused where name = b.name))`
 
 // lockPathSQL is searchPathSQL for the build that is locked. Bind: $1 build, $2 idle.
 const lockPathSQL = `
@@ -145,7 +147,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 	f := found{seen: versions{}, parking: p.parking()}
 	var locked build
 	batch := &pgx.Batch{}
-	p.queueLock(batch, b, func(now build) error { locked = now; return nil })
+	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })
 	p.queueSeen(batch, b, w.events, f.seen)
 	if len(w.events) > 0 {
 		p.queueParking(batch, b, streamsOf(w.events), f.parking)
@@ -159,10 +161,11 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 }
 
 // queueLock takes the build's row and shows it as the last holder of the lock left it. A
-// build that is not what the caller thinks gives errFenced.
-func (p *Projector) queueLock(batch *pgx.Batch, b build, look func(now build) error) {
+// build that is not what the caller thinks gives errFenced, and so does a live one that is
+// paused, except to whom that does not matter.
+func (p *Projector) queueLock(batch *pgx.Batch, b build, even bool, look func(now build) error) {
 	batch.Queue(p.q(lockSQL), b.ID)
-	batch.Queue(p.q(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.q(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
 		locked, err := pgx.CollectRows(rows, scanBuild)
 		switch {
 		case err != nil:

@@ -147,7 +147,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.p.queueLock(batch, was, func(now build) error { return sameLane(now, was) })
+		s.p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
 		s.p.queueThere(batch, &m.tally)
 		m.tally.parked = int64(len(m.parking.fresh))
 		s.p.queueParked(batch, b, m.parking.fresh)

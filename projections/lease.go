@@ -101,7 +101,7 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(gone) > 0 {
+	if len(gone) > 0 || r.to != nil && old.Position > *r.to {
 		return false, dropBuild(ctx, tx, r.p.target, old)
 	}
 	if _, err := tx.Exec(ctx, r.p.q(takeSQL), old.ID); err != nil {

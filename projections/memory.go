@@ -127,7 +127,7 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 	was, b := m.b, m.b
 	var xid uint32
 	err := p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
-		p.queueLock(batch, was, func(now build) error { return sameLane(now, was) })
+		p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
 		p.queueThere(batch, &m.tally)
 		if how.Alone || m.state.byPath() {
 			if err := sendOn(ctx, conn, batch); err != nil {

@@ -41,6 +41,7 @@ type rebuild struct {
 	p        *Projector
 	b        build
 	back     bool          // to an older version
+	to       *es.Position  // as far as it goes; nil: to the end of the log
 	patience time.Duration // of one try to switch
 	recorded recorded      // in the log
 	chunk    int           // events of one transaction at most; zero: as many as there are
@@ -125,7 +126,7 @@ func (r *rebuild) prepare(ctx context.Context) error {
 	if err := r.verifyLog(ctx); err != nil {
 		return err
 	}
-	head, err := r.p.store.Settle(ctx, time.Time{})
+	head, err := r.end(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,13 +137,25 @@ func (r *rebuild) prepare(ctx context.Context) error {
 		if err := r.fill(ctx, head); err != nil {
 			return err
 		}
-		if head, err = r.p.store.Settle(ctx, time.Time{}); err != nil {
+		if r.to != nil {
+			return nil
+		}
+		if head, err = r.end(ctx); err != nil {
 			return err
 		}
 		if head-r.b.Position <= nearly {
 			return nil
 		}
 	}
+}
+
+// end is the position up to which the log is read: its settled end, unless another was
+// asked for.
+func (r *rebuild) end(ctx context.Context) (es.Position, error) {
+	if r.to != nil {
+		return *r.to, nil
+	}
+	return r.p.store.Settle(ctx, time.Time{})
 }
 
 // verifyLog refuses a log that has lost what the live build has applied: what is built

@@ -61,6 +61,14 @@ func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dro
 				return err
 			}
 		}
+		if id != nil {
+			return nil
+		}
+		for _, books := range []string{"paused", "skips"} {
+			if _, err := tx.Exec(ctx, expand(target, `delete from {asof}.`+books+` where name = $1`), name); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	switch {

@@ -279,7 +279,7 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s sequence, events []es.Rec
 	}
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
-	r.p.queueLock(batch, r.b, func(now build) error { b = now; return nil })
+	r.p.queueLock(batch, r.b, true, func(now build) error { b = now; return nil })
 	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, versions).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before

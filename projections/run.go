@@ -83,6 +83,9 @@ func final(err error) bool {
 }
 
 func (p *Projector) runOnce(ctx context.Context) error {
+	if err := p.awaitResume(ctx); err != nil {
+		return err
+	}
 	b, err := p.ready(ctx)
 	if err != nil {
 		return err

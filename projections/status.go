@@ -33,6 +33,7 @@ type Status struct {
 	Parked int64
 	// Failure is what stopped the projector last; empty when it runs.
 	Failure  string
+	Paused   *Paused   // nil when it is not
 	Building *Building // nil when nothing is being built
 	Retired  int       // the version that is kept for Rollback; zero when none is
 }
@@ -46,8 +47,8 @@ type Building struct {
 
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
-select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false)
-from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0
+select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since
+from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 left join {asof}.paused s on s.name = b.name
 where $1::text is null or b.name = $1
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc`
 
@@ -72,6 +73,15 @@ type statusRow struct {
 	Parked, Foreign                int64
 	Failure                        string
 	Leased                         bool
+	Pause                          string
+	PausedSince                    *time.Time
+}
+
+func (b *statusRow) paused() *Paused {
+	if b.PausedSince == nil {
+		return nil
+	}
+	return &Paused{Reason: b.Pause, Since: *b.PausedSince}
 }
 
 // Status returns how this projection stands; [ErrNotBuilt] when it was never run.
@@ -109,7 +119,7 @@ func statuses(ctx context.Context, target Target, store *pgstore.Store, name *st
 	list := []Status{}
 	for _, b := range builds {
 		if len(list) == 0 || list[len(list)-1].Name != b.Name {
-			list = append(list, Status{Name: b.Name, Version: b.Version, Failure: b.Failure})
+			list = append(list, Status{Name: b.Name, Version: b.Version, Failure: b.Failure, Paused: b.paused()})
 		}
 		s := &list[len(list)-1]
 		switch b.Status {

@@ -80,7 +80,7 @@ func retryable(err error) bool {
 
 // reload catches up after a switch that did not come about.
 func (r *rebuild) reload(ctx context.Context) error {
-	head, err := r.p.store.Settle(ctx, time.Time{})
+	head, err := r.end(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,16 +104,23 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 	shadow := r.b
 	r.parked = nil
 	var differing int64
-	compared := false
+	compared, blind := false, r.blind
 	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		old, err := r.lockBoth(ctx, tx, &shadow)
 		if err != nil {
 			return err
 		}
-		if err := r.level(ctx, tx, old, &shadow); err != nil {
+		paused, err := readPaused(ctx, tx, r.p.target, shadow.Name)
+		if err != nil {
 			return err
 		}
-		if old != nil && r.alike(*old, shadow) && !r.blind {
+		if blind = r.blind || r.to != nil || paused != nil; r.to == nil {
+			err = r.level(ctx, tx, old, &shadow, blind)
+		}
+		if err != nil {
+			return err
+		}
+		if old != nil && r.alike(*old, shadow) && !blind {
 			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
 				return fmt.Errorf("compare the tables: %w", err)
 			}
@@ -137,11 +144,11 @@ func (r *rebuild) alike(a, b build) bool {
 // the store is replaced as it is: the new one has less, since events were lost.
 func (r *rebuild) ofOneLog(a, b build) bool { return r.p.beside() || a.Life == b.Life }
 
-// bringLive catches the live build up before the lock, when it will be compared: its
-// own projector may not run.
+// bringLive catches the live build up before the lock, when it will be compared: its own
+// projector may not run. One that is paused stands still, and is not compared.
 func (r *rebuild) bringLive(ctx context.Context) error {
 	old, err := r.p.live(ctx)
-	if errors.Is(err, ErrNotBuilt) || err == nil && !r.alike(old, r.b) {
+	if errors.Is(err, ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
@@ -149,6 +156,9 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 		if old, n, err = r.p.pull(ctx, old, pageEvents); n == 0 && err == nil {
 			err = pause(ctx, r.p.poll)
 		}
+	}
+	if errors.Is(err, errFenced) { // it is paused, or not live any more: the switch will see
+		return nil
 	}
 	return err
 }
@@ -185,9 +195,9 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 }
 
 // level brings the shadow up to what the live build has applied, and the live build
-// up to the shadow where they will be compared. What the database refuses of it ends the
+// up to the shadow unless they are not compared. What the database refuses of it ends the
 // try: it is parked outside.
-func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) error {
+func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build, blind bool) error {
 	if old == nil || !r.ofOneLog(*old, *shadow) {
 		return nil
 	}
@@ -201,7 +211,7 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build) erro
 	if err := r.advance(ctx, tx, shadow, reach); err != nil {
 		return err
 	}
-	if !r.alike(*old, *shadow) || r.blind {
+	if !r.alike(*old, *shadow) || blind {
 		return nil
 	}
 	return r.advance(ctx, tx, old, shadow.Position)

@@ -1,0 +1,94 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Paused says that nothing is applied to a live read model, since when and why.
+type Paused struct {
+	Reason string
+	Since  time.Time
+}
+
+// pauseSQL pauses a projection, or says why it is paused now. Bind: $1 name, $2 reason.
+const pauseSQL = `
+insert into {asof}.paused (name, reason) values ($1, $2)
+on conflict (name) do update set reason = excluded.reason`
+
+// Pause stops the projectors of a projection, wherever they run: when it returns, nothing
+// is applied to the live read model any more until [Resume]. Readers see it as it is then;
+// what WaitFor waits for does not come. Rebuilds, retries and skips go on, since somebody
+// asks for them. It needs no definition.
+//
+// A projection that the books do not have gives [ErrNotBuilt].
+func Pause(ctx context.Context, target Target, name, reason string) error {
+	err := pgx.BeginTxFunc(ctx, target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, expand(target, lockBuildsSQL), name) // a batch that has begun ends before
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("%w: the books have no projection %s", ErrNotBuilt, name)
+		}
+		_, err = tx.Exec(ctx, expand(target, pauseSQL), name, storable(reason))
+		return err
+	})
+	if errors.Is(err, ErrNotBuilt) {
+		return err
+	}
+	return explain("pause "+name, err)
+}
+
+// resumeSQL ends a pause. Bind: $1 name.
+const resumeSQL = `delete from {asof}.paused where name = $1`
+
+// Resume lets the projectors of a projection go on, within a second. It reports whether the
+// projection was paused.
+func Resume(ctx context.Context, target Target, name string) (bool, error) {
+	tag, err := target.Pool().Exec(ctx, expand(target, resumeSQL), name)
+	if err != nil {
+		return false, explain("resume "+name, err)
+	}
+	return tag.RowsAffected() > 0, nil
+}
+
+// pausedSQL reads whether a projection is paused. Bind: $1 name.
+const pausedSQL = `select reason, since from {asof}.paused where name = $1`
+
+// paused returns nil for a projection that is not paused.
+func readPaused(ctx context.Context, db querier, target Target, name string) (*Paused, error) {
+	var p Paused
+	err := db.QueryRow(ctx, expand(target, pausedSQL), name).Scan(&p.Reason, &p.Since)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil //nolint:nilnil // it is not paused
+	case err != nil:
+		return nil, err
+	default:
+		return &p, nil
+	}
+}
+
+// awaitResume waits while the projection is paused.
+func (p *Projector) awaitResume(ctx context.Context) error {
+	for told := false; ; told = true {
+		paused, err := readPaused(ctx, p.target.Pool(), p.target, p.def.name)
+		if err != nil {
+			return explain("ask whether "+p.def.name+" is paused", err)
+		}
+		if paused == nil {
+			return nil
+		}
+		if !told {
+			p.log.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
+		}
+		if err := pause(ctx, idleEvery); err != nil {
+			return err
+		}
+	}
+}
