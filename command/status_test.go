@@ -59,7 +59,11 @@ type status struct {
 		Skipped    int64       `json:"skipped"`
 		Foreign    int64       `json:"foreign"`
 		Failure    string      `json:"failure"`
-		Building   *struct {
+		Paused     *struct {
+			Reason string    `json:"reason"`
+			Since  time.Time `json:"since"`
+		} `json:"paused"`
+		Building *struct {
 			Version int   `json:"version"`
 			Done    int64 `json:"done"`
 			Total   int64 `json:"total"`

@@ -69,8 +69,14 @@ type projectionView struct {
 	Skipped    int64       `json:"skipped"` // events of unknown types
 	Foreign    int64       `json:"foreign"` // messages in its topics that are no events of this log
 	Failure    string      `json:"failure"`
+	Paused     *pausedView `json:"paused"`   // null when it is not
 	Building   *buildView  `json:"building"` // the rebuild under way, or stopped
 	Retired    int         `json:"retired"`  // the version kept for rollback; 0 is none
+}
+
+type pausedView struct {
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
 }
 
 type buildView struct {
@@ -110,6 +116,9 @@ func newProjectionView(s projections.Status) projectionView {
 	v := projectionView{
 		Name: s.Name, Version: s.Version, Live: s.Build != 0, Source: s.Source, Position: s.Position,
 		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Foreign: s.Foreign, Failure: s.Failure, Retired: s.Retired,
+	}
+	if s.Paused != nil {
+		v.Paused = &pausedView{Reason: s.Paused.Reason, Since: s.Paused.Since.UTC()}
 	}
 	if b := s.Building; b != nil {
 		v.Building = &buildView{Version: b.Version, Done: b.Done, Total: b.Total, Active: b.Active}
