@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,5 +156,51 @@ func TestAwait_tells_all_of_a_log_that_is_put_back_by_one_look(t *testing.T) {
 	wg.Wait()
 	if n := len(sent.queries); n > readers/2 {
 		t.Errorf("%d statements until %d readers are told: %q", n, readers, sent.queries)
+	}
+}
+
+// A log that was put back and has grown to where it was: another event stands there.
+func TestAwait_is_told_of_another_event_at_the_same_position(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "1", 3)
+	if more, err := store.Await(ctx, last.Position, time.Millisecond, 10*time.Millisecond); more || err != nil {
+		t.Fatal(more, err)
+	}
+	const readers = 5
+	told := make(chan bool, readers)
+	for range readers {
+		go func() {
+			more, err := store.Await(ctx, last.Position, 20*time.Millisecond, time.Minute)
+			told <- more && err == nil
+		}()
+	}
+	must(t, exec(ctx, store.Pool(), `set session_replication_role = replica; update asof.events set event_id = gen_random_uuid() where version = 3; set session_replication_role = origin`))
+	for range readers {
+		if !<-told {
+			t.Error("told of nothing")
+		}
+	}
+	at := es.Checkpoint{Position: last.Position, EventID: last.ID}
+	_, err := store.ReadAfter(ctx, at, 10)
+	wantRestored(t, "reading then", err, "asof repair")
+}
+
+// An idle reader asks for the last event, and for nothing else.
+func TestAwait_costs_a_look_at_the_last_event(t *testing.T) {
+	t.Parallel()
+	sent := &statements{}
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "1", 3)
+	sent.reset()
+	if more, err := store.Await(ctx, last.Position, time.Millisecond, 50*time.Millisecond); more || err != nil {
+		t.Fatal(more, err)
+	}
+	for _, sql := range sent.queries {
+		if sql != sent.queries[0] || !strings.Contains(sql, "order by position desc limit 1") {
+			t.Errorf("asked: %q", sql)
+		}
 	}
 }
