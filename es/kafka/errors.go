@@ -17,6 +17,9 @@ var (
 	ErrClosed = errors.New("kafka: closed")
 	// ErrNotAnEvent: the message does not carry a CloudEvent that Asof published.
 	ErrNotAnEvent = errors.New("kafka: not an event")
+	// ErrGone: the messages are not kept any more, by the topic's retention or with what a
+	// broker has lost.
+	ErrGone = errors.New("kafka: the messages are not kept any more")
 	// ErrInvalid: a configuration or an argument does not fit. The text says which.
 	ErrInvalid = errors.New("kafka: invalid")
 )

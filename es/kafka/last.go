@@ -18,7 +18,7 @@ func (c *Client) Last(ctx context.Context, topic string) ([]Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	tails, err := c.tails(ctx, topic)
+	tails, err := c.Tails(ctx, topic)
 	if err != nil {
 		return nil, err
 	}

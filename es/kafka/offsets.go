@@ -12,8 +12,8 @@ func (c *Client) Heads(ctx context.Context, topic string) (map[int]int64, error)
 	return c.listOffsets(ctx, topic, kafkago.LastOffset)
 }
 
-// tails returns, by partition, the offset of the oldest message that is kept.
-func (c *Client) tails(ctx context.Context, topic string) (map[int]int64, error) {
+// Tails returns, by partition, the offset of the oldest message that is kept.
+func (c *Client) Tails(ctx context.Context, topic string) (map[int]int64, error) {
 	return c.listOffsets(ctx, topic, kafkago.FirstOffset)
 }
 
@@ -64,7 +64,7 @@ func (c *Client) Lag(ctx context.Context, group string, topics ...string) (int64
 		if err != nil {
 			return 0, err
 		}
-		tails, err := c.tails(ctx, topic)
+		tails, err := c.Tails(ctx, topic)
 		if err != nil {
 			return 0, err
 		}
