@@ -75,6 +75,9 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 // settle makes the moment final, and returns the position after which nothing belongs
 // to it.
 func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
+	if p.store == nil {
+		return 0, fmt.Errorf("%w: %s as of %s", ErrNoLog, p.def.name, at)
+	}
 	if v, ok := at.Version(); ok {
 		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.name, v)
 	}

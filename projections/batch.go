@@ -24,6 +24,11 @@ type work struct {
 	over     *over              // how position moves without events; nil when it does not
 	offset   *offset            // of Kafka, whose messages the events are; nil when they are the log's
 	begin    []offset           // where partitions are read from
+	source   string             // of topics alone: whose events they are
+	life     uuid.UUID          // of the source's store; Nil when its messages do not say
+	offsets  []int64            // of the events' messages
+	again    *gap               // it is the whole stream, from where it has waited
+	gapped   bool               // found: some of the streams have gaps
 	foreign  int64              // messages of Kafka that are not events of the log
 	refused  map[unit]error     // what the database does not take
 	moves    bool               // a unique value moves between rows
@@ -35,6 +40,8 @@ type work struct {
 type found struct {
 	seen    versions
 	parking *parking
+	gaps    map[es.StreamID]gap
+	opened  []gap
 }
 
 // over says that all events after a position are applied already, how many they are in
@@ -87,7 +94,7 @@ func (p *Projector) tryMoving(ctx context.Context, b build, w *work) (build, err
 		again := *w
 		again.moves = true
 		next, err = p.try(ctx, b, &again)
-		w.foreign = again.foreign
+		w.foreign, w.gapped = again.foreign, again.gapped
 	}
 	return next, err
 }
@@ -120,7 +127,7 @@ func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 	})
 	switch {
 	case err == nil:
-		w.foreign = once.foreign
+		w.foreign, w.gapped = once.foreign, once.gapped
 		p.tellParked(ctx, parked)
 	case errors.Is(err, errDone):
 		err = nil
@@ -144,15 +151,19 @@ func wrap(what string, err error) error {
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
 func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, found, error) {
-	f := found{seen: versions{}, parking: p.parking()}
+	f := found{seen: versions{}, parking: p.parking(), gaps: map[es.StreamID]gap{}}
 	var locked build
 	batch := &pgx.Batch{}
 	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })
-	p.queueSeen(batch, b, w.events, f.seen)
+	p.queueSeen(batch, b, w, f.seen)
 	if len(w.events) > 0 {
 		p.queueParking(batch, b, streamsOf(w.events), f.parking)
 	}
-	if w.offset != nil {
+	switch {
+	case b.Kind == kindTopic && len(w.events) > 0:
+		p.queueGaps(batch, b, w, f.gaps)
+		p.queueLife(batch, b, w)
+	case b.Kind == kindKafka && w.offset != nil:
 		p.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
@@ -188,10 +199,12 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 	if b.Position < w.after { // the database was put back under us
 		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", errFenced, b.Name, b.Version, b.ID, b.Position, w.after)
 	}
-	todo, err := p.admit(ctx, tx, *b, w.events, seen)
+	w.gapped = len(f.gaps) > 0
+	todo, err := p.admit(ctx, tx, *b, w, &f)
 	if err != nil {
 		return err
 	}
+	w.gapped = w.gapped || len(f.opened) > 0
 	out := &pgx.Batch{}
 	t := tally{read: w.read(b.Position)}
 	if len(todo) > 0 {
@@ -200,7 +213,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		}
 		t.parked = int64(len(f.parking.fresh))
 		p.queueParked(out, *b, f.parking.fresh)
-		if err := p.writeSeen(ctx, tx, *b, before, seen, w.bulk, out); err != nil {
+		if err := p.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}
 		t.apply(todo)
@@ -213,6 +226,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		out.Queue(p.q(foreignMessagesSQL), b.ID, w.foreign)
 	}
 	p.queueOffsets(out, *b, w)
+	p.queueOpened(out, *b, w, &f)
 	return tx.SendBatch(ctx, out).Close()
 }
 

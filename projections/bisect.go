@@ -89,14 +89,14 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 		return b, err
 	}
 	events := w.events
-	if b.Kind == kindKafka { // what is left of it, without gaps
+	if b.Kind != kindLog { // what is left of it, without gaps
 		if events, err = p.todo(ctx, b, w); err != nil {
 			return b, err
 		}
 	}
 	after := w.after
 	err = p.bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
-		once := &work{events: part, after: after, refused: refused, rehearse: !keep, bulk: w.bulk}
+		once := &work{events: part, after: after, source: w.source, refused: refused, rehearse: !keep, bulk: w.bulk}
 		if b.Kind == kindLog {
 			once.position = part[len(part)-1].Position
 		}
@@ -121,7 +121,7 @@ func (p *Projector) todo(ctx context.Context, b build, w *work) (events []es.Rec
 		if err != nil {
 			return err
 		}
-		if events, err = p.admit(ctx, tx, locked, once.events, found.seen); err != nil {
+		if events, err = p.admit(ctx, tx, locked, &once, &found); err != nil {
 			return err
 		}
 		return errDone // nothing is kept

@@ -46,7 +46,7 @@ func (p *Projector) checkpoint(b build) es.Checkpoint {
 // inLife returns the build as one of a life of the log: the one that it is filled from
 // or, when it is empty, the present one.
 func (p *Projector) inLife(ctx context.Context, b build) (build, error) {
-	if b.Life != uuid.Nil && !p.beside() {
+	if b.Life != uuid.Nil && !p.beside() || p.store == nil {
 		return b, nil
 	}
 	life, err := p.store.Life(ctx)
@@ -61,10 +61,11 @@ const (
 )
 
 // Kinds of source. From the log, the position alone tells what is applied; from Kafka
-// the versions of each stream do.
+// the versions of each stream do, with the log behind them or without one.
 const (
 	kindLog   = "log"
 	kindKafka = "kafka"
+	kindTopic = "topic"
 )
 
 // selectBuilds reads builds; a condition comes behind it. In a statement that locks

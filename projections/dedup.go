@@ -13,23 +13,23 @@ import (
 // versions is the dedup rows of a batch.
 type versions map[es.StreamID]es.Version
 
-// seenSQL reads the dedup rows of streams. Bind: $1 build, $2 categories, $3 ids.
+// seenSQL reads the dedup rows of streams. Bind: $1 build, $2 categories, $3 ids, $4 source.
 const seenSQL = `
 select s.category, s.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
-join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id`
+join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4`
 
-func (p *Projector) queueSeen(batch *pgx.Batch, b build, events []es.RecordedEvent, seen versions) {
-	if len(events) == 0 || b.Kind == kindLog {
+func (p *Projector) queueSeen(batch *pgx.Batch, b build, w *work, seen versions) {
+	if len(w.events) == 0 || b.Kind == kindLog {
 		return
 	}
-	streams := streamsOf(events)
+	streams := streamsOf(w.events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
 	batch.Queue(table.PlannedSQL)
-	batch.Queue(p.q(seenSQL), b.ID, categories, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.q(seenSQL), b.ID, categories, ids, w.source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
 		_, err := pgx.ForEachRow(rows, []any{&s.Category, &s.ID, &v}, func() error {
@@ -55,13 +55,16 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 }
 
 // admit drops events that were applied or are not wanted.
-func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b build, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
-	if b.Kind == kindKafka {
-		return p.admitVersions(ctx, tx, events, seen)
+func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b build, w *work, f *found) ([]es.RecordedEvent, error) {
+	switch b.Kind {
+	case kindKafka:
+		return p.admitVersions(ctx, tx, w.events, f.seen)
+	case kindTopic:
+		return p.admitStreams(w, f), nil
 	}
-	todo := make([]es.RecordedEvent, 0, len(events))
-	for i := range events {
-		if e := &events[i]; e.Position > b.Position && p.def.wants(e.Stream.Category) {
+	todo := make([]es.RecordedEvent, 0, len(w.events))
+	for i := range w.events {
+		if e := &w.events[i]; e.Position > b.Position && p.def.wants(e.Stream.Category) {
 			todo = append(todo, *e)
 		}
 	}
@@ -109,33 +112,34 @@ func (p *Projector) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from,
 	return list, nil
 }
 
-// saveSeenSQL writes dedup rows. Bind: $1 build, $2 categories, $3 ids, $4 versions.
+// saveSeenSQL writes dedup rows. Bind: $1 build, $2 categories, $3 ids, $4 versions, $5
+// source.
 const saveSeenSQL = `
-insert into {asof}.dedup (build, category, stream_id, version)
-select $1, * from unnest($2::text[], $3::text[], $4::bigint[])
-on conflict (build, category, stream_id) do update set version = excluded.version`
+insert into {asof}.dedup (build, category, stream_id, version, source)
+select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
+on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
-func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b build, before, seen versions, bulk bool, out *pgx.Batch) error {
+func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b build, w *work, before, seen versions, out *pgx.Batch) error {
 	var categories, ids []string
 	var vs []int64
 	var added [][]any
 	for s, v := range seen {
 		if old, had := before[s]; had && old == v {
 			continue
-		} else if !had && bulk {
-			added = append(added, []any{b.ID, s.Category, s.ID, int64(v)})
+		} else if !had && w.bulk {
+			added = append(added, []any{b.ID, s.Category, s.ID, int64(v), w.source})
 			continue
 		}
 		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
 	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.target.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version"}, pgx.CopyFromRows(added))
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.target.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
 		if err != nil {
 			return err
 		}
 	}
 	if len(vs) > 0 {
-		out.Queue(p.q(saveSeenSQL), b.ID, categories, ids, vs)
+		out.Queue(p.q(saveSeenSQL), b.ID, categories, ids, vs, w.source)
 	}
 	return nil
 }

@@ -49,8 +49,7 @@ func (f *follower) consume(ctx context.Context) error {
 			if f.batches.Load() > batches {
 				wait = firstBackoff
 			}
-			f.p.log.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", err, "again in", wait)
-			if err := f.p.setSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, err)); err != nil {
+			if err := f.tellUnread(ctx, err, wait); err != nil {
 				return err
 			}
 		}
@@ -59,6 +58,16 @@ func (f *follower) consume(ctx context.Context) error {
 		}
 		wait = min(2*wait, lastBackoff)
 	}
+}
+
+// tellUnread says that Kafka cannot be read.
+func (f *follower) tellUnread(ctx context.Context, why error, wait time.Duration) error {
+	if f.p.store == nil {
+		f.p.log.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", wait)
+		return f.p.setSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
+	}
+	f.p.log.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", wait)
+	return f.p.setSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
 }
 
 // session is one membership of the group.
@@ -106,7 +115,17 @@ func (f *follower) groupName(ctx context.Context) (string, error) {
 // to its settled head. Whatever is in a partition before its end was in the log
 // before that.
 func (f *follower) begin(ctx context.Context) (topics, error) {
-	heads, err := f.heads(ctx)
+	if f.p.store == nil {
+		found, stored, err := f.p.whole(ctx, f.kafkaSource, f.b)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.p.commitLive(ctx, f.b, f.p.beginWhole(found, stored)); err != nil {
+			return nil, applyError{err}
+		}
+		return found, nil
+	}
+	heads, err := f.heads(ctx, f.p.def.name)
 	if err != nil {
 		return nil, err
 	}

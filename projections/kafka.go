@@ -16,7 +16,7 @@ import (
 // it must name, instead of the log. The processes that run it share the partitions
 // as a consumer group of the build's own.
 //
-// Kafka carries the events; the log decides what they are. An event is applied only
+// Of a store, Kafka carries the events; the log decides what they are. An event is applied only
 // if the log has it, gaps are filled from the log, and what Kafka lost or does not
 // bring in time is read from the log: see [WithLogCheck]. While topics are missing or
 // no broker can be reached at the start, the projector follows the log alone. Offsets
@@ -24,6 +24,9 @@ import (
 // one is read from its end, after the log.
 //
 // Rebuild and Rollback read the log.
+//
+// In a database of its own ([In], without FromLog) the read model is fed from Kafka alone,
+// as with the events of another service: see the package's documentation of topics alone.
 func FromKafka(client *kafka.Client, options ...KafkaOption) Option {
 	return func(p *Projector) {
 		s := &kafkaSource{client: client, every: 5 * time.Second}
@@ -60,6 +63,17 @@ type kafkaSource struct {
 }
 
 func (s *kafkaSource) check(p *Projector) error {
+	if err := s.checkTopics(p); err != nil {
+		return err
+	}
+	if !p.beside() {
+		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", ErrInvalid, p.def.name)
+	}
+	s.name(p)
+	return nil
+}
+
+func (s *kafkaSource) checkTopics(p *Projector) error {
 	d := p.def
 	switch {
 	case s.client == nil:
@@ -68,15 +82,17 @@ func (s *kafkaSource) check(p *Projector) error {
 		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", ErrInvalid, d.name)
 	case d.order == LogOrder:
 		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", ErrInvalid, d.name)
-	case !p.beside():
-		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store", ErrInvalid, d.name)
 	case s.every <= 0:
 		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", ErrInvalid, d.name, s.every)
 	}
-	for _, category := range d.categories {
+	return nil
+}
+
+// name makes the names of the topics.
+func (s *kafkaSource) name(p *Projector) {
+	for _, category := range p.def.categories {
 		s.topics = append(s.topics, s.prefix+category)
 	}
-	return nil
 }
 
 func (s *kafkaSource) kind() string { return kindKafka }

@@ -22,6 +22,9 @@ var errKind = errors.New("projections: another program feeds the build from anot
 // takeKind makes the build one of a kind of source, unless the projector did so before
 // and another has changed it since.
 func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, error) {
+	if b.Kind != kind && (b.Kind == kindTopic || kind == kindTopic) {
+		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", ErrInvalid, b.Name, b.Kind, kind)
+	}
 	if b.Kind != kind && p.kept.Load() == b.ID {
 		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", errKind, b.Name, b.ID, b.Kind, kind)
 	}

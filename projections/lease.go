@@ -33,11 +33,11 @@ const takeSQL = `
 update {asof}.builds set epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds' where id = $1`
 
 // createSQL registers a build. The index on what is building lets one through. Bind:
-// $1 name, $2 version, $3 fingerprint, $4 program.
+// $1 name, $2 version, $3 fingerprint, $4 program, $5 kind.
 const createSQL = `
 with made as (
-    insert into {asof}.builds (name, version, status, schema_name, fingerprint, program, epoch, lease_until)
-    values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, $4, 1, clock_timestamp() + interval '30 seconds')
+    insert into {asof}.builds (name, version, status, schema_name, fingerprint, program, kind, epoch, lease_until)
+    values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, $4, $5, 1, clock_timestamp() + interval '30 seconds')
     on conflict do nothing returning id)
 insert into {asof}.lanes (build, lane) select id, 0 from made returning build`
 
@@ -94,7 +94,7 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", ErrBusy, old.Name, old.Version)
-	case old.Version != d.version || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
+	case old.Version != d.version || (old.Kind == kindTopic) != (r.p.store == nil) || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
 		return false, dropBuild(ctx, tx, r.p.target, old)
 	}
 	_, gone, err := r.p.changed(ctx, tx, old)
@@ -118,7 +118,7 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	var id int64
-	err = tx.QueryRow(ctx, r.p.q(createSQL), d.name, d.version, d.fingerprint(), program).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.q(createSQL), d.name, d.version, d.fingerprint(), program, r.p.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", ErrBusy, d.name)
 	}
@@ -142,6 +142,14 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	_, err = r.p.bind(ctx, tx, b) // refuses a table that does not fit before anything is read
 	r.b = b
 	return err
+}
+
+// buildKind is that of a build that is made: from the log, where there is one.
+func (p *Projector) buildKind() string {
+	if p.store == nil {
+		return kindTopic
+	}
+	return kindLog
 }
 
 // release lets the next call resume at once. It runs after ctx has ended too, and

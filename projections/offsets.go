@@ -29,8 +29,8 @@ type partition struct {
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
-func (p *Projector) offsets(ctx context.Context, b build) (map[partition]int64, error) {
-	rows, err := p.target.Pool().Query(ctx, p.q(offsetsOfSQL), b.ID)
+func (p *Projector) offsets(ctx context.Context, db querier, b build) (map[partition]int64, error) {
+	rows, err := db.Query(ctx, p.q(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, explain("read the offsets", err)
 	}

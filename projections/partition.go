@@ -17,26 +17,51 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 		return err
 	}
 	part.SeekTo(next)
+	if f.p.store == nil { // one that was stopped in between
+		err := f.p.readAgain(ctx, f.kafkaSource, f.b, at, next, func(w *work) error { return f.apply(ctx, at, w) })
+		if err != nil {
+			return err
+		}
+	}
 	warned := false
 	for {
 		messages, err := part.Fetch(ctx, f.p.batch)
 		if err != nil {
 			return err
 		}
-		w := f.work(at, next, messages)
-		if err := f.apply(ctx, at, w); err != nil {
+		foreign := false
+		apply := func(w *work) error {
+			err := f.apply(ctx, at, w)
+			next, foreign = w.offset.next, foreign || w.foreign > 0
 			return err
 		}
-		if next = w.offset.next; w.foreign > 0 && !warned {
+		if f.p.store == nil {
+			err = f.feedAlone(ctx, at, next, messages, apply)
+		} else {
+			err = apply(f.work(at, next, messages))
+		}
+		if err != nil {
+			return err
+		}
+		if foreign && !warned {
 			warned = true // once an assignment is enough
-			f.p.log.WarnContext(ctx, "messages that are no events of this store's log are skipped", "topic", at.topic, "partition", at.number)
+			f.p.log.WarnContext(ctx, "messages that are no events of the store's log are skipped", "topic", at.topic, "partition", at.number)
 		}
 	}
 }
 
+// feedAlone applies messages without a log behind them.
+func (f *follower) feedAlone(ctx context.Context, at partition, next int64, messages []kafka.Message, apply func(*work) error) error {
+	gapped, err := f.feed(at, next, messages, apply)
+	if err != nil || !gapped {
+		return err
+	}
+	return f.p.readAgain(ctx, f.kafkaSource, f.b, at, messages[len(messages)-1].Offset+1, apply)
+}
+
 // offset returns where to read a partition from. One that is new has none yet.
 func (f *follower) offset(ctx context.Context, at partition) (int64, error) {
-	stored, err := f.p.offsets(ctx, f.b)
+	stored, err := f.p.offsets(ctx, f.p.target.Pool(), f.b)
 	if err != nil {
 		return 0, applyError{err}
 	}
@@ -78,6 +103,9 @@ func (f *follower) apply(ctx context.Context, at partition, w *work) error {
 		}
 		if !errors.Is(err, errMoved) {
 			return applyError{err}
+		}
+		if w.again != nil { // it ends where the partition was; who has moved it on reads the stream again
+			return nil
 		}
 		began := w.offset.from
 		if w.offset.from, err = f.offset(ctx, at); err != nil {

@@ -76,7 +76,8 @@ const defaultParked = 10_000
 // WithParked sets how much a build may park at most: 10,000 by default, each an event and a
 // row that it touches. What exceeds it stops the projector with [ErrTooManyParked]: a
 // program that is wrong is not to park the log. With 0 nothing is parked, and what cannot
-// be applied stops it.
+// be applied stops it. Where a read model is fed from Kafka alone it bounds, too, how many
+// streams may wait for events that have not come ([ErrTooManyGaps]).
 func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(most) } }
 
 // New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
@@ -89,6 +90,9 @@ func New(target Target, def Definition, options ...Option) *Projector {
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
 		option(p)
+	}
+	if s, fed := p.source.(*kafkaSource); fed && p.store == nil {
+		p.source = &topicSource{kafkaSource: s}
 	}
 	if p.invalid == nil {
 		p.invalid = p.checkOptions()
@@ -106,8 +110,8 @@ func (p *Projector) checkOptions() error {
 	switch {
 	case nothing(p.target):
 		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", ErrInvalid, p.def.name)
-	case p.store == nil:
-		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog)", ErrInvalid, p.def.name)
+	case p.store == nil && p.source.kind() != kindTopic:
+		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", ErrInvalid, p.def.name)
 	case p.batch < 1:
 		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", ErrInvalid, p.def.name, p.batch)
 	case p.room < 1:

@@ -107,6 +107,9 @@ func (r *rebuild) run(ctx context.Context) error {
 }
 
 func (r *rebuild) work(ctx context.Context) error {
+	if r.p.store == nil {
+		return r.workTopics(ctx)
+	}
 	if err := r.prepare(ctx); err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 	if p.invalid != nil {
 		return p.invalid
 	}
+	if p.store == nil {
+		return fmt.Errorf("%w: %s rewound to position %d", ErrNoLog, p.def.name, to)
+	}
 	if err := p.store.SettleTo(ctx, to); err != nil {
 		return err
 	}

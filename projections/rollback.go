@@ -41,6 +41,9 @@ func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	if r.b, err = one(ctx, tx, r.p.q(buildSQL), id); err != nil {
 		return err
 	}
+	if (r.b.Kind == kindTopic) != (r.p.store == nil) {
+		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", ErrNotBuilt, d.version, d.name)
+	}
 	_, gone, err := r.p.changed(ctx, tx, r.b)
 	if err == nil && len(gone) > 0 {
 		err = fmt.Errorf("%w: the kept version %d of %s is damaged (%s): rebuild it", ErrNotBuilt, d.version, d.name, gone[0])

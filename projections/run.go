@@ -74,7 +74,7 @@ func failedTooOften(err error, tries map[uuid.UUID]int) bool {
 }
 
 func final(err error) bool {
-	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, ErrTooManyParked, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
+	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, ErrTooManyParked, ErrTooManyGaps, ErrTopicLost, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
 		if errors.Is(err, target) {
 			return true
 		}

@@ -185,6 +185,9 @@ const findEventSQL = `select position, category, stream_id, version from {asof}.
 // find looks an event up in the log.
 func (p *Projector) find(ctx context.Context, event uuid.UUID) (es.Recorded, bool, error) {
 	e := es.Recorded{ID: event}
+	if p.store == nil {
+		return e, false, nil
+	}
 	err := p.store.Pool().QueryRow(ctx, expand(p.store, findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, false, nil

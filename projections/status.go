@@ -20,7 +20,8 @@ type Status struct {
 	Position es.Position
 	// Lag counts the events of the log that are not applied; a million means at
 	// least that, and -1 that the log is in another database than List was given. Behind
-	// is how long ago the first of them was recorded.
+	// is how long ago the first of them was recorded. Without a log, Lag counts the messages
+	// of the topics that are not read, and is -1 where Kafka is not asked or does not answer.
 	Lag    int64
 	Behind time.Duration
 	// Skipped counts events of types that the codec does not know.
@@ -31,6 +32,9 @@ type Status struct {
 	// Parked counts what the live read model lacks, since it could not be applied or comes
 	// after what could not: see [ListParked].
 	Parked int64
+	// Gaps are the streams of a read model that is fed from Kafka alone which lack events;
+	// nil when none does.
+	Gaps *Gaps
 	// Failure is what stopped the projector last; empty when it runs.
 	Failure  string
 	Paused   *Paused   // nil when it is not
@@ -47,8 +51,9 @@ type Building struct {
 
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
-select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since
+select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since, g.streams, g.lost, g.since
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 left join {asof}.paused s on s.name = b.name
+left join lateral (select count(*) streams, count(*) filter (where lost) lost, min(since) since from {asof}.gaps where build = b.id) g on b.status = 'live'
 where $1::text is null or b.name = $1
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc`
 
@@ -75,6 +80,15 @@ type statusRow struct {
 	Leased                         bool
 	Pause                          string
 	PausedSince                    *time.Time
+	Gaps, Lost                     *int64
+	GapsSince                      *time.Time
+}
+
+func (b *statusRow) gaps() *Gaps {
+	if b.GapsSince == nil {
+		return nil
+	}
+	return &Gaps{Streams: *b.Gaps, Lost: *b.Lost, Since: *b.GapsSince}
 }
 
 func (b *statusRow) paused() *Paused {
@@ -92,6 +106,9 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 	list, err := statuses(ctx, p.target, p.store, &p.def.name, p.def.categories)
 	if err != nil {
 		return Status{}, err
+	}
+	if len(list) == 1 && p.store == nil {
+		list[0].Lag = p.unread(ctx, list[0].Build)
 	}
 	if len(list) == 0 {
 		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", ErrNotBuilt, p.def.name)
@@ -124,6 +141,7 @@ func statuses(ctx context.Context, target Target, store *pgstore.Store, name *st
 		s := &list[len(list)-1]
 		switch b.Status {
 		case live:
+			s.Gaps = b.gaps()
 			s.Build, s.Source, s.Position, s.Skipped, s.Parked, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Parked, b.Foreign
 			if err := s.measure(ctx, target, store, b.Kind, categories); err != nil {
 				return nil, err
@@ -141,7 +159,7 @@ func statuses(ctx context.Context, target Target, store *pgstore.Store, name *st
 
 func (s *Status) measure(ctx context.Context, target Target, store *pgstore.Store, kind string, categories []string) error {
 	switch {
-	case store == nil:
+	case store == nil || kind == kindTopic:
 		s.Lag = -1
 		return nil
 	case kind == kindLog:

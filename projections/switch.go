@@ -80,6 +80,9 @@ func retryable(err error) bool {
 
 // reload catches up after a switch that did not come about.
 func (r *rebuild) reload(ctx context.Context) error {
+	if r.p.store == nil {
+		return r.fillTopics(ctx)
+	}
 	head, err := r.end(ctx)
 	if err != nil {
 		return err
@@ -114,7 +117,11 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if blind = r.blind || r.to != nil || paused != nil; r.to == nil {
+		blind = r.blind || r.to != nil || paused != nil || r.p.store == nil
+		switch {
+		case r.p.store == nil:
+			err = r.levelTopics(ctx, tx, old, &shadow)
+		case r.to == nil:
 			err = r.level(ctx, tx, old, &shadow, blind)
 		}
 		if err != nil {
@@ -137,7 +144,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 
 // alike reports builds that are equal at the same position.
 func (r *rebuild) alike(a, b build) bool {
-	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && r.ofOneLog(a, b) && !r.damaged
+	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && a.Kind != kindTopic && b.Kind != kindTopic && r.ofOneLog(a, b) && !r.damaged
 }
 
 // ofOneLog reports builds whose positions mean the same events. A build of another life of
@@ -148,7 +155,7 @@ func (r *rebuild) ofOneLog(a, b build) bool { return r.p.beside() || a.Life == b
 // projector may not run. One that is paused stands still, and is not compared.
 func (r *rebuild) bringLive(ctx context.Context) error {
 	old, err := r.p.live(ctx)
-	if errors.Is(err, ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil {
+	if errors.Is(err, ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.store == nil {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
@@ -198,7 +205,7 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 // up to the shadow unless they are not compared. What the database refuses of it ends the
 // try: it is parked outside.
 func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build, blind bool) error {
-	if old == nil || !r.ofOneLog(*old, *shadow) {
+	if old == nil || !r.ofOneLog(*old, *shadow) || old.Kind == kindTopic {
 		return nil
 	}
 	reach, err := r.p.reach(ctx, tx, *old)

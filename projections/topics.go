@@ -18,20 +18,20 @@ type topics map[string]map[int]int64
 func (t topics) names() []string { return slices.Sorted(maps.Keys(t)) }
 
 // heads asks Kafka for the topics that there are.
-func (f *follower) heads(ctx context.Context) (topics, error) {
+func (s *kafkaSource) heads(ctx context.Context, name string) (topics, error) {
 	found := topics{}
-	for _, topic := range f.topics {
-		heads, err := f.client.Heads(ctx, topic)
+	for _, topic := range s.topics {
+		heads, err := s.client.Heads(ctx, topic)
 		if errors.Is(err, kafka.ErrNoTopic) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("projections: %s: find the end of topic %s: %w", f.p.def.name, topic, err)
+			return nil, fmt.Errorf("projections: %s: find the end of topic %s: %w", name, topic, err)
 		}
 		found[topic] = heads
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("projections: %s: %w: %s: does the relay run? it makes the topics", f.p.def.name, kafka.ErrNoTopic, strings.Join(f.topics, ", "))
+		return nil, fmt.Errorf("projections: %s: %w: %s: does the relay run? it makes the topics", name, kafka.ErrNoTopic, strings.Join(s.topics, ", "))
 	}
 	return found, nil
 }
@@ -44,11 +44,11 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 		if err := pause(ctx, f.every); err != nil {
 			return err
 		}
-		stored, err := f.p.offsets(ctx, f.b)
+		stored, err := f.p.offsets(ctx, f.p.target.Pool(), f.b)
 		if err != nil {
 			return applyError{err}
 		}
-		now, err := f.heads(ctx) // after the offsets: what they say was there before
+		now, err := f.heads(ctx, f.p.def.name) // after the offsets: what they say was there before
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -64,6 +64,12 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 				if read := stored[partition{topic, number}]; next < read {
 					return fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d", errTopics, number, topic, next, read)
 				}
+			}
+		}
+		if f.p.store == nil {
+			_, _, err := f.p.whole(ctx, f.kafkaSource, f.b)
+			if _, ours := errors.AsType[applyError](err); ours {
+				return err
 			}
 		}
 		if len(now) != len(began) {

@@ -69,6 +69,9 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
 	}
+	if p.store == nil {
+		return nil, fmt.Errorf("%w: %s is not verified", ErrNoLog, p.def.name)
+	}
 	return verify(ctx, p.target, p.store, p.def.name, p.def)
 }
 

@@ -20,20 +20,71 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 	if p.invalid != nil {
 		return p.invalid
 	}
+	if p.store == nil {
+		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", ErrNoLog, p.def.name)
+	}
+	return p.waitUntil(ctx, fmt.Sprintf("position %d", position), func() (bool, error) { return p.reached(ctx, position) })
+}
+
+// WaitForToken is WaitFor for an event that [pgstore.Store.Token] names, and works for
+// every kind of source. One of another life of the store gives [es.ErrAnotherLife], and one
+// of a category that the projection does not have [es.ErrInvalid]. Where the read model is
+// fed from Kafka alone, a life that it has seen no event of yet may still come.
+func (p *Projector) WaitForToken(ctx context.Context, t es.Token) error {
+	if p.invalid != nil {
+		return p.invalid
+	}
+	if !p.def.wants(t.Stream.Category) {
+		return fmt.Errorf("projections: %w: %s has no events of category %s", es.ErrInvalid, p.def.name, t.Stream.Category)
+	}
+	if p.store == nil {
+		return p.waitUntil(ctx, t.String(), func() (bool, error) { return p.hasToken(ctx, t) })
+	}
+	life, err := p.store.Life(ctx)
+	if err != nil {
+		return err
+	}
+	if life != t.Life {
+		return fmt.Errorf("projections: %w: the token is of life %s, and the store lives %s: its event may be lost", es.ErrAnotherLife, t.Life, life)
+	}
+	return p.WaitFor(ctx, t.Position)
+}
+
+// hasTokenSQL asks whether the live build has an event of a life. Bind: $1 name, $2 life,
+// $3 category, $4 stream, $5 version.
+const hasTokenSQL = `
+select b.id, b.parked from (select b.id, l.parked from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live') b
+join {asof}.dedup d on d.build = b.id and d.category = $3 and d.stream_id = $4 and d.version >= $5
+join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
+
+func (p *Projector) hasToken(ctx context.Context, t es.Token) (bool, error) {
+	var b build
+	err := p.target.Pool().QueryRow(ctx, p.q(hasTokenSQL), p.def.name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case err == nil && b.Parked > 0:
+		err = p.notParked(ctx, b, t.Position)
+	}
+	return err == nil, err
+}
+
+// waitUntil asks until it holds, or ctx ends.
+func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bool, error)) error {
 	for began := time.Now(); ; {
-		done, err := p.reached(ctx, position)
+		done, err := holds()
 		if parked := (*ParkedError)(nil); errors.As(err, &parked) {
 			return err
 		}
 		if err != nil {
-			return explain(fmt.Sprintf("wait for position %d of %s", position, p.def.name), err)
+			return explain(fmt.Sprintf("wait for %s of %s", what, p.def.name), err)
 		}
 		if done {
 			return nil
 		}
 		wait := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
 		if err := pause(ctx, min(wait, p.poll)); err != nil {
-			return fmt.Errorf("projections: %s has not reached position %d: is its projector running? %w", p.def.name, position, err)
+			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.def.name, what, err)
 		}
 	}
 }

@@ -1,0 +1,166 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// A read model that is fed from topics alone knows of each stream the last version that it
+// has. When a later one comes before the next, the stream has a gap: what comes behind it
+// waits in Kafka, and where the first of it stands is noted in the books. Once the version
+// that was missing has come, the stream is read again from there.
+
+// ErrTooManyGaps: more streams lack events than a read model waits for, as with a topic
+// that has lost its data. Rebuild it once the topic is whole.
+var ErrTooManyGaps = errors.New("projections: too many streams lack events")
+
+// gap is a stream that waits for an event.
+type gap struct {
+	stream  es.StreamID
+	source  string
+	version es.Version // that has not come
+	next    int64      // offset of the first message after it
+}
+
+// Gaps says how many streams of a read model lack events: what comes after those is not
+// applied.
+type Gaps struct {
+	Streams int64
+	Lost    int64     // of these, what came after is not kept by Kafka any more: only a rebuild heals them
+	Since   time.Time // the oldest
+}
+
+// gapsSQL reads the gaps of streams. Bind: $1 build, $2 source, $3 categories, $4 ids.
+const gapsSQL = `
+select category, stream_id, version, next_offset from {asof}.gaps
+where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
+
+func (p *Projector) queueGaps(batch *pgx.Batch, b build, w *work, gaps map[es.StreamID]gap) {
+	streams := streamsOf(w.events)
+	categories, ids := make([]string, len(streams)), make([]string, len(streams))
+	for i, s := range streams {
+		categories[i], ids[i] = s.Category, s.ID
+	}
+	batch.Queue(p.q(gapsSQL), b.ID, w.source, categories, ids).Query(func(rows pgx.Rows) error {
+		g := gap{source: w.source}
+		_, err := pgx.ForEachRow(rows, []any{&g.stream.Category, &g.stream.ID, (*int64)(&g.version), &g.next}, func() error {
+			gaps[g.stream] = g
+			return nil
+		})
+		return err
+	})
+}
+
+// admitStreams drops events that were applied, and what comes behind a gap. It raises
+// f.seen, and notes new gaps.
+func (p *Projector) admitStreams(w *work, f *found) []es.RecordedEvent {
+	todo := make([]es.RecordedEvent, 0, len(w.events))
+	if w.again != nil {
+		delete(f.gaps, w.again.stream)
+	}
+	for i := range w.events {
+		e := &w.events[i]
+		last := f.seen[e.Stream]
+		switch {
+		case e.Version <= last:
+		case e.Version == last+1:
+			todo = append(todo, *e)
+			f.seen[e.Stream] = e.Version
+		default:
+			if _, open := f.gaps[e.Stream]; open || w.offsets == nil {
+				continue
+			}
+			g := gap{stream: e.Stream, source: w.source, version: last + 1, next: w.offsets[i]}
+			f.gaps[e.Stream] = g
+			f.opened = append(f.opened, g)
+		}
+	}
+	return todo
+}
+
+// openGapSQL notes a gap, or where it is now. Bind: $1 build, $2 source, $3 category, $4
+// stream, $5 version, $6 topic, $7 partition, $8 offset.
+const openGapSQL = `
+insert into {asof}.gaps (build, source, category, stream_id, version, topic, partition, next_offset) values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (build, source, category, stream_id) do update set version = excluded.version, next_offset = excluded.next_offset, lost = false`
+
+// Bind: $1 build, $2 source, $3 category, $4 stream.
+const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 and category = $3 and stream_id = $4`
+
+// Bind: $1 build.
+const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
+
+// queueOpened writes how the gaps are now.
+func (p *Projector) queueOpened(out *pgx.Batch, b build, w *work, f *found) {
+	if g := w.again; g != nil {
+		if _, open := f.gaps[g.stream]; !open {
+			out.Queue(p.q(closeGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
+		}
+	}
+	for _, g := range f.opened {
+		out.Queue(p.q(openGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID, int64(g.version), w.offset.topic, w.offset.partition, g.next)
+	}
+	if len(f.opened) == 0 {
+		return
+	}
+	out.Queue(p.q(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
+		var n int64
+		err := row.Scan(&n)
+		if err == nil && n > p.parked {
+			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", ErrTooManyGaps, n, b.Name, p.parked, f.opened[0].stream, f.opened[0].version)
+		}
+		return err
+	})
+}
+
+// readyGapsSQL finds the streams of a partition that have got what they waited for. Bind:
+// $1 build, $2 topic, $3 partition.
+const readyGapsSQL = `
+select g.source, g.category, g.stream_id, g.version, g.next_offset
+from {asof}.gaps g
+join {asof}.dedup d on d.build = g.build and d.category = g.category and d.stream_id = g.stream_id and d.source = g.source
+where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.version and not g.lost
+order by g.next_offset`
+
+func (p *Projector) readyGaps(ctx context.Context, b build, at partition) ([]gap, error) {
+	rows, err := p.target.Pool().Query(ctx, p.q(readyGapsSQL), b.ID, at.topic, at.number)
+	if err != nil {
+		return nil, explain("read the gaps", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g gap, err error) {
+		err = row.Scan(&g.source, &g.stream.Category, &g.stream.ID, (*int64)(&g.version), &g.next)
+		return g, err
+	})
+	return list, explain("read the gaps", err)
+}
+
+// Bind: $1 build, $2 source, $3 category, $4 stream.
+const lostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
+
+// lifeSQL reads the life of a source's store, which is the one that its first message said.
+// Bind: $1 build, $2 source, $3 life.
+const lifeSQL = `
+with first as (insert into {asof}.lives (build, source, life) values ($1, $2, $3) on conflict do nothing)
+select life from {asof}.lives where build = $1 and source = $2`
+
+// queueLife refuses messages of another life of their store: versions that were lost with
+// the former are given again.
+func (p *Projector) queueLife(batch *pgx.Batch, b build, w *work) {
+	if w.life == uuid.Nil {
+		return
+	}
+	batch.Queue(p.q(lifeSQL), b.ID, w.source, w.life).Query(func(rows pgx.Rows) error {
+		lives, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil || len(lives) == 0 || lives[0] == w.life {
+			return err
+		}
+		return fmt.Errorf("projections: %w: %s has read events of life %s from source %q, and these are of life %s, which began after a loss of events: rebuild it once the topics hold this life alone, or have the lost events taken out of them", es.ErrAnotherLife, b.Name, lives[0], w.source, w.life)
+	})
+}

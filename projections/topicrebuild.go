@@ -1,0 +1,140 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es/kafka"
+)
+
+// A rebuild of a read model that is fed from topics alone reads them from their beginning.
+
+// workTopics is work without a log.
+func (r *rebuild) workTopics(ctx context.Context) error {
+	if err := r.fillTopics(ctx); err != nil {
+		return err
+	}
+	r.tell("verifying")
+	return r.switchOver(ctx)
+}
+
+// fillTopics reads the topics up to where they end now.
+func (r *rebuild) fillTopics(ctx context.Context) error {
+	s := r.p.topics()
+	found, stored, err := r.p.whole(ctx, s, r.b)
+	if err != nil {
+		return bareApply(err)
+	}
+	r.progress.Done, r.progress.Total = 0, 0
+	for topic, partitions := range found {
+		for number, head := range partitions {
+			r.progress.Total += head
+			r.progress.Done += stored[partition{topic, number}]
+		}
+	}
+	r.tell("reading")
+	apply := func(w *work) error {
+		w.bulk = true
+		b, err := r.p.commit(ctx, r.b, w)
+		if err == nil {
+			r.b = b
+		}
+		return err
+	}
+	if err := apply(r.p.beginWhole(found, stored)); err != nil {
+		return err
+	}
+	for topic, partitions := range found {
+		for number, head := range partitions {
+			at := partition{topic, number}
+			if err := r.fillPartition(ctx, s, at, stored[at], head, apply); err != nil {
+				return bareApply(err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at partition, from, to int64, apply func(*work) error) error {
+	next := from
+	take := func(messages []kafka.Message) error {
+		gapped, err := s.feed(at, next, messages, apply)
+		if err != nil {
+			return err
+		}
+		before := next
+		next = messages[len(messages)-1].Offset + 1
+		r.progress.Done += next - before
+		r.tell("reading")
+		if !gapped {
+			return nil
+		}
+		return r.p.readAgain(ctx, s, r.b, at, next, apply)
+	}
+	if err := r.p.readAgain(ctx, s, r.b, at, next, apply); err != nil { // one that was stopped in between
+		return err
+	}
+	return s.client.Range(ctx, at.topic, at.number, from, to, func(messages []kafka.Message) error {
+		for len(messages) > 0 {
+			n := min(len(messages), pageEvents)
+			if err := take(messages[:n]); err != nil {
+				return err
+			}
+			messages = messages[n:]
+		}
+		return nil
+	})
+}
+
+// levelTopics brings the shadow, in the switch, up to where the live build has read.
+func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *build) error {
+	if old == nil || old.Kind != kindTopic {
+		return nil
+	}
+	was, err := r.p.offsets(ctx, tx, *old)
+	if err != nil {
+		return err
+	}
+	is, err := r.p.offsets(ctx, tx, *shadow)
+	if err != nil {
+		return err
+	}
+	s, behind := r.p.topics(), int64(0)
+	for at, next := range was {
+		behind += max(next-is[at], 0)
+	}
+	if behind > nearly {
+		return errBehind
+	}
+	for at, next := range was {
+		from, begun := is[at]
+		if !begun {
+			return fmt.Errorf("%w: partition %d of %s is new", errBehind, at.number, at.topic)
+		}
+		err := s.client.Range(ctx, at.topic, at.number, from, next, func(messages []kafka.Message) error {
+			_, err := s.feed(at, from, messages, func(w *work) error { return r.inSwitch(ctx, tx, shadow, w) })
+			from = messages[len(messages)-1].Offset + 1
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topics is the source of a projector that has no log.
+func (p *Projector) topics() *kafkaSource {
+	return p.source.(*topicSource).kafkaSource //nolint:forcetypeassert // who has no log has this one
+}
+
+// bareApply is the error of applying as it is.
+func bareApply(err error) error {
+	if ours, ok := errors.AsType[applyError](err); ok {
+		return ours.error
+	}
+	return err
+}
