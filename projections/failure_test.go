@@ -119,6 +119,9 @@ func TestSeveral_projectors_take_turns(t *testing.T) {
 	w.wait(all[0], last)
 	w.wantTotals("totals.totals")
 	w.wantApplied("totals")
+	if n := w.number(`select count(*) from asof.builds`); n != 1 {
+		t.Errorf("they have made %d builds", n)
+	}
 }
 
 // wantApplied checks that the live build has applied what stands in the log.

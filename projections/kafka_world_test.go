@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	kafkago "github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
@@ -209,3 +211,27 @@ func (c *cluster) status(p *projections.Projector) projections.Status {
 func (c *cluster) source(p *projections.Projector) string { return c.status(p).Source }
 
 func readsKafka(source string) bool { return strings.HasPrefix(source, "kafka topic ") }
+
+// deleteBefore removes the first messages of a partition, as retention does.
+func (c *cluster) deleteBefore(number int, offset int64) {
+	c.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.brokers...))
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer client.Close()
+	part := kmsg.NewDeleteRecordsRequestTopicPartition()
+	part.Partition, part.Offset = int32(number), offset //nolint:gosec // there are few
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic, topic.Partitions = c.category, append(topic.Partitions, part)
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	request.Topics, request.TimeoutMillis = append(request.Topics, topic), 5000
+	until(c, "messages are deleted", func() bool {
+		for _, shard := range client.RequestSharded(c.Context(), request) {
+			if shard.Err != nil || shard.Resp.(*kmsg.DeleteRecordsResponse).Topics[0].Partitions[0].ErrorCode != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}

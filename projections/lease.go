@@ -59,14 +59,16 @@ func (r *rebuild) claim(ctx context.Context) error {
 			return err
 		case r.back:
 			return r.reopen(ctx, tx)
-		default:
-			return r.create(ctx, tx)
 		}
+		if err := r.create(ctx, tx); err != nil || !r.first {
+			return err
+		}
+		return r.stillFirst(ctx, tx)
 	})
 	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
 		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", ErrBusy, r.p.def.name)
 	}
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt) || final(err) {
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt) || errors.Is(err, errFenced) || final(err) {
 		return err
 	}
 	if err != nil {
@@ -75,6 +77,20 @@ func (r *rebuild) claim(ctx context.Context) error {
 	}
 	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
+}
+
+// stillFirst gives errFenced when another process has made a build of the version live just
+// before this one could begin.
+func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
+	b, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.name)
+	switch {
+	case errors.Is(err, ErrNotBuilt):
+		return nil
+	case err == nil && b.Version == r.p.def.version:
+		return fmt.Errorf("%w: %s version %d is live already", errFenced, b.Name, b.Version)
+	default:
+		return err
+	}
 }
 
 func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {

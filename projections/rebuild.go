@@ -41,6 +41,7 @@ type rebuild struct {
 	p        *Projector
 	b        build
 	back     bool          // to an older version
+	first    bool          // only if no build of the version is live
 	to       *es.Position  // as far as it goes; nil: to the end of the log
 	patience time.Duration // of one try to switch
 	recorded recorded      // in the log

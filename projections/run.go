@@ -128,12 +128,12 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 		case err != nil && !errors.Is(err, ErrNotBuilt):
 			return b, err
 		}
-		err = p.Rebuild(ctx)
+		err = p.replace(ctx, false, []RebuildOption{func(r *rebuild) { r.first = true }})
 		if err == nil { // it was live: one that is older when we look again was made live after it
 			p.markServed()
 			continue
 		}
-		if !errors.Is(err, ErrBusy) {
+		if !errors.Is(err, ErrBusy) && !errors.Is(err, errFenced) {
 			return b, err
 		}
 		if err := pause(ctx, p.poll); err != nil {
