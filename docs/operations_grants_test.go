@@ -79,7 +79,7 @@ func rightsAreEnough(t *testing.T, address string) {
 	})
 
 	projecting := w.role(address, "projector", append([]string{
-		`create on database postgres`, `all on asof.builds, asof.lanes, asof.sums, asof.dedup, asof.offsets, asof.parked, asof.skips, asof.paused`, `usage on all sequences in schema asof`}, moments...)...)
+		`create on database postgres`, `all on asof.builds, asof.lanes, asof.sums, asof.dedup, asof.offsets, asof.parked, asof.skips, asof.paused, asof.lives, asof.gaps`, `usage on all sequences in schema asof`}, moments...)...)
 	projector := projections.New(projecting, counts(), projections.WithLogger(logger))
 	w.run("projector", projector.Run, func() bool {
 		status, err := projector.Status(w.ctx)

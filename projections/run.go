@@ -83,6 +83,9 @@ func final(err error) bool {
 }
 
 func (p *Projector) runOnce(ctx context.Context) error {
+	if p.invalid != nil {
+		return p.invalid
+	}
 	if err := p.awaitResume(ctx); err != nil {
 		return err
 	}
