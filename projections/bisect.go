@@ -90,7 +90,7 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 	}
 	events := w.events
 	if b.Kind != kindLog { // what is left of it, without gaps
-		if events, err = p.todo(ctx, b, w); err != nil {
+		if events, err = p.left(ctx, b, w); err != nil {
 			return b, err
 		}
 	}
@@ -113,8 +113,8 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 	return p.tryMoving(ctx, b, w) // what else there is to it: all events are applied
 }
 
-// todo returns the events of a work that are to be applied.
-func (p *Projector) todo(ctx context.Context, b build, w *work) (events []es.RecordedEvent, err error) {
+// left returns the events of a work that are to be applied.
+func (p *Projector) left(ctx context.Context, b build, w *work) (events []es.RecordedEvent, err error) {
 	once := *w
 	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, found, err := p.lock(ctx, tx, b, &once)

@@ -14,7 +14,7 @@ import (
 	"github.com/asof-dev/asof/projections"
 )
 
-const fortySeconds = 40 * time.Second
+const patient = 40 * time.Second
 
 func TestWhat_cannot_be_applied_is_parked_and_the_rest_goes_on(t *testing.T) {
 	t.Parallel()
@@ -175,7 +175,7 @@ func TestProjector_with_more_than_may_be_parked_stops(t *testing.T) {
 	wantParked(t, p, w.store, 6)
 	w.append(name(7), Opened{Owner: "ann"}, Deposited{Cents: failsEverywhere})
 	var event *projections.EventError
-	err := p.Run(within(t, fortySeconds))
+	err := p.Run(within(t, patient))
 	if !errors.Is(err, projections.ErrTooManyParked) || !errors.As(err, &event) || event.Event.Stream != account(name(7)) {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestDefinition_that_needs_the_order_of_the_log_stops(t *testing.T) {
 	p := projections.New(w.store, def)
 	w.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: failsEverywhere})
 	var event *projections.EventError
-	if err := p.Run(within(t, fortySeconds)); !errors.As(err, &event) || event.Event.Version != 2 {
+	if err := p.Run(within(t, patient)); !errors.As(err, &event) || event.Event.Version != 2 {
 		t.Fatal(err)
 	}
 	if n := w.number(`select count(*) from asof.parked`); n != 0 {
@@ -228,7 +228,7 @@ func TestError_that_passes_is_tried_again_and_parks_nothing(t *testing.T) {
 	}
 	start(t, p)
 	last := w.append("a-1", Deposited{Cents: 5})
-	if err := p.WaitFor(within(t, fortySeconds), last); err != nil {
+	if err := p.WaitFor(within(t, patient), last); err != nil {
 		t.Fatal(err)
 	}
 	w.wantBalances("balances.balances")
@@ -255,7 +255,7 @@ func TestOutage_parks_nothing(t *testing.T) {
 			last := w.append("a-1", Deposited{Cents: 5})
 			err := errors.New("not begun")
 			for try := 0; err != nil && try < 9; try++ { // some of these end a Run
-				ctx, cancel := context.WithCancel(within(t, fortySeconds))
+				ctx, cancel := context.WithCancel(within(t, patient))
 				ended := make(chan error, 1)
 				go func() { ended <- p.Run(ctx); cancel() }()
 				err = p.WaitFor(ctx, last)

@@ -125,7 +125,7 @@ func (w *world) unreadable(id string) es.Position {
 // reach waits until a projector has applied a position, or parked what is there.
 func reach(t testing.TB, p *projections.Projector, position es.Position) {
 	t.Helper()
-	err := p.WaitFor(within(t, fortySeconds), position)
+	err := p.WaitFor(within(t, patient), position)
 	var parked *projections.ParkedError
 	if err != nil && !errors.As(err, &parked) {
 		status, _ := p.Status(t.Context())

@@ -122,7 +122,7 @@ func TestSkip_lets_a_definition_go_on_that_needs_the_order_of_the_log(t *testing
 	}
 	last := w.append("a-1", Deposited{Cents: failsEverywhere}, Deposited{Cents: 100})
 	var event *projections.EventError
-	if err := p.Run(within(t, fortySeconds)); !errors.As(err, &event) {
+	if err := p.Run(within(t, patient)); !errors.As(err, &event) {
 		t.Fatal(err)
 	}
 	if _, err := p.Skip(t.Context(), event.Event.ID, "stops all"); err != nil {

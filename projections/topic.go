@@ -28,7 +28,7 @@ var (
 type topicSource struct{ *kafkaSource }
 
 func (s *topicSource) check(p *Projector) error {
-	if err := s.kafkaSource.checkTopics(p); err != nil {
+	if err := s.checkTopics(p); err != nil {
 		return err
 	}
 	s.name(p)

@@ -101,7 +101,7 @@ func TestTopics_alone_feed_a_read_model_in_another_database(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.WaitForToken(within(t, fortySeconds), token); err != nil {
+	if err := p.WaitForToken(within(t, patient), token); err != nil {
 		t.Error(err)
 	}
 	last := g.append("a-1", Deposited{Cents: 3})
@@ -113,7 +113,7 @@ func TestTopics_alone_feed_a_read_model_in_another_database(t *testing.T) {
 		t.Errorf("what was not published: %v", err)
 	}
 	g.tell(eventSource, g.life, next)
-	if err := p.WaitForToken(within(t, fortySeconds), token); err != nil {
+	if err := p.WaitForToken(within(t, patient), token); err != nil {
 		t.Error(err)
 	}
 	g.wantTotals()
@@ -175,7 +175,7 @@ func TestTopics_alone_say_what_is_lost(t *testing.T) {
 	g.deleteBefore(number, 2)
 	g.tell(eventSource, g.life, e[1])
 	until(t, "the loss is seen", func() bool { s := g.status(p); return s.Gaps != nil && s.Gaps.Lost == 1 })
-	if err := g.projector(g.balances()).Rebuild(within(t, fortySeconds)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "begins at offset 2") || !contains(err, "retention.ms=-1") {
+	if err := g.projector(g.balances()).Rebuild(within(t, patient)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "begins at offset 2") || !contains(err, "retention.ms=-1") {
 		t.Errorf("a topic that lacks its beginning: %v", err)
 	}
 }
@@ -193,7 +193,7 @@ func TestTopics_alone_that_are_not_whole_are_refused(t *testing.T) {
 	}
 	g.deleteTopic()
 	g.makeTopic()
-	if err := p.Run(within(t, fortySeconds)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "was made anew") {
+	if err := p.Run(within(t, patient)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "was made anew") {
 		t.Errorf("a topic that was made anew: %v", err)
 	}
 	compacted := "account-" + uuid.NewString()
@@ -202,7 +202,7 @@ func TestTopics_alone_that_are_not_whole_are_refused(t *testing.T) {
 	}
 	def := g.balances()
 	def.Name, def.Categories = "compacted", []string{compacted}
-	if err := g.projector(def).Rebuild(within(t, fortySeconds)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "is compacted") {
+	if err := g.projector(def).Rebuild(within(t, patient)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "is compacted") {
 		t.Errorf("a compacted topic: %v", err)
 	}
 }
@@ -220,7 +220,7 @@ func TestTopics_alone_of_another_life_stop(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.tell(eventSource, uuid.New(), e[1])
-	if err := p.Run(within(t, fortySeconds)); !errors.Is(err, es.ErrAnotherLife) || !contains(err, "rebuild it") {
+	if err := p.Run(within(t, patient)); !errors.Is(err, es.ErrAnotherLife) || !contains(err, "rebuild it") {
 		t.Errorf("got %v", err)
 	}
 	if n := g.target.number(`select cents from balances.balances`); n != 0 {
@@ -260,7 +260,7 @@ func TestTopics_alone_are_rebuilt_under_load(t *testing.T) {
 	p := g.projector(g.totals())
 	start(t, p)
 	start(t, g.projector(g.totals()))
-	stopRelay := g.cluster.relay(asIs)
+	stopRelay := g.relay(asIs)
 	stop := g.load(2)
 	until(t, "some is applied", func() bool {
 		return g.target.number(`select count(*) filter (where status = 'live') - count(*) filter (where status = 'building') from asof.builds`) == 1 && g.target.number(`select count(*) from asof.sums`) > 0
@@ -291,7 +291,7 @@ func TestTopics_alone_killed_connections_lose_and_double_nothing(t *testing.T) {
 	p := g.projector(g.totals(), projections.WithBatch(20))
 	start(t, p)
 	start(t, g.projector(g.totals(), projections.WithBatch(30)))
-	stopRelay := g.cluster.relay(asIs)
+	stopRelay := g.relay(asIs)
 	stop := g.load(2)
 	conn, err := pgx.ConnectConfig(t.Context(), g.target.pool.Config().ConnConfig)
 	if err != nil {
@@ -360,7 +360,7 @@ func TestTopics_alone_too_many_gaps_stop(t *testing.T) {
 		}
 	}
 	g.tell(eventSource, g.life, seconds...)
-	err := g.projector(g.balances(), projections.WithParked(3)).Rebuild(within(t, fortySeconds))
+	err := g.projector(g.balances(), projections.WithParked(3)).Rebuild(within(t, patient))
 	if !errors.Is(err, projections.ErrTooManyGaps) || !contains(err, "WithParked") {
 		t.Errorf("got %v", err)
 	}
@@ -394,7 +394,7 @@ func TestTopics_alone_have_no_log(t *testing.T) {
 		"no log":                          projections.New(g.in(), g.balances()),
 		"leave FromLog out":               g.projector(g.balances(), projections.FromLog(g.store)),
 	} {
-		if err := p.Run(within(t, fortySeconds)); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {
+		if err := p.Run(within(t, patient)); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -413,14 +413,14 @@ func TestTopics_alone_in_the_place_of_the_log_and_back(t *testing.T) {
 	g.tell(eventSource, g.life, g.history()...)
 	alone := g.projector(def)
 	for range 2 {
-		if err := alone.Run(within(t, fortySeconds)); !errors.Is(err, projections.ErrInvalid) || !contains(err, "rebuild it with this program") {
+		if err := alone.Run(within(t, patient)); !errors.Is(err, projections.ErrInvalid) || !contains(err, "rebuild it with this program") {
 			t.Fatalf("tables that the log feeds: %v", err)
 		}
 		if err := alone.Rebuild(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		same(t, g.foldBalances(g.history()), tableOf(g.target, "balances.balances", byAccount))
-		if err := fromLog.Run(within(t, fortySeconds)); !errors.Is(err, projections.ErrInvalid) || !contains(err, "rebuild it with this program") {
+		if err := fromLog.Run(within(t, patient)); !errors.Is(err, projections.ErrInvalid) || !contains(err, "rebuild it with this program") {
 			t.Fatalf("tables that topics feed: %v", err)
 		}
 		if err := fromLog.Rebuild(t.Context()); err != nil {

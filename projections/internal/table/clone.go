@@ -42,11 +42,12 @@ func leads(t reflect.Type) bool {
 	}
 }
 
+//nolint:gochecknoglobals // what is known of types
 var leading sync.Map // of structs
 
 func anyLeads(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if leads(t.Field(i).Type) {
+	for field := range t.Fields() {
+		if leads(field.Type) {
 			return true
 		}
 	}
@@ -81,7 +82,7 @@ func deepen(v reflect.Value) {
 		if v.IsNil() {
 			return
 		}
-		if n, ok := v.Interface().(*big.Int); ok {
+		if n, ok := reflect.TypeAssert[*big.Int](v); ok {
 			v.Set(reflect.ValueOf(new(big.Int).Set(n)))
 			return
 		}
@@ -97,8 +98,8 @@ func deepen(v reflect.Value) {
 			deepen(v.Index(i))
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Field(i); f.CanSet() && leads(f.Type()) {
+		for _, f := range v.Fields() {
+			if f.CanSet() && leads(f.Type()) {
 				deepen(f)
 			}
 		}

@@ -50,7 +50,7 @@ func TestClone_shares_nothing_that_can_be_changed(t *testing.T) {
 	r.Counts["a"][0] = 7
 	r.Counts["b"] = nil
 	r.Amount.Int.Add(r.Amount.Int, big.NewInt(1))
-	r.Any.([]int)[0] = 9 //nolint:forcetypeassert // it is one
+	r.Any.([]int)[0] = 9
 	r.Pair[0].Words[0] = "y"
 	r.Next.Words[0] = "m"
 	if !reflect.DeepEqual(copied, fill()) {
