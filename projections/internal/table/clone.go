@@ -98,8 +98,8 @@ func deepen(v reflect.Value) {
 			deepen(v.Index(i))
 		}
 	case reflect.Struct:
-		for _, f := range v.Fields() {
-			if f.CanSet() && leads(f.Type()) {
+		for field, f := range v.Fields() { // of an embedded struct of a private type, public fields can be set
+			if (f.CanSet() || field.Anonymous && f.Kind() == reflect.Struct) && leads(f.Type()) {
 				deepen(f)
 			}
 		}
