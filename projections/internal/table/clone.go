@@ -98,12 +98,18 @@ func deepen(v reflect.Value) {
 			deepen(v.Index(i))
 		}
 	case reflect.Struct:
-		for field, f := range v.Fields() { // of an embedded struct of a private type, public fields can be set
-			if (f.CanSet() || field.Anonymous && f.Kind() == reflect.Struct) && leads(f.Type()) {
-				deepen(f)
-			}
-		}
+		deepenFields(v)
 	default:
+	}
+}
+
+// deepenFields leaves out what is private: nobody else can change it. Of an embedded struct
+// of a private type, public fields are not.
+func deepenFields(v reflect.Value) {
+	for field, f := range v.Fields() {
+		if (f.CanSet() || field.Anonymous && f.Kind() == reflect.Struct) && leads(f.Type()) {
+			deepen(f)
+		}
 	}
 }
 
