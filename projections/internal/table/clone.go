@@ -103,7 +103,7 @@ func deepen(v reflect.Value) {
 	}
 }
 
-// deepenFields leaves out what is private: nobody else can change it. Of an embedded struct
+// deepenFields leaves out what is private, which has no column. Of an embedded struct
 // of a private type, public fields are not.
 func deepenFields(v reflect.Value) {
 	for field, f := range v.Fields() {
