@@ -43,8 +43,7 @@ func ExampleProjector_Rewind() {
 	then := record(ctx, store, "ann", Deposited{Cents: 500})
 	last := record(ctx, store, "ann", Withdrawn{Cents: 120})
 	p := projections.New(store, wallets)
-	start(t, p)
-	must(p.WaitFor(ctx, last.Position))
+	must(p.Rebuild(ctx))
 
 	must(p.Rewind(ctx, then.Position))
 	status, err := p.Status(ctx)
@@ -54,6 +53,7 @@ func ExampleProjector_Rewind() {
 
 	_, err = projections.Resume(ctx, store, "wallets")
 	must(err)
+	start(t, p)
 	must(p.WaitFor(ctx, last.Position))
 	show(ctx, store.Pool(), `select account, cents from wallets.wallets`)
 

@@ -64,11 +64,14 @@ func ExampleProjector_WaitForToken() {
 	p := projections.New(store, wallets)
 	start(t, p)
 
-	token, err := store.Token(ctx, record(ctx, store, "ann", Deposited{Cents: 500})) // where it was written
+	// Where it is written:
+	last := record(ctx, store, "ann", Deposited{Cents: 500})
+	token, err := store.Token(ctx, last)
 	must(err)
 	header := token.String()
 
-	token, err = es.ParseToken(header) // where it is read
+	// Where it is read:
+	token, err = es.ParseToken(header)
 	must(err)
 	must(p.WaitForToken(ctx, token))
 	show(ctx, store.Pool(), `select account, cents from wallets.wallets`)

@@ -9,7 +9,8 @@ type Order int
 const (
 	// LogOrder: a row is fed by several streams and depends on the order of their
 	// events, as the last value of anything does. It is the order of the log, which
-	// Kafka does not keep: such a read model follows the log alone. The default.
+	// Kafka does not keep: such a read model follows the log alone, and stops at what cannot
+	// be applied. The default.
 	LogOrder Order = iota
 	// OneStream: each row is fed by the events of one stream.
 	OneStream
