@@ -12,7 +12,8 @@ const (
 	// Kafka does not keep: such a read model follows the log alone, and stops at what cannot
 	// be applied. The default.
 	LogOrder Order = iota
-	// OneStream: each row is fed by the events of one stream.
+	// OneStream: each row is fed by the events of one stream. An event of another one that
+	// touches it stops the projector ([ErrInvalid]).
 	OneStream
 	// Commuting: a row is fed by several streams, and it is the same in whatever order
 	// their events come, as sums and counts are.
