@@ -13,7 +13,8 @@ const (
 	// be applied. The default.
 	LogOrder Order = iota
 	// OneStream: each row is fed by the events of one stream. An event of another one that
-	// touches it stops the projector ([ErrInvalid]).
+	// touches it while it is in memory stops the projector ([ErrInvalid]); at other times
+	// that is not seen.
 	OneStream
 	// Commuting: a row is fed by several streams, and it is the same in whatever order
 	// their events come, as sums and counts are.
