@@ -22,8 +22,13 @@ var errDone = errors.New("projections: done")
 // read's transaction sees and that vanish with it. Write their names unqualified in
 // SQL: the search path is on them.
 //
-// A moment that is not final yet gives [es.ErrNotSettled], a version
-// [es.ErrInvalid]: a read model is of many streams.
+// The whole log up to there is read each time, and the tables take room as long as read
+// runs. The projection need not be built, and may be paused. What cannot be applied is left
+// out as when it is parked, and stops the call where it would stop the projector.
+//
+// A moment that is not final yet gives [es.ErrNotSettled], a version [es.ErrInvalid], as a
+// read model is of many streams, and a read model without a log [ErrNoLog]. An error of read
+// is returned as it is.
 func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.Context, tx pgx.Tx) error) error {
 	if p.invalid != nil {
 		return p.invalid

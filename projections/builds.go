@@ -20,10 +20,12 @@ type Build struct {
 	Schema     string // that its tables lie in
 	State      string // [BuildLive], [BuildKept] or [BuildBuilding]
 	Active     bool   // a rebuild, or a rollback, holds it right now
-	Kind       string // of source: "log", or "kafka"
+	Kind       string // of source: "log", "kafka" with the log behind it, or "topic" for topics alone
 	Source     string // "log", or "kafka topic" and its name; when Kafka could not be read, why
-	Position   es.Position
-	Made       time.Time // when the rebuild that made it began
+	// Position is up to where every event of the log is applied. With Kafka some later ones
+	// are, too; of topics alone it stays zero.
+	Position es.Position
+	Made     time.Time // when the rebuild that made it began
 	// Changed is when something was last applied to it or, if that was later, when it was
 	// made live. Of a kept one it is when another took its place.
 	Changed time.Time

@@ -45,10 +45,42 @@
 //
 // [Builds] shows all that stands of a projection in the database, [DropBuild] and
 // [DropProjection] take it away, and [Projector.Verify] compares what was applied with the
-// log. The first three work without the definition, as does [Verify].
+// log. The first three need no definition, and neither does [Verify].
 //
 // [Projector.AsOf] reads the tables as they were at any moment. Package projectiontest
 // tests that a projection gives the same rows however its events come.
+//
+// # What cannot be applied
+//
+// An event that cannot be decoded, that Apply fails or panics at, or whose row the database
+// refuses is parked, and with it what comes after it in its sequence: the events of one
+// stream that touch one row. All else goes on. [ListParked] shows it, [Projector.RetryAll]
+// tries it again with a program that was mended, and [Projector.Skip] leaves an event out for
+// ever. [WithParked] bounds how much may be parked. A projection in [LogOrder], the default,
+// parks nothing: it stops at the event.
+//
+// [Pause] stops a projection wherever it runs, [Resume] lets it go on, and
+// [Projector.Rewind] takes it back to an earlier position.
+//
+// # Topics alone
+//
+// With [In] and [FromKafka], and without [FromLog], a read model is fed from Kafka alone: it
+// is of another service's events, whose log this one cannot reach. Then the topics must keep
+// what they were given, from the first message on: with cleanup.policy=delete,
+// retention.ms=-1 and retention.bytes=-1. One that is compacted, that lacks messages which
+// were not read yet, or that ends before what was read gives [ErrTopicLost]. One that was
+// made anew and is as long as the former is not noticed: rebuild after that.
+//
+// Of each stream the last version is known. What comes again is ignored. A stream that lacks
+// a version waits, alone, until that has come, and is read again from there: see [Gaps] and
+// [ErrTooManyGaps]. Of a source's store one life is read; messages of another give
+// [es.ErrAnotherLife], and the text says what to do.
+//
+// Rebuild reads the topics from their beginning. There are no positions and no past:
+// [Projector.WaitForToken] takes the place of WaitFor, and AsOf, Rewind and Verify give
+// [ErrNoLog]. A build that is fed from topics alone stays so: another source takes a rebuild.
+//
+// # Connections
 //
 // Use a pool of at least two connections for each projector that runs at once.
 package projections

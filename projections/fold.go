@@ -30,8 +30,8 @@ type Fold[R any, E es.Event] struct {
 	// Categories limits the projection to streams of these. Empty means all of the
 	// store; a Kafka source needs them for its topics.
 	Categories []string
-	// Order says how rows relate to streams. A projection that reads Kafka says OneStream
-	// or Commuting.
+	// Order says how rows relate to streams. Only with OneStream or Commuting can a
+	// projection read Kafka, and park what cannot be applied.
 	Order Order
 	// Key names the row that an event touches, as text of the key column's type;
 	// empty when it touches none.
@@ -42,8 +42,9 @@ type Fold[R any, E es.Event] struct {
 	// zero value with its key column set. Apply does nothing else: it may be called
 	// again for the same event when a batch is repeated.
 	Apply func(row *R, e E, r es.Recorded)
-	// TryApply replaces Apply where it may fail: its error stops the projector at the
-	// event, as a panic does.
+	// TryApply replaces Apply where it may fail. With its error, as with a panic, the event
+	// is parked for the row, which stays as it was; in LogOrder it stops the projector. An
+	// error that is [ErrRetry] has the batch tried again.
 	TryApply func(row *R, e E, r es.Recorded) error
 	// Delete, when given, is asked after each Apply: true removes the row. The next
 	// event that touches it finds the zero value.

@@ -34,7 +34,7 @@ type gap struct {
 type Gaps struct {
 	Streams int64
 	Lost    int64     // of these, what came after is not kept by Kafka any more: only a rebuild heals them
-	Since   time.Time // the oldest
+	Since   time.Time // when the oldest was noticed
 }
 
 // gapsSQL reads the gaps of streams. Bind: $1 build, $2 source, $3 categories, $4 ids.

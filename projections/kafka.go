@@ -23,10 +23,10 @@ import (
 // are kept in the transaction of the read model, not in Kafka; a partition without
 // one is read from its end, after the log.
 //
-// Rebuild and Rollback read the log.
+// Rebuild and Rollback read the log, which must lie in the read model's own database.
 //
 // In a database of its own ([In], without FromLog) the read model is fed from Kafka alone,
-// as with the events of another service: see the package's documentation of topics alone.
+// as with the events of another service: see Topics alone in the package's documentation.
 func FromKafka(client *kafka.Client, options ...KafkaOption) Option {
 	return func(p *Projector) {
 		s := &kafkaSource{client: client, every: 5 * time.Second}
@@ -45,12 +45,15 @@ type KafkaOption func(*kafkaSource)
 func WithTopicPrefix(prefix string) KafkaOption { return func(s *kafkaSource) { s.prefix = prefix } }
 
 // WithEventSource names the ce_source of the store's events, as the relay was given
-// it. Messages of other sources are then skipped without a look at the log.
+// it. Messages of other sources are then skipped without a look at the log. With topics
+// alone, messages of all sources are applied where it is not given, each source's streams
+// apart from another's.
 func WithEventSource(source string) KafkaOption { return func(s *kafkaSource) { s.source = source } }
 
 // WithLogCheck sets how often the projector compares what it has applied with the
 // log, and whether topics came, went or were made anew: 5 seconds by default. What
-// was in the log at one check and is not applied at the next is read from the log.
+// was in the log at one check and is not applied at the next is read from the log. With
+// topics alone it looks at the topics.
 func WithLogCheck(every time.Duration) KafkaOption { return func(s *kafkaSource) { s.every = every } }
 
 // kafkaSource reads Kafka, and the log where Kafka has holes.

@@ -14,15 +14,15 @@ import (
 // ParkedEvent is an event, and a row that it touches, which a build has parked.
 type ParkedEvent struct {
 	Projection string
-	Version    int    // of the build
-	Build      int64  // that has it
-	State      string // of the build: [BuildLive], [BuildKept] or [BuildBuilding]
-	Event      es.RecordedEvent
-	Key        string    // of the row; empty: the event as a whole
-	Error      string    // empty: it waits behind an earlier one of its sequence
-	Attempts   int       // how often it was tried
-	First      time.Time // parked
-	Last       time.Time // tried, or parked behind another
+	Version    int              // of the build
+	Build      int64            // that has it
+	State      string           // of the build: [BuildLive], [BuildKept] or [BuildBuilding]
+	Event      es.RecordedEvent // its payload and metadata come from ShowParked alone
+	Key        string           // of the row; empty: the event as a whole
+	Error      string           // empty: it waits behind an earlier one of its sequence
+	Attempts   int              // how often it was tried
+	First      time.Time        // parked
+	Last       time.Time        // tried, or parked behind another
 }
 
 // ErrNotParked: no build of the projection has parked the event, or the sequence.

@@ -47,8 +47,9 @@ func Pause(ctx context.Context, target Target, name, reason string) error {
 // resumeSQL ends a pause. Bind: $1 name.
 const resumeSQL = `delete from {asof}.paused where name = $1`
 
-// Resume lets the projectors of a projection go on, within a second. It reports whether the
-// projection was paused.
+// Resume lets the projectors of a projection go on: within a second, or within five after a
+// Rewind that they have not noticed yet. It reports whether the projection was paused; one
+// that the books do not have was not.
 func Resume(ctx context.Context, target Target, name string) (bool, error) {
 	tag, err := target.Pool().Exec(ctx, expand(target, resumeSQL), name)
 	if err != nil {

@@ -21,13 +21,15 @@ type Progress struct {
 	Name    string
 	Version int
 	Phase   string  // "reading", "verifying" or "live"
-	Done    int64   // events of the log
+	Done    int64   // events of the log; with topics alone, messages
 	Total   int64   // events in the log when the rebuild began, or a few less: holes count too. Done passes it when more are appended
-	Rate    float64 // events a second since this call began
+	Rate    float64 // of Done a second, since this call began
 	// Differing counts the rows that the old tables had, lacked or had otherwise, at
-	// the same position. It is set in the last report, when Compared.
+	// the same position. It is set in the last report, whose Phase is "live", when Compared.
 	Differing int64
-	Compared  bool // the old build was of the same version and DDL, and small enough to be compared in time
+	// Compared: the old build was of the same version and DDL, neither paused nor fed from
+	// topics alone, and small enough to be compared in time.
+	Compared bool
 }
 
 // RebuildOption changes how a rebuild runs.
@@ -65,7 +67,10 @@ const nearly = 1_000
 //
 // When ctx ends, what was built is kept, and the next Rebuild goes on from there.
 // Another one under way gives [ErrBusy]; one whose process died gives way after 30
-// seconds.
+// seconds. What others have put on the live tables, or depends on them elsewhere, gives
+// [ErrByHand] or [ErrDependents] before anything is built; what does not agree with the log
+// gives [ErrVerify]; what can neither be applied nor parked gives an [*EventError] or
+// [ErrTooManyParked]. The live tables stay as they are then.
 func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error {
 	if p.invalid != nil {
 		return p.invalid

@@ -20,13 +20,13 @@ import (
 
 // Retried says what came of a retry.
 type Retried struct {
-	Applied int // units: events, or rows of them
-	Parked  int // that were tried or wait behind one, and are parked again
+	Applied int // units: an event, or each row of it that was parked
+	Parked  int // units that were tried, or wait behind one that was, and are parked again
 }
 
 // RetryEvent tries a parked event again: the first of its sequence. One that waits behind
-// another is refused: retry the sequence. [ErrNotParked] when the live build has not parked
-// it.
+// another is refused ([ErrInvalid]): retry the sequence. [ErrNotParked] when the live build
+// has not parked it.
 func (p *Projector) RetryEvent(ctx context.Context, event uuid.UUID) (Retried, error) {
 	return p.retry(ctx, func(r *retry) error { return r.event(ctx, event) })
 }
@@ -47,7 +47,9 @@ func (p *Projector) RetrySequence(ctx context.Context, stream es.StreamID, keys 
 	})
 }
 
-// RetryAll tries again all that the live build has parked.
+// RetryAll tries again all that the live build has parked, sequence by sequence: one that
+// fails again does not hold up the others, and is no error. Where another version or DDL is
+// live, all retries give [ErrInvalid], and where none is, [ErrNotBuilt].
 func (p *Projector) RetryAll(ctx context.Context) (Retried, error) {
 	return p.retry(ctx, func(r *retry) error {
 		list, err := r.sequences(ctx, nil)

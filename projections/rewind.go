@@ -11,8 +11,9 @@ import (
 // projection: it is built anew from the log up to there, beside the live one, and made live
 // as by Rebuild. [Resume] lets it go on from there. The old tables are kept for Rollback.
 //
-// A position that is not final yet gives [es.ErrNotSettled]; what stops a Rebuild stops it,
-// too, and leaves the projection paused and its read model as it was.
+// A position that is not final yet gives [es.ErrNotSettled], a read model without a log
+// [ErrNoLog], and one that is not built yet [ErrNotBuilt]; what stops a Rebuild stops it, too,
+// and leaves the projection paused and its read model as it was.
 func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...RebuildOption) error {
 	if p.invalid != nil {
 		return p.invalid

@@ -10,7 +10,8 @@ import (
 
 // Rollback makes the kept build of the projector's version live again, after it has
 // caught up from the log, and keeps the one that was live. Run it in a program of
-// the older version. Without a kept build of that version it gives [ErrNotBuilt].
+// the older version. Without a kept build of that version and definition it gives
+// [ErrNotBuilt], as with one that is damaged; what stops a Rebuild stops it, too.
 func (p *Projector) Rollback(ctx context.Context, options ...RebuildOption) error {
 	if p.invalid != nil {
 		return p.invalid

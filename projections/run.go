@@ -28,8 +28,9 @@ const (
 // Failures of the database or the broker are tried again, with a pause that grows up
 // to five seconds and begins anew after a batch that succeeded. What no patience
 // cures is returned: an event that can neither be applied nor parked (an [*EventError],
-// after a few tries), [ErrTooManyParked], [ErrNewerVersion], [ErrRolledBack], [ErrInvalid],
-// [ErrDependents], [es.ErrRestored], tables and rights that are missing.
+// after a few tries), [ErrTooManyParked], [ErrTooManyGaps], [ErrTopicLost],
+// [ErrNewerVersion], [ErrRolledBack], [ErrInvalid], [ErrDependents], [ErrByHand],
+// [es.ErrRestored], [es.ErrAnotherLife], [es.ErrInvalid], tables and rights that are missing.
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
 	wait, tries := firstBackoff, map[uuid.UUID]int{}

@@ -19,7 +19,8 @@ import (
 // parked for some of the rows that it touches, and applied to others, those are skipped.
 //
 // An event that the live build has applied gives [ErrApplied], one that neither the log nor
-// a build knows gives [ErrNotParked], and a rebuild under way [ErrBusy]. A build that is
+// a build knows gives [ErrNotParked], a rebuild under way [ErrBusy], and a reason that says
+// nothing [ErrInvalid]. Where there is no log, only what is parked can be skipped. A build that is
 // kept for a rollback and has applied the event is left as it is; one whose rebuild was
 // stopped is dropped, if it may have applied it.
 func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (Retried, error) {

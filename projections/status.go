@@ -13,24 +13,28 @@ import (
 
 // Status is how a projection stands.
 type Status struct {
-	Name     string
-	Version  int    // of the live read model; of the one being built when none is live
-	Build    int64  // of the live read model; zero when none is live
-	Source   string // "log", or "kafka topic" and its name; when Kafka cannot be read, why
+	Name    string
+	Version int    // of the live read model; of the one being built when none is live
+	Build   int64  // of the live read model; zero when none is live
+	Source  string // "log", or "kafka topic" and its name; when Kafka cannot be read, why
+	// Position is up to where every event of the log is applied. With Kafka some later ones
+	// are, too; of topics alone it stays zero.
 	Position es.Position
 	// Lag counts the events of the log that are not applied; a million means at
 	// least that, and -1 that the log is in another database than List was given. Behind
-	// is how long ago the first of them was recorded. Without a log, Lag counts the messages
-	// of the topics that are not read, and is -1 where Kafka is not asked or does not answer.
+	// is how long ago the first of them was recorded; zero where Lag is -1. Without a log, Lag
+	// counts the messages of the topics that are not read, and is -1 where Kafka is not asked,
+	// as by List, or does not answer within two seconds; Behind is zero then.
 	Lag    int64
 	Behind time.Duration
 	// Skipped counts events of types that the codec does not know.
 	Skipped int64
 	// Foreign counts messages in the projection's Kafka topics that are no events of
-	// this store's log. They were skipped.
+	// this store's log, or with topics alone no events, or not of the source that
+	// WithEventSource names. They were skipped.
 	Foreign int64
 	// Parked counts what the live read model lacks, since it could not be applied or comes
-	// after what could not: see [ListParked].
+	// after what could not: an event, or each row of it. See [ListParked].
 	Parked int64
 	// Gaps are the streams of a read model that is fed from Kafka alone which lack events;
 	// nil when none does.
@@ -45,7 +49,7 @@ type Status struct {
 // Building is a rebuild under way, or one that was stopped.
 type Building struct {
 	Version     int
-	Done, Total int64 // events of the log; Total counts holes too
+	Done, Total int64 // events of the log; Total counts holes too. With topics alone both are zero
 	Active      bool  // false: stopped, the next Rebuild goes on from there
 }
 

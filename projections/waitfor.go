@@ -15,7 +15,8 @@ import (
 // such as that of an event which the caller has just appended. It waits as long as
 // ctx lets it, also for a read model that is not built yet, and for a position that no
 // event has yet. Where the event at the position is parked, it returns a [*ParkedError] at
-// once: all else is visible.
+// once: all else is visible. When ctx ends the error is that of ctx. A read model without a
+// log gives [ErrNoLog].
 func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 	if p.invalid != nil {
 		return p.invalid
