@@ -68,8 +68,7 @@
 // is of another service's events, whose log this one cannot reach. Then the topics must keep
 // what they were given, from the first message on: with cleanup.policy=delete,
 // retention.ms=-1 and retention.bytes=-1. One that is compacted, that lacks messages which
-// were not read yet, or that ends before what was read gives [ErrTopicLost]. One that was
-// made anew and is as long as the former is not noticed: rebuild after that.
+// were not read yet, or that was made anew gives [ErrTopicLost].
 //
 // Of each stream the last version is known. What comes again is ignored. A stream that lacks
 // a version waits, alone, until that has come, and is read again from there: see [Gaps] and

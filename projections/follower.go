@@ -120,7 +120,11 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := f.p.commitLive(ctx, f.b, f.p.beginWhole(found, stored)); err != nil {
+		begin, err := f.p.beginWhole(ctx, f.kafkaSource, found, stored)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := f.p.commitLive(ctx, f.b, begin); err != nil {
 			return nil, applyError{err}
 		}
 		return found, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -16,14 +17,30 @@ import (
 type offset struct {
 	topic     string
 	partition int
-	from      int64 // what the table has
-	next      int64 // what it will have
+	id        uuid.UUID // of the topic, where a read model is fed from topics alone; Nil: not known
+	from      int64     // what the table has
+	next      int64     // what it will have
 }
 
 // partition names a partition of a topic.
 type partition struct {
 	topic  string
 	number int
+}
+
+// topicIDsSQL reads which topics a build has read. Bind: $1 build.
+const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
+
+func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID, error) {
+	rows, err := p.target.Pool().Query(ctx, p.q(topicIDsSQL), b.ID)
+	if err != nil {
+		return nil, explain("read the offsets", err)
+	}
+	list := map[string]uuid.UUID{}
+	var topic string
+	var id uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&topic, &id}, func() error { list[topic] = id; return nil })
+	return list, explain("read the offsets", err)
 }
 
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
@@ -56,14 +73,15 @@ where build = $1 and topic = $2 and partition = $3 and next_offset = $4`
 
 // beginOffsetSQL sets where a partition is read from. What another process has set is
 // kept, unless it lies beyond the end: then the topic was made anew, or has lost its
-// data. Bind: $1 build, $2 topic, $3 partition, $4 next offset, $5 position.
+// data. Bind: $1 build, $2 topic, $3 partition, $4 next offset, $5 position, $6 id of the
+// topic or null.
 const beginOffsetSQL = `
-insert into {asof}.offsets as p (build, topic, partition, next_offset, position) values ($1, $2, $3, $4, $5)
+insert into {asof}.offsets as p (build, topic, partition, next_offset, position, topic_id) values ($1, $2, $3, $4, $5, $6)
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
 func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 	for _, o := range w.begin {
-		out.Queue(p.q(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position))
+		out.Queue(p.q(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), orNull(o.id))
 	}
 	o := w.offset
 	if o == nil {

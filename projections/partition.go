@@ -17,7 +17,11 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 		return err
 	}
 	part.SeekTo(next)
-	if f.p.store == nil { // one that was stopped in between
+	if f.p.store == nil {
+		if err := f.sameTopic(ctx, part); err != nil {
+			return err
+		}
+		// One that was stopped in between.
 		err := f.p.readAgain(ctx, f.kafkaSource, f.b, at, next, func(w *work) error { return f.apply(ctx, at, w) })
 		if err != nil {
 			return err
@@ -57,6 +61,19 @@ func (f *follower) feedAlone(ctx context.Context, at partition, next int64, mess
 		return err
 	}
 	return f.p.readAgain(ctx, f.kafkaSource, f.b, at, messages[len(messages)-1].Offset+1, apply)
+}
+
+// sameTopic refuses a topic that was made anew since it was read.
+func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
+	known, err := f.p.topicIDs(ctx, f.b)
+	if err != nil {
+		return applyError{err}
+	}
+	was, read := known[part.Topic()]
+	if id, told := part.TopicID(); read && told && was != id {
+		return fmt.Errorf("%w: %s", errTopics, part.Topic())
+	}
+	return nil
 }
 
 // offset returns where to read a partition from. One that is new has none yet.

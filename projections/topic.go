@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es/kafka"
@@ -74,7 +75,18 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (topics,
 	if err != nil {
 		return nil, nil, err
 	}
+	known, err := p.topicIDs(ctx, b)
+	if err != nil {
+		return nil, nil, applyError{err}
+	}
 	for topic, partitions := range found {
+		id, err := s.client.TopicID(ctx, topic)
+		if err != nil {
+			return nil, nil, err
+		}
+		if was := known[topic]; was != id && was != uuid.Nil && id != uuid.Nil {
+			return nil, nil, applyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", ErrTopicLost, topic, b.Name)}
+		}
 		compacted, err := s.client.Compacted(ctx, topic)
 		if err != nil {
 			return nil, nil, err
@@ -106,16 +118,20 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (topics,
 
 // beginWhole makes sure that every partition has an offset: that of its first message,
 // where nothing was read yet.
-func (p *Projector) beginWhole(found topics, stored map[partition]int64) *work {
+func (p *Projector) beginWhole(ctx context.Context, s *kafkaSource, found topics, stored map[partition]int64) (*work, error) {
 	w := &work{}
 	for topic, partitions := range found {
+		id, err := s.client.TopicID(ctx, topic)
+		if err != nil {
+			return nil, err
+		}
 		for number := range partitions {
 			if _, begun := stored[partition{topic, number}]; !begun {
-				w.begin = append(w.begin, offset{topic: topic, partition: number})
+				w.begin = append(w.begin, offset{topic: topic, partition: number, id: id})
 			}
 		}
 	}
-	return w
+	return w, nil
 }
 
 // feed applies messages of one partition: apply commits each work, with the offset.

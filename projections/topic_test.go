@@ -160,6 +160,56 @@ func TestTopics_alone_wait_at_a_gap(t *testing.T) {
 	same(t, g.foldBalances(e), tableOf(g.target, "balances.balances", byAccount))
 }
 
+// A stream may lack several events, of which one comes before another, and other services'
+// streams of its name stand between.
+func TestTopics_alone_wait_at_each_gap(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	p := g.projector(g.totals())
+	start(t, p)
+	g.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 10}, Deposited{Cents: 100}, Deposited{Cents: 1000}, Deposited{Cents: 10_000})
+	e, other := g.history(), uuid.New()
+	want := func(cents int64, gaps int) {
+		t.Helper()
+		until(t, fmt.Sprintf("%d cents, %d gaps", cents, gaps), func() bool {
+			n := g.target.number(`select coalesce(sum(cents), 0) from totals.totals where bucket = 'all'`)
+			s := g.status(p)
+			return s.Lag == 0 && n == cents && (s.Gaps == nil) == (gaps == 0) && (s.Gaps == nil || s.Gaps.Streams == int64(gaps))
+		})
+	}
+	g.tell("/one", g.life, e[0], e[2]) // lacks 2
+	g.untilAll(p)
+	g.tell("/other", other, e[0], e[1], e[3])
+	g.tell("/one", g.life, e[4]) // lacks 4
+	want(1+11, 2)
+	g.tell("/one", g.life, e[1])
+	want(111+11, 2)
+	g.tell("/one", g.life, e[3])
+	want(11_111+11, 1)
+	g.tell("/other", other, e[2])
+	want(11_111+1111, 0)
+}
+
+// A process that dies when the event has come, and what waited is not read again yet.
+func TestTopics_alone_read_again_after_a_stop(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 10}, Deposited{Cents: 100})
+	e := g.history()
+	p := g.projector(g.balances())
+	g.tell(eventSource, g.life, e[0], e[2])
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.target.exec(`update asof.dedup set version = 2`) // as it is then
+	g.target.exec(`update balances.balances set cents = 11`)
+	start(t, p)
+	until(t, "the stream is whole", func() bool { return g.status(p).Gaps == nil })
+	if n := g.target.number(`select cents from balances.balances`); n != 111 {
+		t.Errorf("%d cents", n)
+	}
+}
+
 // What came behind a gap and is not kept any more only a rebuild heals, which says what the
 // topic lacks.
 func TestTopics_alone_say_what_is_lost(t *testing.T) {
@@ -193,8 +243,31 @@ func TestTopics_alone_that_are_not_whole_are_refused(t *testing.T) {
 	}
 	g.deleteTopic()
 	g.makeTopic()
-	if err := p.Run(within(t, patient)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "was made anew") {
-		t.Errorf("a topic that was made anew: %v", err)
+	for _, longer := range []bool{false, true} { // than it was
+		if longer {
+			g.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 2})
+			g.tell(eventSource, g.life, g.history()...)
+		}
+		if err := p.Run(within(t, patient)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "was made anew") {
+			t.Errorf("a topic that was made anew: %v", err)
+		}
+	}
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, g.foldBalances(g.history()), tableOf(g.target, "balances.balances", byAccount))
+
+	stop = start(t, p)
+	g.untilAll(p)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	g.append("a-1", Deposited{Cents: 3}, Deposited{Cents: 4})
+	g.tell(eventSource, g.life, g.history()[3:]...)
+	number := int(g.target.number(`select partition from asof.offsets where build = (select id from asof.builds where status = 'live') and next_offset > 0`))
+	g.deleteBefore(number, 4)
+	if err := p.Run(within(t, patient)); !errors.Is(err, projections.ErrTopicLost) || !contains(err, "what was between is not kept") {
+		t.Errorf("a topic that has lost what was not read yet: %v", err)
 	}
 	compacted := "account-" + uuid.NewString()
 	if err := g.client.EnsureTopics(t.Context(), kafka.Topic{Name: compacted, Partitions: 1, Config: map[string]string{"cleanup.policy": "compact"}}); err != nil {
@@ -219,11 +292,17 @@ func TestTopics_alone_of_another_life_stop(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	g.tell(eventSource, uuid.New(), e[1])
+	g.append("a-2", Opened{Owner: "bob"})
+	other := g.history()[2]
+	messages := []kafka.Message{kafka.FromEvent(eventSource, g.category, other), kafka.FromEvent(eventSource, g.category, e[1])}
+	messages[0].Headers = append(messages[0].Headers, kafka.LifeHeader(g.life))
+	messages[1].Headers = append(messages[1].Headers, kafka.LifeHeader(uuid.New()))
+	messages[0].Key = messages[1].Key // one batch
+	g.send(messages...)
 	if err := p.Run(within(t, patient)); !errors.Is(err, es.ErrAnotherLife) || !contains(err, "rebuild it") {
 		t.Errorf("got %v", err)
 	}
-	if n := g.target.number(`select cents from balances.balances`); n != 0 {
+	if n := g.target.number(`select cents from balances.balances where account = 'a-1'`); n != 0 {
 		t.Errorf("%d cents of another life", n)
 	}
 }

@@ -44,7 +44,11 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := apply(r.p.beginWhole(found, stored)); err != nil {
+	begin, err := r.p.beginWhole(ctx, s, found, stored)
+	if err == nil {
+		err = apply(begin)
+	}
+	if err != nil {
 		return err
 	}
 	for topic, partitions := range found {

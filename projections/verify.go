@@ -64,7 +64,8 @@ func (c CategoryCount) difference() string {
 // applied each of these events once, and no others, or a difference is named; but for one
 // chance in 2^64.
 //
-// A projection that has no builds gives [ErrNotBuilt].
+// A build that is fed from topics alone is left out, and where there is no other it gives
+// [ErrNoLog]. A projection that has no builds gives [ErrNotBuilt].
 func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
@@ -95,6 +96,9 @@ func verify(ctx context.Context, target Target, log *pgstore.Store, name string,
 	v := verifier{target: target, log: log, def: def}
 	list := make([]Verification, 0, len(builds))
 	for _, b := range builds {
+		if b.Kind == kindTopic {
+			continue
+		}
 		one, err := v.verify(ctx, b)
 		if err != nil {
 			return nil, explain("verify "+b.String(), err)
@@ -102,6 +106,9 @@ func verify(ctx context.Context, target Target, log *pgstore.Store, name string,
 		if one != nil { // else it was dropped meanwhile
 			list = append(list, *one)
 		}
+	}
+	if len(list) == 0 && builds[0].Kind == kindTopic {
+		return nil, fmt.Errorf("%w: the builds of %s are fed from topics alone", ErrNoLog, name)
 	}
 	return list, nil
 }

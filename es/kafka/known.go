@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	kafkago "github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -46,6 +47,21 @@ func (c *Client) topicStates(ctx context.Context, topics []string) (map[string]t
 		}
 	}
 	return found, nil
+}
+
+// TopicID tells a topic from others of its name that were there before or will be. It is
+// Nil where the brokers do not say, as before Kafka 2.8. Without a topic of the name it
+// gives [ErrNoTopic].
+func (c *Client) TopicID(ctx context.Context, topic string) (id uuid.UUID, err error) {
+	err = c.retry(ctx, func(ctx context.Context) error {
+		found, err := c.topicStates(ctx, []string{topic})
+		if err == nil && found[topic].Partitions == 0 {
+			err = kafkago.UnknownTopicOrPartition
+		}
+		id = found[topic].ID
+		return err
+	})
+	return id, c.explain(ctx, "look for topic "+topic, err)
 }
 
 // changed reports topics of which a group must be told: made, made again or given more

@@ -12,6 +12,9 @@ alter table dedup add column source text not null default '';
 alter table dedup drop constraint dedup_pkey;
 alter table dedup add primary key (build, category, stream_id, source);
 
+-- Of builds of kind topic: which topic of its name was read; null where brokers do not say.
+alter table offsets add column topic_id uuid;
+
 -- Of builds of kind topic: the life of each source's store.
 create table lives (
     build  bigint not null,
@@ -38,6 +41,7 @@ create table gaps (
 -- +goose Down
 drop table gaps;
 drop table lives;
+alter table offsets drop column topic_id;
 delete from dedup where source <> '';
 alter table dedup drop constraint dedup_pkey;
 alter table dedup drop column source;
