@@ -49,6 +49,7 @@ type parking struct {
 	skips   map[unit]struct{}       // what is left out
 	refused map[unit]error          // what the database does not take
 	only    *string                 // apply what touches this row alone
+	trying  bool                    // nothing is kept, so that it may be any number
 	fresh   []parkedUnit            // to be written
 	known   map[unit]struct{}       // of fresh
 	same    map[string]string       // texts of keys in the books, and those that the rows in memory have
@@ -245,6 +246,9 @@ func (k *parking) park(e *es.RecordedEvent, key string, why error) {
 }
 
 func (k *parking) bounded() error {
+	if k.trying {
+		return nil
+	}
 	if n := k.stored + int64(len(k.fresh)); n > k.most {
 		return fmt.Errorf("%w: %s would park %d, and %d is the most (WithParked): look at what is parked (dead-letters), correct the program", ErrTooManyParked, k.def.name, n, k.most)
 	}

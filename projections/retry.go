@@ -232,7 +232,7 @@ func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, 
 func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool, k *parking, moves bool) error {
 	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		k.forget()
-		if k.refused = refused; s.key != "" {
+		if k.refused, k.trying = refused, !keep; s.key != "" {
 			k.only = &s.key
 		}
 		b, were, err := r.take(ctx, tx, s, events, k)

@@ -64,7 +64,7 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 	default:
 		done, err = p.appliedUpTo(ctx, b, position)
 	}
-	if done && b.Parked > 0 {
+	if done && (b.Parked > 0 || b.Kind == kindKafka) { // which may have parked it since
 		err = p.notParked(ctx, b, position)
 	}
 	return done, err
