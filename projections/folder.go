@@ -55,7 +55,7 @@ func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 			continue
 		}
 		if err == nil {
-			err = guard(func() error { f.keys(t, event, r); return nil })
+			err = guard(func() error { return f.keys(t, event, r) })
 		}
 		if err != nil {
 			if t.unread == nil {
@@ -67,18 +67,26 @@ func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 	return t
 }
 
-func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) {
+func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) error {
 	if f.def.Key != nil {
-		if key := f.def.Key(event, r.Recorded); key != "" {
-			t.list = append(t.list, touch[E]{event, r, key})
-		}
-		return
+		return t.add(event, r, f.def.Key(event, r.Recorded))
 	}
 	for _, key := range f.def.Keys(event, r.Recorded) {
-		if key != "" {
-			t.list = append(t.list, touch[E]{event, r, key})
+		if err := t.add(event, r, key); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (t *touches[E]) add(event E, r *es.RecordedEvent, key string) error {
+	if storable(key) != key { // the database would refuse it, where it is looked up
+		return fmt.Errorf("the key %q is no text that the database takes: it has a NUL, or is no UTF-8", key)
+	}
+	if key != "" {
+		t.list = append(t.list, touch[E]{event, r, key})
+	}
+	return nil
 }
 
 func (f *folder[R, E]) open(place table.Place, empty bool) state {

@@ -144,3 +144,84 @@ func TestSkip_for_a_key_that_another_version_cannot_have_parks_no_other_event(t 
 		}
 	}
 }
+
+// A key that is no text, as that of an event that cannot be read, leaves open which row it is:
+// also where the row would not be looked up.
+func TestKey_that_is_no_text_parks_the_stream_live_rebuilt_and_as_of(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := poisonedTotals(new(atomic.Bool))
+	def.Keys = func(e Event, _ es.Recorded) []string {
+		if cents(e) == failsEverywhere {
+			return []string{"fine", "a\x00b"}
+		}
+		return []string{"fine"}
+	}
+	p := projections.New(w.store, def)
+	w.append("a-1", Deposited{Cents: 100})
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop := start(t, p)
+	last := w.append("a-1", Deposited{Cents: failsEverywhere}, Deposited{Cents: 200})
+	reach(t, p, last)
+	want := map[string]Total{"fine": {Bucket: "fine", Events: 1, Cents: 100}}
+	check := func() {
+		t.Helper()
+		same(t, want, tableOf(w, "totals.totals", byBucket))
+		for _, u := range wantParked(t, p, w.store, 2) {
+			if u.Key != "" {
+				t.Errorf("%+v", u)
+			}
+		}
+	}
+	check()
+	same(t, want, asOf(w, p, es.AtPosition(last), "totals", byBucket))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check()
+}
+
+// A key that is too long for an index can be parked, tried again and skipped.
+func TestKey_that_is_too_long_for_an_index_is_parked(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"live", "rebuilt"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			def := poisonedTotals(new(atomic.Bool))
+			long := noise(20_000)
+			def.Keys = func(e Event, _ es.Recorded) []string {
+				if cents(e) == 5000 {
+					return []string{"fine", long}
+				}
+				return []string{"fine"}
+			}
+			p := projections.New(w.store, def)
+			last := w.append("a-1", Deposited{Cents: 100}, Deposited{Cents: 5000}, Deposited{Cents: 200})
+			if way == "rebuilt" {
+				if err := p.Rebuild(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			start(t, p)
+			reach(t, p, last)
+			list := wantParked(t, p, w.store, 1)
+			if list[0].Key != long || list[0].Version != 1 || list[0].Event.Version != 2 {
+				t.Errorf("%+v", list)
+			}
+			if done, err := p.RetryAll(t.Context()); err != nil || done != (projections.Retried{Parked: 1}) {
+				t.Errorf("%+v, %v", done, err)
+			}
+			if _, err := p.Skip(t.Context(), list[0].Event.ID, "no such row"); err != nil {
+				t.Error(err)
+			}
+			wantParked(t, p, w.store, 0)
+			same(t, map[string]Total{"fine": {Bucket: "fine", Events: 3, Cents: 5300}}, tableOf(w, "totals.totals", byBucket))
+		})
+	}
+}

@@ -191,7 +191,7 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 // Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit.
 const parkedEventsSQL = `
 select event_id, category, stream_id, version, position, recorded_at, type, schema_version, content_type, metadata, data from {asof}.parked
-where build = $1 and category = $2 and stream_id = $3 and key = $4 order by version limit $5`
+where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) order by version limit $5`
 
 // read returns the first events of a sequence.
 func (r *retry) read(ctx context.Context, s sequence, limit int) ([]es.RecordedEvent, error) {
@@ -279,7 +279,7 @@ func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEven
 
 // Bind: $1 build, $2 category, $3 stream, $4 key, $5 versions.
 const takeParkedSQL = `
-delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key = $4 and version = any($5)
+delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and version = any($5)
 returning event_id, attempts, first_at`
 
 // take locks the build, and takes events of a sequence from what is parked.

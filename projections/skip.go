@@ -73,8 +73,8 @@ const leasedSQL = `select exists (select from {asof}.builds where name = $1 and 
 
 // Bind: $1 name, $2 event, $3 keys, $4 reason.
 const skipSQL = `
-insert into {asof}.skips (name, event_id, key, reason) select $1, $2, key, $4 from unnest($3::text[]) key
-on conflict (name, event_id, key) do update set reason = excluded.reason`
+insert into {asof}.skips (name, event_id, key, key_hash, reason) select $1, $2, key, sha256(convert_to(key, 'UTF8')), $4 from unnest($3::text[]) key
+on conflict (name, event_id, key_hash) do update set reason = excluded.reason`
 
 // unparkSQL takes what is skipped of an event out of what is parked, of all builds of a
 // projection, and raises their counters, so that programs look what is skipped. Bind: $1 name,
