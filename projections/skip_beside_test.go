@@ -6,7 +6,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -147,4 +150,46 @@ func TestSkip_drops_a_stopped_rebuild_that_has_applied_the_event_to_some_rows(t 
 	}
 	same(t, w.foldTotals(without(w.history(), w.history()[1])), tableOf(w, "totals.totals", byBucket))
 	wantParked(t, stopped, w.store, 0)
+}
+
+// A program with one connection finds what is refused, retries, skips and reads as of a
+// moment, while its projector follows.
+func TestParking_needs_no_second_connection(t *testing.T) {
+	t.Parallel()
+	w := newWorldOn(t, pgstoretest.New(t, pgstoretest.MaxConns(1)))
+	def := amounts(new(atomic.Bool))
+	p := projections.New(w.store, def)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, p)
+	last := w.append("a-1", Deposited{Cents: 100}, Deposited{Cents: failsEverywhere}, Deposited{Cents: 200}, Deposited{Cents: 5000}, Deposited{Cents: 300})
+	w.append("a-2", Deposited{Cents: 5000}, Deposited{Cents: 400})
+	reach(t, p, last+2)
+	wantParked(t, p, w.store, 6)
+	ctx := within(t, fortySeconds)
+	if done, err := p.RetryAll(ctx); err != nil || done.Applied != 0 || done.Parked == 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	for _, at := range []int{1, 3, 5} {
+		if _, err := p.Skip(ctx, w.history()[at].ID, "no"); err != nil {
+			t.Error(err)
+		}
+	}
+	wantParked(t, p, w.store, 0)
+	got := tableOf(w, "totals.totals", byNumber)
+	if row := got["1.0"]; row.Events != 4 || row.Cents != 1000 || got["9"].Events != 7 {
+		t.Errorf("%+v", got)
+	}
+	err := p.AsOf(ctx, es.AtPosition(last+2), func(ctx context.Context, tx pgx.Tx) error {
+		var n int64
+		err := tx.QueryRow(ctx, `select cents from totals where bucket = 1`).Scan(&n)
+		if n != 1000 {
+			t.Errorf("as of the end: %d", n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
