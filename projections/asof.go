@@ -194,7 +194,7 @@ func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map
 
 func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool, how table.How) error {
 	state, parking, out := r.model.open(r.place, false), r.parking.fork(), &pgx.Batch{}
-	parking.refused = refused
+	parking.refused, parking.trying = refused, !keep
 	err := pgx.BeginFunc(ctx, r.tx, func(tx pgx.Tx) error {
 		if err := state.fold(ctx, sendIn(tx), r.model.decode(events), parking); err != nil {
 			return err

@@ -167,7 +167,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 		p.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
-	f.parking.stored, f.parking.refused = locked.Parked, w.refused
+	f.parking.stored, f.parking.refused, f.parking.trying = locked.Parked, w.refused, w.rehearse
 	return locked, f, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
@@ -54,7 +55,7 @@ func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 			continue
 		}
 		if err == nil {
-			err = guard(func() error { f.keys(t, event, r); return nil })
+			err = guard(func() error { return f.keys(t, event, r) })
 		}
 		if err != nil {
 			if t.unread == nil {
@@ -66,18 +67,26 @@ func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 	return t
 }
 
-func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) {
+func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) error {
 	if f.def.Key != nil {
-		if key := f.def.Key(event, r.Recorded); key != "" {
-			t.list = append(t.list, touch[E]{event, r, key})
-		}
-		return
+		return t.add(event, r, f.def.Key(event, r.Recorded))
 	}
 	for _, key := range f.def.Keys(event, r.Recorded) {
-		if key != "" {
-			t.list = append(t.list, touch[E]{event, r, key})
+		if err := t.add(event, r, key); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (t *touches[E]) add(event E, r *es.RecordedEvent, key string) error {
+	if storable(key) != key { // the database would refuse it, where it is looked up
+		return fmt.Errorf("the key %q is no text that the database takes: it has a NUL, or is no UTF-8", key)
+	}
+	if key != "" {
+		t.list = append(t.list, touch[E]{event, r, key})
+	}
+	return nil
 }
 
 func (f *folder[R, E]) open(place table.Place, empty bool) state {
@@ -99,9 +108,11 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 	for i := range list {
 		keys[i] = list[i].key
 	}
-	if err := f.rows.Unify(ctx, send, keys, parking.keys); err != nil {
+	same, err := f.rows.Unify(ctx, send, keys, func() []string { return parking.keys(rowsOf(list)) })
+	if err != nil {
 		return err
 	}
+	parking.unify(same)
 	touched := make([]*table.Row[R], len(list))
 	for i, key := range keys {
 		if f.rows.Has(key) { // or its row is of another part
@@ -145,13 +156,22 @@ func admitted[E es.Event](t *touches[E], parking *parking) ([]touch[E], error) {
 	return list, nil
 }
 
+// rowsOf names what is touched, by the texts that the events have.
+func rowsOf[E es.Event](list []touch[E]) map[uuid.UUID][]string {
+	rows := make(map[uuid.UUID][]string, len(list))
+	for i := range list {
+		rows[list[i].r.ID] = append(rows[list[i].r.ID], list[i].key)
+	}
+	return rows
+}
+
 // apply folds an event into a row, or parks it.
 func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], parking *parking) error {
 	if ok, err := parking.admitRow(t.r, row.Key(), t.key); !ok {
 		return err
 	}
 	if err := f.change(t, row); err != nil {
-		return parking.fail(t.r, row.Key(), err)
+		return parking.fail(t.r, parking.text(t.r.Stream, row.Key()), err)
 	}
 	return nil
 }

@@ -277,3 +277,25 @@ func TestKafka_what_was_published_before_it_reads_comes_from_the_log(t *testing.
 		t.Fatalf("it begins at %d of %d messages", n, c.sent)
 	}
 }
+
+// An event that is parked between the two looks of a wait is not taken for applied.
+func TestKafka_WaitFor_sees_what_is_parked_while_it_looks(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	def := c.balances()
+	def.Table = strings.Replace(def.Table, "cents bigint not null", "cents bigint not null check (cents < 1000)", 1)
+	p := c.projector(def)
+	c.append("a-1", Opened{Owner: "ann"})
+	start(t, p)
+	c.untilReading(p)
+	last := c.append("a-1", Deposited{Cents: 5000})
+	parks := &meanwhile{at: "left join", do: func() { // what is applied is looked up
+		c.publish(c.history()[1:]...)
+		until(t, "it is parked", func() bool { return c.number(`select count(*) from asof.parked`) == 1 })
+	}}
+	waiter := projections.New(c.otherPool(parks), def, projections.FromKafka(c.client))
+	var parked *projections.ParkedError
+	if err := waiter.WaitFor(within(t, patient), last); !errors.As(err, &parked) {
+		t.Errorf("waited for what is parked: %v", err)
+	}
+}

@@ -75,6 +75,10 @@ func (r *rebuild) claim(ctx context.Context) error {
 		r.release(ctx) // a commit that failed may have happened
 		return explain("begin the rebuild of "+r.p.def.name, err)
 	}
+	if _, err := r.p.target.Pool().Exec(ctx, r.p.q(afterSkipsSQL), r.p.def.name); err != nil {
+		r.release(ctx)
+		return explain("begin the rebuild of "+r.p.def.name, err)
+	}
 	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
 }
@@ -92,6 +96,10 @@ func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 }
+
+// afterSkipsSQL waits for skips under way, which have not seen the build: it will look what is
+// skipped. Those that begin later see the build, and are refused. Bind: $1 name.
+const afterSkipsSQL = `select from {asof}.builds where name = $1 and status = 'live' for share`
 
 func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	d := r.p.def

@@ -63,8 +63,8 @@ func (p *Projector) queueSkips(batch *pgx.Batch, into *parking) {
 // positions, $7 events, $8 types, $9 schemas, $10 content types, $11 times, $12 metadata,
 // $13 payloads, $14 errors or null, $15 attempts, $16 times or null.
 const parkSQL = `
-insert into {asof}.parked (build, category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)
-select $1, category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, coalesce(first_at, clock_timestamp())
+insert into {asof}.parked (build, category, stream_id, key, key_hash, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)
+select $1, category, stream_id, key, sha256(convert_to(key, 'UTF8')), version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, coalesce(first_at, clock_timestamp())
 from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::text[], $15::int[], $16::timestamptz[])
      u (category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)`
 

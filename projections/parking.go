@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,8 +49,12 @@ type parking struct {
 	skips   map[unit]struct{}       // what is left out
 	refused map[unit]error          // what the database does not take
 	only    *string                 // apply what touches this row alone
+	trying  bool                    // nothing is kept, so that it may be any number
 	fresh   []parkedUnit            // to be written
 	known   map[unit]struct{}       // of fresh
+	same    map[string]string       // texts of keys in the books, and those that the rows in memory have
+	texts   map[sequence]string     // keys in the books, by stream and the row's key in memory
+	without map[unit]struct{}       // skips, by the row's key in memory
 }
 
 // parkedUnit is a unit with why it is parked; without a reason it waits behind another.
@@ -93,7 +98,8 @@ func (k *parking) skipped(e *es.RecordedEvent, key string) bool {
 		return false
 	}
 	_, skipped := k.skips[unit{e.ID, key}]
-	return skipped
+	_, without := k.without[unit{e.ID, key}]
+	return skipped || without
 }
 
 // admit decides about an event before its rows are looked up: false when it is left out or
@@ -118,10 +124,12 @@ func (k *parking) admit(e *es.RecordedEvent, why error) (bool, error) {
 	return false, k.fail(e, key, why)
 }
 
-// admitRow decides about a row that an event touches; text is its key as the event has it.
-func (k *parking) admitRow(e *es.RecordedEvent, key, text string) (bool, error) {
+// admitRow decides about a row that an event touches, by its key; text is that key as the
+// event has it.
+func (k *parking) admitRow(e *es.RecordedEvent, row, text string) (bool, error) {
+	key := k.text(e.Stream, row)
 	switch {
-	case k.only != nil && *k.only != key || k.skipped(e, key):
+	case k.only != nil && k.inMemory(*k.only) != row || k.skipped(e, row):
 		return false, nil
 	case k.waits(e, ""): // behind one of this batch
 		return false, k.wait(e, "")
@@ -140,8 +148,10 @@ func (k *parking) wait(e *es.RecordedEvent, key string) error {
 	return k.bounded()
 }
 
-// keys are those of the rows that something is parked or left out of.
-func (k *parking) keys() []string {
+// keys are the texts in the books that may be other texts of the rows that some events
+// touch. What is skipped of another event is left out: it may be of a version whose keys are
+// of another type.
+func (k *parking) keys(touched map[uuid.UUID][]string) []string {
 	var keys []string
 	for s := range k.from {
 		if s.key != "" {
@@ -149,14 +159,56 @@ func (k *parking) keys() []string {
 		}
 	}
 	for u := range k.skips {
-		if u.key != "" {
+		if rows := touched[u.event]; u.key != "" && len(rows) > 0 && !slices.Contains(rows, u.key) {
 			keys = append(keys, u.key)
 		}
 	}
 	if k.only != nil {
 		keys = append(keys, *k.only)
 	}
+	slices.Sort(keys)
 	return keys
+}
+
+// unify learns which texts mean which rows, where they are not the same.
+func (k *parking) unify(same map[string]string) {
+	k.same, k.texts, k.without = same, nil, nil
+	for s := range k.from {
+		if row := k.inMemory(s.key); row != s.key {
+			if k.texts == nil {
+				k.texts = map[sequence]string{}
+			}
+			k.texts[sequence{s.stream, row}] = s.key
+		}
+	}
+	for u := range k.skips {
+		if row := k.inMemory(u.key); row != u.key {
+			if k.without == nil {
+				k.without = map[unit]struct{}{}
+			}
+			k.without[unit{u.event, row}] = struct{}{}
+		}
+	}
+}
+
+// inMemory returns the key by which memory has the row of a key in the books.
+func (k *parking) inMemory(key string) string {
+	if row, known := k.same[key]; known {
+		return row
+	}
+	return key
+}
+
+// text returns the key by which the books have a stream's events of a row: a sequence keeps
+// the one that it began with.
+func (k *parking) text(stream es.StreamID, row string) string {
+	if k.only != nil {
+		return *k.only
+	}
+	if key, known := k.texts[sequence{stream, row}]; known {
+		return key
+	}
+	return row
 }
 
 // fail parks what cannot be applied, or returns why the batch fails.
@@ -194,6 +246,9 @@ func (k *parking) park(e *es.RecordedEvent, key string, why error) {
 }
 
 func (k *parking) bounded() error {
+	if k.trying {
+		return nil
+	}
 	if n := k.stored + int64(len(k.fresh)); n > k.most {
 		return fmt.Errorf("%w: %s would park %d, and %d is the most (WithParked): look at what is parked (dead-letters), correct the program", ErrTooManyParked, k.def.name, n, k.most)
 	}

@@ -272,3 +272,43 @@ func TestOutage_parks_nothing(t *testing.T) {
 		})
 	}
 }
+
+// What is tried to find the row that is refused does not count.
+func TestEvent_is_parked_for_the_row_that_is_refused_though_no_more_may_be(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"live", "rebuilt"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			def := totals()
+			def.Order = projections.Commuting
+			def.Table = `create table totals (bucket text primary key, events bigint not null, cents bigint not null, check (bucket <> 'c' or cents < 1000))`
+			def.Keys = func(Event, es.Recorded) []string { return []string{"a", "b", "c", "d", "e"} }
+			p := projections.New(w.store, def, projections.WithParked(1))
+			if way == "live" {
+				start(t, p)
+			}
+			last := w.append("a-1", Deposited{Cents: 100}, Deposited{Cents: 5000})
+			if way == "rebuilt" {
+				if err := p.Rebuild(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			reach(t, p, last)
+			if list := wantParked(t, p, w.store, 1); list[0].Key != "c" {
+				t.Errorf("%+v", list)
+			}
+			if done, err := p.RetryAll(t.Context()); err != nil || done != (projections.Retried{Parked: 1}) {
+				t.Errorf("%+v, %v", done, err)
+			}
+			whole := Total{Events: 2, Cents: 5100}
+			want := map[string]Total{"c": {Bucket: "c", Events: 1, Cents: 100}}
+			for _, key := range []string{"a", "b", "d", "e"} {
+				whole.Bucket = key
+				want[key] = whole
+			}
+			same(t, want, tableOf(w, "totals.totals", byBucket))
+			same(t, want, asOf(w, p, es.AtPosition(last), "totals", byBucket))
+		})
+	}
+}

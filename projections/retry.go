@@ -79,7 +79,10 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	}
 	r := &retry{p: p, b: b, m: m}
 	err = work(r)
-	if errors.Is(err, ErrNotParked) || final(err) {
+	switch {
+	case errors.Is(err, errFenced):
+		return r.done, fmt.Errorf("%w: %s, build %d was switched meanwhile, or is fed from another kind of source: try again", ErrBusy, b.Name, b.ID)
+	case errors.Is(err, ErrNotParked) || errors.Is(err, ErrBusy) || final(err):
 		return r.done, err
 	}
 	return r.done, wrap("retry what "+b.Name+" has parked", err)
@@ -93,11 +96,16 @@ where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
 group by 1, 2, 3 order by 1, 2, key = '', min(version), 3`
 
 func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]sequence, error) {
+	return sequencesOf(ctx, r.p.target.Pool(), r.p.q(parkedSequencesSQL), r.b, stream)
+}
+
+// sequencesOf returns what a build has parked, of a stream or of all.
+func sequencesOf(ctx context.Context, db querier, sql string, b build, stream *es.StreamID) ([]sequence, error) {
 	var category, id *string
 	if stream != nil {
 		category, id = &stream.Category, &stream.ID
 	}
-	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedSequencesSQL), r.b.ID, category, id)
+	rows, err := db.Query(ctx, sql, b.ID, category, id)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +164,10 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 		if err != nil || len(events) == 0 {
 			return err
 		}
-		if version != nil && events[0].Version != *version {
+		if version != nil && events[0].Version > *version {
+			return fmt.Errorf("%w: somebody else has retried or skipped version %d of %s", ErrNotParked, *version, s.stream)
+		}
+		if version != nil && events[0].Version < *version {
 			return fmt.Errorf("%w: version %d of %s waits behind version %d: retry that one before, or the sequence", ErrInvalid, *version, s.stream, events[0].Version)
 		}
 		try := func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
@@ -182,7 +193,7 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 // Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit.
 const parkedEventsSQL = `
 select event_id, category, stream_id, version, position, recorded_at, type, schema_version, content_type, metadata, data from {asof}.parked
-where build = $1 and category = $2 and stream_id = $3 and key = $4 order by version limit $5`
+where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) order by version limit $5`
 
 // read returns the first events of a sequence.
 func (r *retry) read(ctx context.Context, s sequence, limit int) ([]es.RecordedEvent, error) {
@@ -234,7 +245,7 @@ func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, 
 func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool, k *parking, moves bool) error {
 	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		k.forget()
-		if k.refused = refused; s.key != "" {
+		if k.refused, k.trying = refused, !keep; s.key != "" {
 			k.only = &s.key
 		}
 		b, were, err := r.take(ctx, tx, s, events, k)
@@ -270,7 +281,7 @@ func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEven
 
 // Bind: $1 build, $2 category, $3 stream, $4 key, $5 versions.
 const takeParkedSQL = `
-delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key = $4 and version = any($5)
+delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and version = any($5)
 returning event_id, attempts, first_at`
 
 // take locks the build, and takes events of a sequence from what is parked.

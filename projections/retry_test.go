@@ -198,35 +198,40 @@ func TestRebuild_tries_what_was_parked_by_itself(t *testing.T) {
 // them: it is parked outside, and the switch is tried again.
 func TestEvent_that_is_refused_in_the_switch_is_parked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	of := refusals()["a check"]
-	def := of.refusing()
-	def.Order = projections.OneStream
-	p := projections.New(w.store, def)
-	w.append("a-1", Deposited{Cents: 1})
-	if err := p.Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	start(t, p)
-	var once sync.Once
-	var last es.Position
-	err := projections.New(w.store, def).Rebuild(t.Context(), projections.WithProgress(func(progress projections.Progress) {
-		if progress.Phase == "verifying" {
-			once.Do(func() {
-				last = w.append("a-1", Deposited{Cents: 2}, of.bad, Deposited{Cents: 3})
-				reach(t, p, last)
-			})
-		}
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	reach(t, p, last)
-	if list := wantParked(t, p, w.store, 1); list[0].Event.Version != 3 || list[0].Build != 2 {
-		t.Errorf("%+v", list)
-	}
-	if n := w.number(`select count(*) from x.x`); n != 3 {
-		t.Errorf("%d rows", n)
+	for _, what := range []string{"a check", "one that is checked later"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			of := refusals()[what]
+			def := of.refusing()
+			def.Order = projections.OneStream
+			p := projections.New(w.store, def)
+			w.append("a-1", Opened{Owner: "taken"})
+			if err := p.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			start(t, p)
+			var once sync.Once
+			var last es.Position
+			err := projections.New(w.store, def).Rebuild(t.Context(), projections.WithProgress(func(progress projections.Progress) {
+				if progress.Phase == "verifying" {
+					once.Do(func() {
+						last = w.append("a-1", Deposited{Cents: 2}, of.bad, Deposited{Cents: 3})
+						reach(t, p, last)
+					})
+				}
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			reach(t, p, last)
+			if list := wantParked(t, p, w.store, 1); list[0].Event.Version != 3 || list[0].Build != 2 {
+				t.Errorf("%+v", list)
+			}
+			if n := w.number(`select count(*) from x.x`); n != 3 {
+				t.Errorf("%d rows", n)
+			}
+		})
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 // reason is kept with it. What waits behind the event is tried again. Of an event that is
 // parked for some of the rows that it touches, and applied to others, those are skipped.
 //
+// A skip that was cut short may be repeated: of an event that is skipped already the reason
+// is changed, and what waits behind it is tried again.
+//
 // An event that the live build has applied gives [ErrApplied], one that neither the log nor
 // a build knows gives [ErrNotParked], a rebuild under way [ErrBusy], and a reason that says
 // nothing [ErrInvalid]. Where there is no log, only what is parked can be skipped. A build that is
@@ -50,7 +53,11 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 	if len(behind) == 0 {
 		return Retried{}, nil
 	}
-	return p.retry(ctx, func(r *retry) error { return r.all(ctx, behind) })
+	done, err := p.retry(ctx, func(r *retry) error { return r.all(ctx, behind) })
+	if err != nil {
+		err = fmt.Errorf("event %s of %s is skipped, and what waits behind it was not all tried again: %w", event, p.def.name, err)
+	}
+	return done, err
 }
 
 // ErrApplied: the live build has applied the event, and would differ from all later ones.
@@ -67,14 +74,15 @@ const leasedSQL = `select exists (select from {asof}.builds where name = $1 and 
 
 // Bind: $1 name, $2 event, $3 keys, $4 reason.
 const skipSQL = `
-insert into {asof}.skips (name, event_id, key, reason) select $1, $2, key, $4 from unnest($3::text[]) key
-on conflict (name, event_id, key) do update set reason = excluded.reason`
+insert into {asof}.skips (name, event_id, key, key_hash, reason) select $1, $2, key, sha256(convert_to(key, 'UTF8')), $4 from unnest($3::text[]) key
+on conflict (name, event_id, key_hash) do update set reason = excluded.reason`
 
-// unparkSQL takes an event out of what is parked, of all builds of a projection, and raises
-// their counters, so that programs look what is skipped. Bind: $1 name, $2 event.
+// unparkSQL takes what is skipped of an event out of what is parked, of all builds of a
+// projection, and raises their counters, so that programs look what is skipped. Bind: $1 name,
+// $2 event, $3 keys, an empty one for all.
 const unparkSQL = `
 with mine as (select id from {asof}.builds where name = $1),
-gone as (delete from {asof}.parked where build in (select id from mine) and event_id = $2 returning build)
+gone as (delete from {asof}.parked where build in (select id from mine) and event_id = $2 and (key = any($3) or '' = any($3)) returning build)
 update {asof}.lanes l set counter = l.counter + 1, parked = l.parked - (select count(*) from gone where build = l.build)
 where l.build in (select id from mine)`
 
@@ -109,12 +117,18 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 	for _, u := range list {
 		units[u.Build] = append(units[u.Build], u)
 	}
+	i := slices.IndexFunc(builds, func(b build) bool { return b.Status == live })
+	if already, err := p.skippedOf(ctx, tx, e.ID); err != nil {
+		return nil, err
+	} else if len(already) > 0 && (i < 0 || len(units[builds[i].ID]) == 0) {
+		return p.skipAgain(ctx, tx, builds, e, already, reason)
+	}
 	if err := p.dropPassed(ctx, tx, builds, units, e, known); err != nil {
 		return nil, err
 	}
 	keys := []string{""}
 	var behind []sequence
-	if i := slices.IndexFunc(builds, func(b build) bool { return b.Status == live }); i >= 0 {
+	if i >= 0 {
 		b := builds[i]
 		for _, u := range units[b.ID] {
 			behind = append(behind, sequence{u.Event.Stream, u.Key})
@@ -124,9 +138,35 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		}
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(p.q(unparkSQL), p.def.name, e.ID)
+	batch.Queue(p.q(unparkSQL), p.def.name, e.ID, keys)
 	batch.Queue(p.q(skipSQL), p.def.name, e.ID, keys, storable(reason))
 	return behind, tx.SendBatch(ctx, batch).Close()
+}
+
+// Bind: $1 name, $2 event.
+const skippedOfSQL = `select key from {asof}.skips where name = $1 and event_id = $2`
+
+// skippedOf returns the rows that an event is skipped for already.
+func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) ([]string, error) {
+	rows, err := tx.Query(ctx, p.q(skippedOfSQL), p.def.name, event)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// skipAgain changes the reason of what is skipped, and returns what the live build has parked
+// of the stream.
+func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e es.Recorded, keys []string, reason string) ([]sequence, error) {
+	if _, err := tx.Exec(ctx, p.q(skipSQL), p.def.name, e.ID, keys, storable(reason)); err != nil {
+		return nil, err
+	}
+	for _, b := range builds {
+		if b.Status == live {
+			return sequencesOf(ctx, tx, p.q(parkedSequencesSQL), b, &e.Stream)
+		}
+	}
+	return nil, nil
 }
 
 // skippedKeys are the rows that lack an event which is skipped: those that it is parked for,
@@ -162,7 +202,11 @@ func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []build, u
 		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.def.name, e.ID)
 	}
 	for _, b := range builds {
-		if len(units[b.ID]) > 0 || b.Status == retired || !known {
+		parked := len(units[b.ID]) > 0
+		if b.Status == building { // for some rows, and applied to others
+			parked = slices.ContainsFunc(units[b.ID], func(u ParkedEvent) bool { return u.Key == "" })
+		}
+		if parked || b.Status == retired || !known {
 			continue
 		}
 		passed, err := p.passed(ctx, tx, b, e)

@@ -127,6 +127,9 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if _, err := tx.Exec(ctx, constraintsSQL); err != nil { // else the commit would be refused
+			return refusedInSwitch(err)
+		}
 		if old != nil && r.alike(*old, shadow) && !blind {
 			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
 				return fmt.Errorf("compare the tables: %w", err)
@@ -239,12 +242,16 @@ func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) er
 	}
 	*b = locked
 	err = r.p.applyLocked(ctx, tx, b, w, found)
-	if table.Refused(err) {
-		err = fmt.Errorf("%w: %w", errRefused, err)
-	}
 	if err != nil {
-		return err
+		return refusedInSwitch(err)
 	}
 	r.parked = append(r.parked, found.parking.fresh...)
 	return nil
+}
+
+func refusedInSwitch(err error) error {
+	if table.Refused(err) {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return err
 }

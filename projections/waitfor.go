@@ -116,7 +116,7 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 	default:
 		done, err = p.appliedUpTo(ctx, b, position)
 	}
-	if done && b.Parked > 0 {
+	if done && (b.Parked > 0 || b.Kind == kindKafka) { // which may have parked it since
 		err = p.notParked(ctx, b, position)
 	}
 	return done, err
@@ -154,7 +154,7 @@ const parkedAtSQL = `
 select h.category, h.stream_id, h.version, h.key, coalesce(h.error, '')
 from {asof}.parked p
 cross join lateral (
-    select * from {asof}.parked h where h.build = p.build and h.category = p.category and h.stream_id = p.stream_id and h.key = p.key
+    select * from {asof}.parked h where h.build = p.build and h.category = p.category and h.stream_id = p.stream_id and h.key_hash = p.key_hash
     order by h.version limit 1) h
 where p.build = $1 and p.position = $2
 order by h.version, h.key limit 1`

@@ -12,6 +12,7 @@ create table parked (
     category       text        not null,
     stream_id      text        not null,
     key            text        not null,           -- of the row; empty: the whole event
+    key_hash       bytea       not null,           -- SHA-256, as a key may be too long for an index
     version        bigint      not null,           -- of the stream: a sequence goes on in this order
     position       bigint      not null,
     event_id       uuid        not null,
@@ -25,7 +26,7 @@ create table parked (
     attempts       integer     not null,
     first_at       timestamptz not null default clock_timestamp(), -- parked
     last_at        timestamptz not null default clock_timestamp(), -- tried
-    primary key (build, category, stream_id, key, version)
+    primary key (build, category, stream_id, key_hash, version)
 );
 alter table parked alter column data set storage external; -- as in the log
 create index parked_position on parked (build, position);
@@ -37,9 +38,10 @@ create table skips (
     name       text        not null,               -- of the projection
     event_id   uuid        not null,
     key        text        not null default '',    -- of the row that lacks it; empty: all of them
+    key_hash   bytea       not null,               -- SHA-256
     reason     text        not null,
     skipped_at timestamptz not null default clock_timestamp(),
-    primary key (name, event_id, key)
+    primary key (name, event_id, key_hash)
 );
 
 -- +goose Down

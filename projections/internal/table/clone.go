@@ -1,7 +1,6 @@
 package table
 
 import (
-	"math/big"
 	"reflect"
 	"sync"
 	"time"
@@ -9,13 +8,14 @@ import (
 
 // A change that fails half way leaves the row as it was before. So a copy is taken first,
 // with all that Apply could change in place: what slices, maps and pointers lead to. Most
-// row types have none of those, and their copy is an assignment.
+// row types have none of those, and their copy is an assignment. Of what a type hides, slices
+// and maps are copied; a hidden pointer may lead to what must stay one, as a netip.Addr's does.
 
 // clone copies a value.
 func clone[R any](value *R, deep bool) R {
 	copied := *value
 	if deep {
-		deepen(reflect.ValueOf(&copied).Elem())
+		deepen(reflect.ValueOf(&copied).Elem(), false)
 	}
 	return copied
 }
@@ -42,20 +42,19 @@ func leads(t reflect.Type) bool {
 	}
 }
 
-//nolint:gochecknoglobals // what is known of types
 var leading sync.Map // of structs
 
 func anyLeads(t reflect.Type) bool {
-	for field := range t.Fields() {
-		if leads(field.Type) {
+	for i := range t.NumField() {
+		if leads(t.Field(i).Type) {
 			return true
 		}
 	}
 	return false
 }
 
-// deepen makes what a value leads to its own.
-func deepen(v reflect.Value) {
+// deepen makes what a value leads to its own, but for the pointers of one that is hidden.
+func deepen(v reflect.Value, hidden bool) {
 	switch v.Kind() {
 	case reflect.Slice:
 		if v.IsNil() {
@@ -65,7 +64,7 @@ func deepen(v reflect.Value) {
 		reflect.Copy(own, v)
 		if leads(v.Type().Elem()) {
 			for i := range own.Len() {
-				deepen(own.Index(i))
+				deepen(own.Index(i), hidden)
 			}
 		}
 		v.Set(own)
@@ -75,50 +74,46 @@ func deepen(v reflect.Value) {
 		}
 		own := reflect.MakeMapWithSize(v.Type(), v.Len())
 		for iter := v.MapRange(); iter.Next(); {
-			own.SetMapIndex(iter.Key(), deepened(iter.Value()))
+			own.SetMapIndex(iter.Key(), deepened(iter.Value(), hidden))
 		}
 		v.Set(own)
 	case reflect.Pointer:
-		if v.IsNil() {
-			return
-		}
-		if n, ok := reflect.TypeAssert[*big.Int](v); ok {
-			v.Set(reflect.ValueOf(new(big.Int).Set(n)))
+		if v.IsNil() || hidden {
 			return
 		}
 		own := reflect.New(v.Type().Elem())
-		own.Elem().Set(deepened(v.Elem()))
+		own.Elem().Set(deepened(v.Elem(), false))
 		v.Set(own)
 	case reflect.Interface:
-		if !v.IsNil() {
-			v.Set(deepened(v.Elem()))
+		if !v.IsNil() && !hidden {
+			v.Set(deepened(v.Elem(), false))
 		}
 	case reflect.Array:
 		for i := range v.Len() {
-			deepen(v.Index(i))
+			deepen(v.Index(i), hidden)
 		}
 	case reflect.Struct:
-		deepenFields(v)
+		for i := range v.NumField() {
+			f := v.Field(i)
+			switch {
+			case !leads(f.Type()):
+			case f.CanSet():
+				deepen(f, hidden)
+			default:
+				embedded := v.Type().Field(i).Anonymous // and its fields are the struct's
+				deepen(reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem(), hidden || !embedded)
+			}
+		}
 	default:
 	}
 }
 
-// deepenFields leaves out what is private, which has no column. Of an embedded struct
-// of a private type, public fields are not.
-func deepenFields(v reflect.Value) {
-	for field, f := range v.Fields() {
-		if (f.CanSet() || field.Anonymous && f.Kind() == reflect.Struct) && leads(f.Type()) {
-			deepen(f)
-		}
-	}
-}
-
 // deepened is a copy of a value that cannot be set.
-func deepened(v reflect.Value) reflect.Value {
+func deepened(v reflect.Value, hidden bool) reflect.Value {
 	own := reflect.New(v.Type()).Elem()
 	own.Set(v)
 	if leads(v.Type()) {
-		deepen(own)
+		deepen(own, hidden)
 	}
 	return own
 }

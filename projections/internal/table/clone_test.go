@@ -2,6 +2,7 @@ package table //nolint:testpackage // what it tests is not for others
 
 import (
 	"math/big"
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
@@ -12,6 +13,14 @@ import (
 type inner struct {
 	Words []string
 	Next  *inner
+}
+
+// closed hides what it has.
+type closed struct {
+	words []string
+	sets  map[string][]int
+	addr  netip.Addr
+	one   *int
 }
 
 type rich struct {
@@ -25,12 +34,21 @@ type rich struct {
 	Amount pgtype.Numeric
 	Any    any
 	Pair   [2]*inner
+	Closed closed
+	Far    *closed
 	inner
 }
 
+var one = 1
+
 func fill() rich {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	hides := func() closed {
+		return closed{words: []string{"w"}, sets: map[string][]int{"a": {1}}, addr: netip.MustParseAddr("fe80::1%eth0"), one: &one}
+	}
+	far := hides()
 	return rich{
+		Closed: hides(), Far: &far,
 		N: 1, Text: "a", At: at, Until: &at, Bytes: []byte("bytes"), Lines: [][]string{{"a"}, nil},
 		Counts: map[string][]int{"a": {1, 2}}, Amount: pgtype.Numeric{Int: big.NewInt(12), Valid: true},
 		Any: []int{1}, Pair: [2]*inner{{Words: []string{"x"}}, nil}, inner: inner{Words: []string{"w"}, Next: &inner{Words: []string{"n"}}},
@@ -53,8 +71,14 @@ func TestClone_shares_nothing_that_can_be_changed(t *testing.T) {
 	r.Any.([]int)[0] = 9
 	r.Pair[0].Words[0] = "y"
 	r.Next.Words[0] = "m"
+	r.Closed.words[0] = "v"
+	r.Closed.sets["a"][0] = 2
+	r.Far.sets["b"] = nil
 	if !reflect.DeepEqual(copied, fill()) {
 		t.Errorf("what was changed since shows in the copy: %+v", copied)
+	}
+	if copied.Closed.one != &one || copied.Far.addr != r.Far.addr {
+		t.Error("a hidden pointer leads elsewhere")
 	}
 }
 

@@ -30,8 +30,12 @@ func (s *Shape) canonicalKey(text string) (string, bool) {
 	return text, false
 }
 
-// equalKeysSQL gives each text the first one that is the same key. Bind: $1 keys as text.
+// equalKeysSQL gives each text the one that its type writes, where canonicalKey knows that
+// too, or the first one that is the same key. Bind: $1 keys as text.
 func (s *Shape) equalKeysSQL(p Place) string {
+	if _, known := s.canonicalKey("0"); known || s.keyOID == pgtype.UUIDOID {
+		return p.sql(fmt.Sprintf(`select k, k::%s::text from unnest($1::text[]) k`, s.keyType))
+	}
 	return p.sql(fmt.Sprintf(`select k, first_value(k) over (partition by k::%s%s order by n) from unnest($1::text[]) with ordinality u (k, n)`, s.keyType, s.keyCollated))
 }
 

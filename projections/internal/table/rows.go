@@ -67,9 +67,10 @@ func (s *Shape) keeps() bool {
 // Send makes the round trip of a batch: on a pool, a connection or in a transaction.
 type Send func(ctx context.Context, b *pgx.Batch) error
 
-// Unify makes the texts of one key one text, in place; that of prior, where one has it. A
-// text that is no key gives an error that [NotAKey] knows.
-func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior func() []string) error {
+// Unify makes the texts of one key one text, in place; that of a row in memory, where one
+// has it. Where the database had to be asked it returns the text of each, those of prior too.
+// A text that is no key gives an error that [NotAKey] knows.
+func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior func() []string) (map[string]string, error) {
 	ask := false
 	for i, key := range keys {
 		text, known := rs.shape.canonicalKey(key)
@@ -77,12 +78,13 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior fu
 		ask = ask || !known
 	}
 	if !ask || len(keys) == 0 {
-		return nil
+		return nil, nil
 	}
-	list := prior()
+	var list []string
 	for key := range rs.byKey { // they come first, since they may be the same rows by other texts
 		list = append(list, key)
 	}
+	list = append(list, prior()...)
 	first := map[string]string{}
 	batch := &pgx.Batch{}
 	batch.Queue(rs.shape.equalKeysSQL(rs.place), append(list, distinct(keys)...)).Query(func(rows pgx.Rows) error {
@@ -91,12 +93,12 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior fu
 		return err
 	})
 	if err := send(ctx, batch); err != nil {
-		return keyError{fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)}
+		return nil, keyError{fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)}
 	}
 	for i := range keys {
 		keys[i] = first[keys[i]]
 	}
-	return nil
+	return first, nil
 }
 
 func distinct(keys []string) []string {
