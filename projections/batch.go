@@ -156,6 +156,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 	batch := &pgx.Batch{}
 	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })
 	p.queueSeen(batch, b, w, f.seen)
+	f.parking.source = w.source
 	if len(w.events) > 0 {
 		p.queueParking(batch, b, streamsOf(w.events), f.parking)
 	}
@@ -212,7 +213,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 			return err
 		}
 		t.parked = int64(len(f.parking.fresh))
-		p.queueParked(out, *b, f.parking.fresh)
+		p.queueParked(out, *b, w.source, f.parking.fresh)
 		if err := p.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}

@@ -150,7 +150,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 		s.p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
 		s.p.queueThere(batch, &m.tally)
 		m.tally.parked = int64(len(m.parking.fresh))
-		s.p.queueParked(batch, b, m.parking.fresh)
+		s.p.queueParked(batch, b, "", m.parking.fresh)
 		s.p.queueBooks(batch, &b, &m.tally, nil)
 		return nil
 	})

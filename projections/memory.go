@@ -134,7 +134,7 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 				return err
 			}
 		}
-		p.queueParked(batch, b, m.parking.fresh)
+		p.queueParked(batch, b, "", m.parking.fresh)
 		p.queueBooks(batch, &b, &m.tally, &xid)
 		return m.state.write(ctx, conn, batch, how)
 	})

@@ -12,10 +12,10 @@ import (
 // The books of what is parked.
 
 // sequencesSQL reads the sequences of a build that are parked, of all streams or of some.
-// Bind: $1 build, $2 categories and $3 ids of streams, or null.
+// Bind: $1 build, $2 categories and $3 ids of streams, or null, $4 source.
 const sequencesSQL = `
 select category, stream_id, key, min(version) from {asof}.parked
-where build = $1 and ($2::text[] is null or (category, stream_id) in (select * from unnest($2::text[], $3::text[])))
+where build = $1 and source = $4 and ($2::text[] is null or (category, stream_id) in (select * from unnest($2::text[], $3::text[])))
 group by 1, 2, 3`
 
 // skipsSQL reads which events a projection leaves out. Bind: $1 name.
@@ -28,8 +28,8 @@ func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamI
 	for _, s := range streams {
 		categories, ids = append(categories, s.Category), append(ids, s.ID)
 	}
-	batch.Queue(p.q(sequencesSQL), b.ID, categories, ids).Query(func(rows pgx.Rows) error {
-		var s sequence
+	batch.Queue(p.q(sequencesSQL), b.ID, categories, ids, into.source).Query(func(rows pgx.Rows) error {
+		s := sequence{source: into.source}
 		var v int64
 		_, err := pgx.ForEachRow(rows, []any{&s.stream.Category, &s.stream.ID, &s.key, &v}, func() error {
 			if into.from == nil {
@@ -61,15 +61,15 @@ func (p *Projector) queueSkips(batch *pgx.Batch, into *parking) {
 // parkSQL parks units. One that was parked before comes with when that was, and how often
 // it was tried. Bind: $1 build; arrays of $2 categories, $3 ids, $4 keys, $5 versions, $6
 // positions, $7 events, $8 types, $9 schemas, $10 content types, $11 times, $12 metadata,
-// $13 payloads, $14 errors or null, $15 attempts, $16 times or null.
+// $13 payloads, $14 errors or null, $15 attempts, $16 times or null; $17 source.
 const parkSQL = `
-insert into {asof}.parked (build, category, stream_id, key, key_hash, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)
-select $1, category, stream_id, key, sha256(convert_to(key, 'UTF8')), version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, coalesce(first_at, clock_timestamp())
+insert into {asof}.parked (build, source, category, stream_id, key, key_hash, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)
+select $1, $17, category, stream_id, key, sha256(convert_to(key, 'UTF8')), version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, coalesce(first_at, clock_timestamp())
 from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::text[], $15::int[], $16::timestamptz[])
      u (category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)`
 
 // queueParked writes units that are to be parked.
-func (p *Projector) queueParked(out *pgx.Batch, b build, units []parkedUnit) {
+func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []parkedUnit) {
 	if len(units) == 0 {
 		return
 	}
@@ -101,7 +101,7 @@ func (p *Projector) queueParked(out *pgx.Batch, b build, units []parkedUnit) {
 			firsts[i] = &u.first
 		}
 	}
-	out.Queue(p.q(parkSQL), b.ID, categories, streams, keys, versions, positions, ids, types, schemas, contentTypes, times, metadata, data, errors, attempts, firsts)
+	out.Queue(p.q(parkSQL), b.ID, categories, streams, keys, versions, positions, ids, types, schemas, contentTypes, times, metadata, data, errors, attempts, firsts, source)
 }
 
 // tellParked says what was parked because of itself.

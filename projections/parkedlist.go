@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ type ParkedEvent struct {
 	Build      int64            // that has it
 	State      string           // of the build: [BuildLive], [BuildKept] or [BuildBuilding]
 	Event      es.RecordedEvent // its payload and metadata come from ShowParked alone
+	Source     string           // whose event it is, where the read model is fed from topics alone
 	Key        string           // of the row; empty: the event as a whole
 	Error      string           // empty: it waits behind an earlier one of its sequence
 	Attempts   int              // how often it was tried
@@ -26,12 +28,12 @@ type ParkedEvent struct {
 }
 
 // ErrNotParked: no build of the projection has parked the event, or the sequence.
-var ErrNotParked = fmt.Errorf("projections: not parked")
+var ErrNotParked = errors.New("projections: not parked")
 
 // parkedSQL reads what is parked. Bind: $1 names or null, $2 event or null, $3 with payload.
 const parkedSQL = `
 select b.name, b.version, b.id, b.status, p.event_id, p.category, p.stream_id, p.version, p.position, p.recorded_at, p.type, p.schema_version, p.content_type,
-       case when $3 then p.metadata else '' end, case when $3 then p.data else '' end, p.key, coalesce(p.error, ''), p.attempts, p.first_at, p.last_at
+       case when $3 then p.metadata else '' end, case when $3 then p.data else '' end, p.source, p.key, coalesce(p.error, ''), p.attempts, p.first_at, p.last_at
 from {asof}.parked p join {asof}.builds b on b.id = p.build
 where ($1::text[] is null or b.name = any($1)) and ($2::uuid is null or p.event_id = $2)
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.id desc, p.position, p.key`
@@ -71,7 +73,7 @@ func scanParked(row pgx.CollectableRow) (ParkedEvent, error) {
 	var metadata []byte
 	e := &p.Event
 	err := row.Scan(&p.Projection, &p.Version, &p.Build, &status, &e.ID, &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), (*int64)(&e.Position), &e.RecordedAt, &e.Type, &e.Schema, &e.ContentType,
-		&metadata, &e.Data, &p.Key, &p.Error, &p.Attempts, &p.First, &p.Last)
+		&metadata, &e.Data, &p.Source, &p.Key, &p.Error, &p.Attempts, &p.First, &p.Last)
 	if err == nil && len(metadata) > 0 {
 		err = e.Metadata.UnmarshalBinary(metadata)
 	}

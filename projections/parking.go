@@ -31,6 +31,7 @@ var (
 type sequence struct {
 	stream es.StreamID
 	key    string
+	source string // whose stream it is, where no log says it
 }
 
 // unit is what is parked: an event and one row that it touches, or the whole event.
@@ -43,7 +44,8 @@ type unit struct {
 // is not safe for concurrent use.
 type parking struct {
 	def     *definition
-	most    int64 // units
+	source  string // of all events that are judged; empty: the log says it
+	most    int64  // units
 	stored  int64
 	from    map[sequence]es.Version // what is parked, from this version on
 	skips   map[unit]struct{}       // what is left out
@@ -70,12 +72,12 @@ func (p *Projector) parking() *parking { return &parking{def: p.def, most: p.par
 
 // forget drops what is known and what was to be written.
 func (k *parking) forget() {
-	*k = parking{def: k.def, most: k.most}
+	*k = parking{def: k.def, most: k.most, source: k.source}
 }
 
 // fork returns what is known, for a try of which nothing may be kept.
 func (k *parking) fork() *parking {
-	return &parking{def: k.def, most: k.most, stored: k.stored + int64(len(k.fresh)), from: maps.Clone(k.from), skips: k.skips}
+	return &parking{def: k.def, most: k.most, source: k.source, stored: k.stored + int64(len(k.fresh)), from: maps.Clone(k.from), skips: k.skips}
 }
 
 // idle reports that no event needs a look.
@@ -88,7 +90,7 @@ func (k *parking) waits(e *es.RecordedEvent, key string) bool {
 	if len(k.from) == 0 {
 		return false
 	}
-	from, parked := k.from[sequence{e.Stream, key}]
+	from, parked := k.from[sequence{e.Stream, key, k.source}]
 	return parked && e.Version >= from
 }
 
@@ -178,7 +180,7 @@ func (k *parking) unify(same map[string]string) {
 			if k.texts == nil {
 				k.texts = map[sequence]string{}
 			}
-			k.texts[sequence{s.stream, row}] = s.key
+			k.texts[sequence{s.stream, row, k.source}] = s.key
 		}
 	}
 	for u := range k.skips {
@@ -205,7 +207,7 @@ func (k *parking) text(stream es.StreamID, row string) string {
 	if k.only != nil {
 		return *k.only
 	}
-	if key, known := k.texts[sequence{stream, row}]; known {
+	if key, known := k.texts[sequence{stream, row, k.source}]; known {
 		return key
 	}
 	return row
@@ -228,7 +230,7 @@ func (k *parking) fail(e *es.RecordedEvent, key string, why error) error {
 func (k *parking) parks() bool { return k.most > 0 && k.def.order != LogOrder }
 
 func (k *parking) park(e *es.RecordedEvent, key string, why error) {
-	u, s := unit{e.ID, key}, sequence{e.Stream, key}
+	u, s := unit{e.ID, key}, sequence{e.Stream, key, k.source}
 	if _, known := k.known[u]; known { // of an earlier pass over the log
 		return
 	}

@@ -49,7 +49,7 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 		}
 		if foreign && !warned {
 			warned = true // once an assignment is enough
-			f.p.log.WarnContext(ctx, "messages that are no events of the store's log are skipped", "topic", at.topic, "partition", at.number)
+			f.p.log.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.topic, "partition", at.number)
 		}
 	}
 }

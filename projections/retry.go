@@ -91,9 +91,9 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 // Bind: $1 build, $2 category and $3 id of a stream, or null. Sequences of rows come first:
 // what is parked of the stream as a whole comes after them.
 const parkedSequencesSQL = `
-select category, stream_id, key from {asof}.parked
+select category, stream_id, key, source from {asof}.parked
 where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
-group by 1, 2, 3 order by 1, 2, key = '', min(version), 3`
+group by 1, 2, 3, 4 order by 1, 2, key = '', min(version), 3, 4`
 
 func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]sequence, error) {
 	return sequencesOf(ctx, r.p.target.Pool(), r.p.q(parkedSequencesSQL), r.b, stream)
@@ -110,7 +110,7 @@ func sequencesOf(ctx context.Context, db querier, sql string, b build, stream *e
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sequence, err error) {
-		err = row.Scan(&s.stream.Category, &s.stream.ID, &s.key)
+		err = row.Scan(&s.stream.Category, &s.stream.ID, &s.key, &s.source)
 		return s, err
 	})
 }
@@ -135,7 +135,7 @@ func (r *retry) event(ctx context.Context, id uuid.UUID) error {
 		return fmt.Errorf("%w: the live build of %s has not parked event %s", ErrNotParked, r.b.Name, id)
 	}
 	for _, u := range list {
-		if err := r.sequence(ctx, sequence{u.Event.Stream, u.Key}, &u.Event.Version); err != nil {
+		if err := r.sequence(ctx, sequence{u.Event.Stream, u.Key, u.Source}, &u.Event.Version); err != nil {
 			return err
 		}
 	}
@@ -190,14 +190,14 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 	return fmt.Errorf("%w: somebody else retries or skips what %s has parked of %s: try again", ErrBusy, r.b.Name, s.stream)
 }
 
-// Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit.
+// Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit, $6 source.
 const parkedEventsSQL = `
 select event_id, category, stream_id, version, position, recorded_at, type, schema_version, content_type, metadata, data from {asof}.parked
-where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) order by version limit $5`
+where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and source = $6 order by version limit $5`
 
 // read returns the first events of a sequence.
 func (r *retry) read(ctx context.Context, s sequence, limit int) ([]es.RecordedEvent, error) {
-	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedEventsSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, limit)
+	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedEventsSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, limit, s.source)
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +222,7 @@ type before struct {
 // again: see [trial].
 func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool) error {
 	k := r.p.parking()
+	k.source = s.source
 	err := r.tryHow(ctx, s, events, refused, keep, k, false)
 	if moved(err) {
 		err = r.tryHow(ctx, s, events, refused, keep, k, true)
@@ -263,7 +264,7 @@ func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEven
 			u := &k.fresh[i]
 			u.attempts, u.first = were[u.event.ID].attempts, were[u.event.ID].first
 		}
-		r.p.queueParked(out, b, k.fresh)
+		r.p.queueParked(out, b, s.source, k.fresh)
 		r.p.queueBooks(out, &b, &tally{parked: int64(len(k.fresh) - len(events))}, nil)
 		if !keep {
 			out.Queue(constraintsSQL)
@@ -279,9 +280,9 @@ func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEven
 	return err
 }
 
-// Bind: $1 build, $2 category, $3 stream, $4 key, $5 versions.
+// Bind: $1 build, $2 category, $3 stream, $4 key, $5 versions, $6 source.
 const takeParkedSQL = `
-delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and version = any($5)
+delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and version = any($5) and source = $6
 returning event_id, attempts, first_at`
 
 // take locks the build, and takes events of a sequence from what is parked.
@@ -293,7 +294,7 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s sequence, events []es.Rec
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
 	r.p.queueLock(batch, r.b, true, func(now build) error { b = now; return nil })
-	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, versions).Query(func(rows pgx.Rows) error {
+	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, versions, s.source).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before
 		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })

@@ -131,7 +131,7 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 	if i >= 0 {
 		b := builds[i]
 		for _, u := range units[b.ID] {
-			behind = append(behind, sequence{u.Event.Stream, u.Key})
+			behind = append(behind, sequence{u.Event.Stream, u.Key, u.Source})
 		}
 		if keys, err = p.skippedKeys(ctx, tx, b, units[b.ID]); err != nil {
 			return nil, err

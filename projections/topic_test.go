@@ -426,6 +426,50 @@ func TestTopics_alone_park_what_cannot_be_applied(t *testing.T) {
 	}
 }
 
+// What is parked of a service's stream does not concern another's of the same name.
+func TestTopics_alone_park_by_source(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	mended := new(atomic.Bool)
+	def := poisonedTotals(mended)
+	def.Categories = []string{g.category}
+	p := g.projector(def)
+	g.append("a-1", Deposited{Cents: failsForAll}, Deposited{Cents: 1000})
+	e, other := g.history(), g.life
+	other[0]++
+	g.tell("/one", g.life, e...)
+	g.tell("/other", other, e[0])
+	start(t, p)
+	g.untilAll(p)
+	list := wantParked(t, p, g.in(), 3)
+	if list[0].Source == list[1].Source || list[0].Source+list[1].Source+list[2].Source == "" {
+		t.Errorf("%+v", list)
+	}
+	all := func() int64 {
+		return g.target.number(`select coalesce(sum(cents), 0) from totals.totals where bucket = 'all'`)
+	}
+	g.tell("/third", other, es.RecordedEvent{Recorded: e[1].Recorded, Data: e[1].Data}) // lacks the first: a gap, not parked
+	g.untilAll(p)
+	wantParked(t, p, g.in(), 3)
+	of := func(life uuid.UUID, n int) es.Token {
+		return es.Token{Life: life, Position: e[n].Position, Stream: e[n].Stream, Version: e[n].Version}
+	}
+	for _, token := range []es.Token{of(g.life, 0), of(g.life, 1), of(other, 0)} {
+		var parked *projections.ParkedError
+		if err := p.WaitForToken(within(t, patient), token); !errors.As(err, &parked) || parked.Version != 1 {
+			t.Errorf("%+v: %v", token, err)
+		}
+	}
+	mended.Store(true)
+	if done, err := p.RetrySequence(t.Context(), e[0].Stream); err != nil || done.Applied != 3 || all() != 2*failsForAll+1000 {
+		t.Errorf("%+v, %v, %d cents", done, err, all())
+	}
+	if err := p.WaitForToken(within(t, patient), of(other, 0)); err != nil {
+		t.Error(err)
+	}
+	wantParked(t, p, g.in(), 0)
+}
+
 func TestTopics_alone_too_many_gaps_stop(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)

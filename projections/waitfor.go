@@ -54,18 +54,19 @@ func (p *Projector) WaitForToken(ctx context.Context, t es.Token) error {
 // hasTokenSQL asks whether the live build has an event of a life. Bind: $1 name, $2 life,
 // $3 category, $4 stream, $5 version.
 const hasTokenSQL = `
-select b.id, b.parked from (select b.id, l.parked from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live') b
+select b.id, b.parked, d.source from (select b.id, l.parked from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live') b
 join {asof}.dedup d on d.build = b.id and d.category = $3 and d.stream_id = $4 and d.version >= $5
 join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
 
 func (p *Projector) hasToken(ctx context.Context, t es.Token) (bool, error) {
 	var b build
-	err := p.target.Pool().QueryRow(ctx, p.q(hasTokenSQL), p.def.name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked)
+	var source string
+	err := p.target.Pool().QueryRow(ctx, p.q(hasTokenSQL), p.def.name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case err == nil && b.Parked > 0:
-		err = p.notParked(ctx, b, t.Position)
+		err = p.notParked(ctx, t.Position, p.q(parkedOfSQL), b.ID, t.Stream.Category, t.Stream.ID, int64(t.Version), source)
 	}
 	return err == nil, err
 }
@@ -117,7 +118,7 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 		done, err = p.appliedUpTo(ctx, b, position)
 	}
 	if done && (b.Parked > 0 || b.Kind == kindKafka) { // which may have parked it since
-		err = p.notParked(ctx, b, position)
+		err = p.notParked(ctx, position, p.q(parkedAtSQL), b.ID, int64(position))
 	}
 	return done, err
 }
@@ -148,21 +149,26 @@ func (e *ParkedError) Error() string {
 		e.Projection, e.Position, e.Stream, e.Version, row, e.Reason)
 }
 
-// parkedAtSQL finds why the event at a position is parked: what its sequence begins with.
-// Bind: $1 build, $2 position.
-const parkedAtSQL = `
+// parkedWhySQL finds why an event is parked: what its sequence begins with. A condition comes
+// behind it. Bind: $1 build.
+const parkedWhySQL = `
 select h.category, h.stream_id, h.version, h.key, coalesce(h.error, '')
 from {asof}.parked p
 cross join lateral (
-    select * from {asof}.parked h where h.build = p.build and h.category = p.category and h.stream_id = p.stream_id and h.key_hash = p.key_hash
+    select * from {asof}.parked h where h.build = p.build and h.category = p.category and h.stream_id = p.stream_id and h.source = p.source and h.key_hash = p.key_hash
     order by h.version limit 1) h
-where p.build = $1 and p.position = $2
-order by h.version, h.key limit 1`
+where p.build = $1`
 
-// notParked gives a [*ParkedError] for an event that is parked.
-func (p *Projector) notParked(ctx context.Context, b build, position es.Position) error {
+// Bind: $1 build, $2 position.
+const parkedAtSQL = parkedWhySQL + ` and p.position = $2 order by h.version, h.key limit 1`
+
+// Bind: $1 build, $2 category, $3 stream, $4 version, $5 source.
+const parkedOfSQL = parkedWhySQL + ` and p.category = $2 and p.stream_id = $3 and p.version = $4 and p.source = $5 order by h.version, h.key limit 1`
+
+// notParked gives a [*ParkedError] for an event that is parked, as the statement finds it.
+func (p *Projector) notParked(ctx context.Context, position es.Position, sql string, args ...any) error {
 	e := &ParkedError{Projection: p.def.name, Position: position}
-	err := p.target.Pool().QueryRow(ctx, p.q(parkedAtSQL), b.ID, int64(position)).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
+	err := p.target.Pool().QueryRow(ctx, sql, args...).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil

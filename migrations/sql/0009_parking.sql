@@ -11,6 +11,7 @@ create table parked (
     build          bigint      not null,
     category       text        not null,
     stream_id      text        not null,
+    source         text        not null,           -- whose event it is, where no log says it
     key            text        not null,           -- of the row; empty: the whole event
     key_hash       bytea       not null,           -- SHA-256, as a key may be too long for an index
     version        bigint      not null,           -- of the stream: a sequence goes on in this order
@@ -26,7 +27,7 @@ create table parked (
     attempts       integer     not null,
     first_at       timestamptz not null default clock_timestamp(), -- parked
     last_at        timestamptz not null default clock_timestamp(), -- tried
-    primary key (build, category, stream_id, key_hash, version)
+    primary key (build, category, stream_id, source, key_hash, version)
 );
 alter table parked alter column data set storage external; -- as in the log
 create index parked_position on parked (build, position);
