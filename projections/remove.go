@@ -26,10 +26,11 @@ func DropBuild(ctx context.Context, target Target, name string, id int64) (Build
 	return list[0], nil
 }
 
-// DropProjection drops all builds of a projection, the live one too, and so takes it out of
-// the books. It is for one that no program has any more: a projector that still runs builds
-// it again. A projector or a rebuild that holds a build right now, and tables that are in
-// use, give [ErrBusy]; what else is refused is as with [DropBuild]. All are dropped or none.
+// DropProjection drops all builds of a projection, the live one too, and with them what it
+// skips, and so takes it out of the books. It is for one that no program has any more: a
+// projector that still runs builds it again. A projector or a rebuild that holds a build
+// right now, and tables that are in use, give [ErrBusy]; what else is refused is as with
+// [DropBuild]. All are dropped or none.
 func DropProjection(ctx context.Context, target Target, name string) ([]Build, error) {
 	return dropBuilds(ctx, target, name, nil)
 }
@@ -40,6 +41,10 @@ const holdSQL = `select id from {asof}.builds where name = $1 and ($2::bigint is
 
 // Bind: $1 builds.
 const heldSQL = selectBuilds + `where b.id = any($1) order by b.id`
+
+// forgetSkipsSQL takes out what a projection leaves out: whoever has its name next is
+// another. Bind: $1 name.
+const forgetSkipsSQL = `delete from {asof}.skips where name = $1`
 
 // dropBuilds drops one build, or all when none is given, in one transaction.
 func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dropped []Build, err error) {
@@ -61,7 +66,10 @@ func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dro
 				return err
 			}
 		}
-		return nil
+		if id == nil {
+			_, err = tx.Exec(ctx, expand(target, forgetSkipsSQL), name)
+		}
+		return err
 	})
 	switch {
 	case err == nil:

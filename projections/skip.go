@@ -19,8 +19,8 @@ import (
 // parked for some of the rows that it touches, and applied to others, those are skipped.
 //
 // An event that the live build has applied gives [ErrApplied], one that neither the log nor
-// a build knows gives [ErrNotParked], and a rebuild under way [ErrBusy]. A build that is
-// kept for a rollback and has applied the event is left as it is; one whose rebuild was
+// a build knows gives [ErrNotParked], and a rebuild under way [ErrBusy]. An error of the
+// retry says that the event is skipped all the same. A build that is kept for a rollback and has applied the event is left as it is; one whose rebuild was
 // stopped is dropped, if it may have applied it.
 func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (Retried, error) {
 	if p.invalid != nil {
@@ -49,7 +49,11 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 	if len(behind) == 0 {
 		return Retried{}, nil
 	}
-	return p.retry(ctx, func(r *retry) error { return r.all(ctx, behind) })
+	done, err := p.retry(ctx, func(r *retry) error { return r.all(ctx, behind) })
+	if err != nil {
+		err = fmt.Errorf("projections: event %s is skipped, but what waits behind it is still parked: retry it: %w", event, err)
+	}
+	return done, err
 }
 
 // ErrApplied: the live build has applied the event, and would differ from all later ones.
