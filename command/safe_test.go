@@ -62,7 +62,7 @@ func TestText_of_others_does_nothing_to_the_terminal(t *testing.T) {
 
 	w.run("rebuild", "balances").exits(command.ExitOK).harmless()
 	stored := strings.ToValidUTF8(nasty, "") + "\nforged: line"
-	letter := es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte(stored), ContentType: "text/plain"}
+	letter := es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte("\u202e\nforged: line"), ContentType: "text/plain"}
 	if _, err := w.store.Append(t.Context(), stream, es.Any, letter); err != nil {
 		t.Fatal(err)
 	}

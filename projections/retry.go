@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -77,7 +78,7 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	}
 	r := &retry{p: p, b: b, m: m}
 	err = work(r)
-	if errors.Is(err, ErrNotParked) || errors.Is(err, ErrWaits) || final(err) {
+	if errors.Is(err, ErrNotParked) || errors.Is(err, ErrWaits) || final(err) && !pg.OnlyByOperator(err) {
 		return r.done, err
 	}
 	return r.done, wrap("retry what "+b.Name+" has parked", err)
