@@ -291,6 +291,7 @@ func TestDeadLetters_retry_says_what_came_of_it_and_fails_when_it_is_parked_agai
 	if r != (retried{"balances", 2, 0}) {
 		t.Errorf("%+v", r)
 	}
+	w.exec(`update asof.builds set kind = 'kafka', source = 'kafka account'`) // no brokers are needed
 	w.must("dead-letters", "retry", "balances", "--stream", "account/a-2").has("2 applied")
 	w.must("dead-letters", "retry", "balances", "--all").has("1 applied")
 	w.must("dead-letters", "retry", "balances", "--all").has("balances: nothing was parked")
