@@ -19,6 +19,8 @@
 //	orders builds [NAME…]             what stands in the builds of read models
 //	orders drop NAME [BUILD]          drop a kept build, or a read model that the code has no more
 //	orders verify NAME                compare what a read model has applied with the log
+//	orders dead-letters list|show     what read models could not apply, and why
+//	orders dead-letters retry|skip    try it again, or leave it out for good
 //	orders state CATEGORY ID          the state of a stream, now or as of a moment
 //	orders log [CATEGORY [ID]]        the events
 //	orders relay                      publish the log to Kafka until stopped

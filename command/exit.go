@@ -55,10 +55,11 @@ func ExitCode(err error) int {
 		return known.code
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
-	case isAny(err, es.ErrStreamNotFound, projections.ErrNotBuilt):
+	case isAny(err, es.ErrStreamNotFound, projections.ErrNotBuilt, projections.ErrNotParked):
 		return ExitNotFound
 	case isAny(err, es.ErrConflict, es.ErrRetry, es.ErrNotSettled, es.ErrRestored, es.ErrAnotherLife, projections.ErrBusy, projections.ErrNewerVersion,
-		projections.ErrRolledBack, projections.ErrDependents, projections.ErrLive, projections.ErrByHand, outbox.ErrBusy, outbox.ErrRestored, outbox.ErrPartitions):
+		projections.ErrRolledBack, projections.ErrDependents, projections.ErrLive, projections.ErrByHand, projections.ErrApplied, projections.ErrWaits,
+		projections.ErrAnotherProgram, outbox.ErrBusy, outbox.ErrRestored, outbox.ErrPartitions):
 		return ExitBusy
 	case isAny(err, es.ErrInvalid, outbox.ErrInvalid, kafka.ErrInvalid):
 		return ExitUsage

@@ -62,6 +62,11 @@ func TestErrors_have_their_code_and_their_kind(t *testing.T) {
 		"no tables, builds":     {url: "empty", args: "builds", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, verify":     {url: "empty", args: "verify balances", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, drop":       {url: "empty", args: "drop balances 1 --yes", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, letters":    {url: "empty", args: "dead-letters list", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, a letter":   {url: "empty", args: "dead-letters show balances 01a21b0c-f53c-7b9f-b833-a7fb9cd667d4", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, retry":      {url: "empty", args: "dead-letters retry balances --all", code: 6, kind: "not_migrated", text: "migrate"},
+		"no tables, skip":       {url: "empty", args: "dead-letters skip balances 01a21b0c-f53c-7b9f-b833-a7fb9cd667d4 --reason no", code: 6, kind: "not_migrated", text: "migrate"},
+		"no such letters":       {args: "dead-letters bury", code: 2, kind: "usage", text: "bury"},
 		"no tables, project":    {url: "empty", args: "project", code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, relay":      {url: "empty", args: "relay --brokers " + brokers, code: 6, kind: "not_migrated", text: "migrate"},
 		"no tables, repair":     {url: "empty", args: "repair --from 0", code: 6, kind: "not_migrated", text: "migrat"},
@@ -180,11 +185,13 @@ func TestHelp_names_the_commands(t *testing.T) {
 	t.Parallel()
 	w := &world{TB: t, env: map[string]string{}, service: service("account")}
 	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
-		w.must(args...).has("Keeps accounts", "migrate", "status", "rebuild", "rollback", "builds", "drop", "verify", "state", "log", "relay", "repair", "project")
+		w.must(args...).has("Keeps accounts", "migrate", "status", "rebuild", "rollback", "builds", "drop", "verify", "dead-letters", "state", "log", "relay", "repair", "project")
 	}
 	w.must("state", "--help").has("RFC 3339", "-5m")
+	w.must("dead-letters").has("list", "show", "retry", "skip", "sequence")
 	w.service = command.Service{Name: "bare"} // what needs code is not offered, but answers
 	w.must("--help").has("status", "log", "!rebuild", "!rollback", "!project", "!state ")
+	w.must("dead-letters", "--help").has("list", "show", "!  retry", "!  skip")
 }
 
 // A service's own commands share the flags, the session and the exit codes, also

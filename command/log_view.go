@@ -11,30 +11,40 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// eventView is an event as `log` prints it.
-type eventView struct {
-	Position    es.Position     `json:"position"`
-	Category    string          `json:"category"`
-	ID          string          `json:"id"`
-	Version     es.Version      `json:"version"`
-	EventID     uuid.UUID       `json:"event_id"`
-	Type        string          `json:"type"`
-	Schema      int             `json:"schema"`
-	RecordedAt  time.Time       `json:"recorded_at"`
-	ContentType string          `json:"content_type"`
-	Data        json.RawMessage `json:"data,omitempty"`        // when it is JSON, as the content type says
-	DataBase64  string          `json:"data_base64,omitempty"` // otherwise
-	Metadata    es.Metadata     `json:"metadata"`
+// headerView is what an event has beside payload and metadata.
+type headerView struct {
+	Position    es.Position `json:"position"`
+	Category    string      `json:"category"`
+	ID          string      `json:"id"`
+	Version     es.Version  `json:"version"`
+	EventID     uuid.UUID   `json:"event_id"`
+	Type        string      `json:"type"`
+	Schema      int         `json:"schema"`
+	RecordedAt  time.Time   `json:"recorded_at"`
+	ContentType string      `json:"content_type"`
 }
 
-func newEventView(e es.RecordedEvent) eventView {
-	v := eventView{
+// eventView is an event as `log` prints it.
+type eventView struct {
+	headerView
+	Data       json.RawMessage `json:"data,omitempty"`        // when it is JSON, as the content type says
+	DataBase64 string          `json:"data_base64,omitempty"` // otherwise
+	Metadata   es.Metadata     `json:"metadata"`
+}
+
+func newHeaderView(e es.RecordedEvent) headerView {
+	v := headerView{
 		Position: e.Position, Category: e.Stream.Category, ID: e.Stream.ID, Version: e.Version, EventID: e.ID,
-		Type: e.Type, Schema: e.Schema, RecordedAt: e.RecordedAt.UTC(), ContentType: e.ContentType, Metadata: e.Metadata,
+		Type: e.Type, Schema: e.Schema, RecordedAt: e.RecordedAt.UTC(), ContentType: e.ContentType,
 	}
 	if v.ContentType == "" {
 		v.ContentType = es.JSONContentType
 	}
+	return v
+}
+
+func newEventView(e es.RecordedEvent) eventView {
+	v := eventView{headerView: newHeaderView(e), Metadata: e.Metadata}
 	if v.ContentType == es.JSONContentType && json.Valid(e.Data) {
 		v.Data = e.Data
 	} else {

@@ -61,8 +61,24 @@ func TestText_of_others_does_nothing_to_the_terminal(t *testing.T) {
 	w.run("log", "--limit", nasty).exits(command.ExitUsage).harmless()
 
 	w.run("rebuild", "balances").exits(command.ExitOK).harmless()
-	w.service.Projections = nil
 	stored := strings.ToValidUTF8(nasty, "") + "\nforged: line"
+	letter := es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte("\u202e\nforged: line"), ContentType: "text/plain"}
+	if _, err := w.store.Append(t.Context(), stream, es.Any, letter); err != nil {
+		t.Fatal(err)
+	}
+	w.run("rebuild", "balances").exits(command.ExitOK).harmless()
+	w.exec("update asof.parked set error = $1, key = $1, content_type = $1 where type = 'account.deposited'", stored)
+	w.exec("insert into asof.skips (name, event_id, key, reason) values ('balances', gen_random_uuid(), $1, $1)", stored)
+	list, show := w.must("dead-letters", "list").harmless().has(`\u001b[31m`, `a-\u202e1`, "SKIPPED"), w.must("dead-letters", "show", "balances", letter.ID.String()).harmless().has("payload, <")
+	for line := range strings.Lines(list.out + show.out) {
+		if strings.HasPrefix(line, "forged") {
+			t.Errorf("what is parked makes a line of its own: %q", line)
+		}
+	}
+	w.run("dead-letters", "retry", "balances", "--all").notDone().harmless()
+	w.run("dead-letters", "skip", "balances", letter.ID.String(), "--reason", nasty).harmless()
+	w.run("dead-letters", "show", nasty, nasty).exits(command.ExitUsage).harmless()
+	w.service.Projections = nil
 	w.exec("update asof.builds set failure = $1, name = 'b' || $1", stored)
 	w.exec("update asof.relay set failure = $1, failed_at = now(), leader = $1, lease_until = now() + interval '1 hour'", stored)
 	w.must("builds").harmless()

@@ -81,7 +81,7 @@ func (v statusView) writeProjections(w io.Writer) error {
 	for _, p := range v.Projections {
 		rows = append(rows, p.row())
 	}
-	err := block(w, "PROJECTION\tVERSION\tSOURCE\tAT\tLAG\tBEHIND\tSKIPPED\tBUILDING\tKEPT", rows)
+	err := block(w, "PROJECTION\tVERSION\tSOURCE\tAT\tLAG\tBEHIND\tSKIPPED\tPARKED\tBUILDING\tKEPT", rows)
 	for _, p := range v.Projections {
 		if _, why := p.source(); err == nil && why != "" {
 			_, err = fmt.Fprintf(w, "%s: %s\n", oneLine(p.Name), oneLine(why))
@@ -91,6 +91,9 @@ func (v statusView) writeProjections(w io.Writer) error {
 		}
 		if err == nil && p.Paused != nil {
 			_, err = fmt.Fprintf(w, "%s is paused since %s: %s: resume it with `%s resume %s`\n", oneLine(p.Name), moment(p.Paused.Since), oneLine(p.Paused.Reason), pg.Program(), oneLine(p.Name))
+		}
+		if err == nil && p.Parked > 0 {
+			_, err = fmt.Fprintf(w, "%s lacks what is parked: see `%s dead-letters list %s`\n", oneLine(p.Name), pg.Program(), oneLine(p.Name))
 		}
 		if err == nil && p.Failure != "" {
 			_, err = fmt.Fprintf(w, "%s failing: %s\n", oneLine(p.Name), oneLine(p.Failure))
@@ -120,10 +123,10 @@ func (v projectionView) row() string {
 		kept = fmt.Sprintf("version %d", v.Retired)
 	}
 	if !v.Live {
-		return row(v.Name, "not built", "", "", "", "", "", build, kept)
+		return row(v.Name, "not built", "", "", "", "", "", "", build, kept)
 	}
 	source, _ := v.source()
-	return row(v.Name, v.Version, source, count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), count(v.Skipped), build, kept)
+	return row(v.Name, v.Version, source, count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), count(v.Skipped), count(v.Parked), build, kept)
 }
 
 // block writes a table after an empty line.

@@ -68,6 +68,7 @@ type projectionView struct {
 	LagSeconds float64     `json:"lag_seconds"`
 	Skipped    int64       `json:"skipped"` // events of unknown types
 	Foreign    int64       `json:"foreign"` // messages in its topics that are no events of this log
+	Parked     int64       `json:"parked"`  // events, or rows of them, that the live one lacks
 	Failure    string      `json:"failure"`
 	Paused     *pausedView `json:"paused"`   // null when it is not
 	Building   *buildView  `json:"building"` // the rebuild under way, or stopped
@@ -115,7 +116,7 @@ func newRelayView(s outbox.Status) relayView {
 func newProjectionView(s projections.Status) projectionView {
 	v := projectionView{
 		Name: s.Name, Version: s.Version, Live: s.Build != 0, Source: s.Source, Position: s.Position,
-		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Foreign: s.Foreign, Failure: s.Failure, Retired: s.Retired,
+		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Foreign: s.Foreign, Parked: s.Parked, Failure: s.Failure, Retired: s.Retired,
 	}
 	if s.Paused != nil {
 		v.Paused = &pausedView{Reason: s.Paused.Reason, Since: s.Paused.Since.UTC()}

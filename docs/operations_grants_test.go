@@ -96,6 +96,7 @@ func rightsAreEnough(t *testing.T, address string) {
 	if builds, err := projections.Builds(w.ctx, looking); err != nil || builds[0].Tables[0].Rows != 1 || builds[0].Tables[0].Estimated {
 		t.Errorf("builds with their rows: %v, %v", builds, err)
 	}
+	rightsOfDeadLetters(w, looking, projecting, w.role(address, "historian", `create on database postgres`))
 	if _, err := projections.DropProjection(w.ctx, looking, projector.Name()); !pg.MayNotWrite(err) || !strings.Contains(err.Error(), "docs/operating.md") {
 		t.Errorf("drop by a role that may only read: %v", err)
 	}
@@ -130,6 +131,57 @@ func rightsAreEnough(t *testing.T, address string) {
 	_, err = reader.Append(w.ctx, es.StreamID{Category: "note", ID: "2"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
 	if err == nil || !strings.Contains(err.Error(), "grant usage on sequence") {
 		t.Errorf("an append of the reader: %v", err)
+	}
+}
+
+// rightsOfDeadLetters has two events parked: who may only read lists them, who keeps the
+// read model retries one and skips the other, and who may make tables reads it as of a
+// moment, without what is skipped.
+func rightsOfDeadLetters(w *walk, looking, projecting, historian *pgstore.Store) {
+	w.Helper()
+	var mended bool
+	def := counts()
+	def.Name, def.Order, def.Apply = "picky", projections.OneStream, nil
+	def.TryApply = func(c *Count, _ Noted, _ es.Recorded) error {
+		if c.Events++; !mended {
+			return errors.New("not yet")
+		}
+		return nil
+	}
+	p := projections.New(projecting, def)
+	w.must(p.Rebuild(w.ctx))
+	list, err := projections.ListParked(w.ctx, looking, "picky")
+	if err != nil || len(list) != 2 {
+		w.Fatalf("list: %+v, %v", list, err)
+	}
+	if shown, err := projections.ShowParked(w.ctx, looking, "picky", list[0].Event.ID); err != nil || len(shown) != 1 {
+		w.Errorf("show: %+v, %v", shown, err)
+	}
+	denied := projections.New(looking, def)
+	_, retry := denied.RetryAll(w.ctx)
+	_, skip := denied.Skip(w.ctx, list[0].Event.ID, "no")
+	for what, err := range map[string]error{"a retry": retry, "a skip": skip} {
+		if !pg.MayNotWrite(err) || !strings.Contains(err.Error(), "docs/operating.md") {
+			w.Errorf("%s by a role that may only read: %v", what, err)
+		}
+	}
+	if done, err := p.Skip(w.ctx, list[0].Event.ID, "tried"); err != nil || done.Parked != 1 {
+		w.Errorf("skip: %+v, %v", done, err)
+	}
+	mended = true
+	if done, err := p.RetryAll(w.ctx); err != nil || done.Applied != 1 {
+		w.Errorf("retry: %+v, %v", done, err)
+	}
+	if skipped, err := projections.ListSkipped(w.ctx, looking); err != nil || len(skipped) != 1 {
+		w.Errorf("list: %+v, %v", skipped, err)
+	}
+	var events int64
+	past := projections.New(historian, def)
+	err = past.AsOf(w.ctx, es.AtPosition(list[1].Event.Position), func(ctx context.Context, tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `select events from counts`).Scan(&events)
+	})
+	if err != nil || events != 1 {
+		w.Errorf("as of a moment: %d events, %v", events, err)
 	}
 }
 

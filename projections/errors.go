@@ -50,8 +50,8 @@ type EventError struct {
 }
 
 func (e *EventError) Error() string {
-	return fmt.Sprintf("projections: %s version %d cannot apply %s of %s version %d at position %d: %v: nothing was written; correct the program and start it again",
-		e.Projection, e.Version, e.Event.Type, e.Event.Stream, e.Event.Version, e.Event.Position, e.Err)
+	return fmt.Sprintf("projections: %s version %d cannot apply %s of %s version %d at position %d: %v: nothing was written; correct the program and start it again, or skip event %s",
+		e.Projection, e.Version, e.Event.Type, e.Event.Stream, e.Event.Version, e.Event.Position, e.Err, e.Event.ID)
 }
 
 // Unwrap returns what went wrong.

@@ -27,8 +27,15 @@ type ParkedEvent struct {
 	Last       time.Time        // tried, or parked behind another
 }
 
-// ErrNotParked: no build of the projection has parked the event, or the sequence.
-var ErrNotParked = errors.New("projections: not parked")
+var (
+	// ErrNotParked: no build of the projection has parked the event, or the sequence.
+	ErrNotParked = errors.New("projections: not parked")
+	// ErrWaits: the event is parked behind another of its sequence, which comes first.
+	ErrWaits = errors.New("projections: the event waits behind another")
+	// ErrAnotherProgram: the live build is of another version, or of another DDL, and only
+	// a program that has these applies events to it.
+	ErrAnotherProgram = errors.New("projections: the live build is another program's")
+)
 
 // parkedSQL reads what is parked. Bind: $1 names or null, $2 event or null, $3 with payload.
 const parkedSQL = `

@@ -26,10 +26,11 @@ func DropBuild(ctx context.Context, target Target, name string, id int64) (Build
 	return list[0], nil
 }
 
-// DropProjection drops all builds of a projection, the live one too, and so takes it out of
-// the books. It is for one that no program has any more: a projector that still runs builds
-// it again. A projector or a rebuild that holds a build right now, and tables that are in
-// use, give [ErrBusy]; what else is refused is as with [DropBuild]. All are dropped or none.
+// DropProjection drops all builds of a projection, the live one too, and with them what it
+// skips, and so takes it out of the books. It is for one that no program has any more: a
+// projector that still runs builds it again. A projector or a rebuild that holds a build
+// right now, and tables that are in use, give [ErrBusy]; what else is refused is as with
+// [DropBuild]. All are dropped or none.
 func DropProjection(ctx context.Context, target Target, name string) ([]Build, error) {
 	return dropBuilds(ctx, target, name, nil)
 }

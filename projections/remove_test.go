@@ -188,6 +188,7 @@ func TestDropProjection_leaves_nothing_of_it(t *testing.T) {
 	w.rebuilt(2)
 	w.stopped(balances2())
 	w.withRowsOfKafka()
+	w.exec(`insert into asof.skips (name, event_id, reason) select name, gen_random_uuid(), 'no' from unnest('{balances,totals}'::text[]) name`)
 	list, err := projections.DropProjection(t.Context(), w.store, "balances")
 	if err != nil || len(list) != 3 {
 		t.Errorf("%+v, %v", list, err)
@@ -195,6 +196,9 @@ func TestDropProjection_leaves_nothing_of_it(t *testing.T) {
 	w.wantRest("balances", 0)
 	w.wantRest("totals", 1)
 	w.wantTotals("totals.totals")
+	if skips, err := projections.ListSkipped(t.Context(), w.store); err != nil || len(skips) != 1 || skips[0].Projection != "totals" {
+		t.Errorf("%+v, %v", skips, err)
+	}
 	if all, err := projections.List(t.Context(), w.store); err != nil || len(all) != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}

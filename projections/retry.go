@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -25,8 +26,8 @@ type Retried struct {
 }
 
 // RetryEvent tries a parked event again: the first of its sequence. One that waits behind
-// another is refused ([ErrInvalid]): retry the sequence. [ErrNotParked] when the live build
-// has not parked it.
+// another gives [ErrWaits]: retry the sequence. [ErrNotParked] when the live build has not
+// parked it, [ErrAnotherProgram] when it is not of this program's version.
 func (p *Projector) RetryEvent(ctx context.Context, event uuid.UUID) (Retried, error) {
 	return p.retry(ctx, func(r *retry) error { return r.event(ctx, event) })
 }
@@ -71,7 +72,7 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 		return Retried{}, err
 	}
 	if b.Version != p.def.version || b.Fingerprint != p.def.fingerprint() {
-		return Retried{}, fmt.Errorf("%w: %q: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrInvalid, b.Name, b.Version, p.def.version)
+		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.def.version)
 	}
 	m, err := p.model(ctx, b)
 	if err != nil {
@@ -82,7 +83,7 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	switch {
 	case errors.Is(err, errFenced):
 		return r.done, fmt.Errorf("%w: %s, build %d was switched meanwhile, or is fed from another kind of source: try again", ErrBusy, b.Name, b.ID)
-	case errors.Is(err, ErrNotParked) || errors.Is(err, ErrBusy) || final(err):
+	case errors.Is(err, ErrNotParked) || errors.Is(err, ErrWaits) || errors.Is(err, ErrBusy) || final(err) && !pg.OnlyByOperator(err):
 		return r.done, err
 	}
 	return r.done, wrap("retry what "+b.Name+" has parked", err)
@@ -168,7 +169,7 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 			return fmt.Errorf("%w: somebody else has retried or skipped version %d of %s", ErrNotParked, *version, s.stream)
 		}
 		if version != nil && events[0].Version < *version {
-			return fmt.Errorf("%w: version %d of %s waits behind version %d: retry that one before, or the sequence", ErrInvalid, *version, s.stream, events[0].Version)
+			return fmt.Errorf("%w: version %d of %s waits behind version %d: retry that one before, or the sequence", ErrWaits, *version, s.stream, events[0].Version)
 		}
 		try := func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
 			return r.try(ctx, s, part, refused, keep)
@@ -308,6 +309,9 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s sequence, events []es.Rec
 		return b, nil, errNotThere
 	}
 	k.stored = b.Parked - int64(len(events))
+	if k.most > 0 {
+		k.most = max(k.most, b.Parked) // what is parked may stay so, whatever the program's bound
+	}
 	if from, rest := k.from[s]; rest && from < events[0].Version { // somebody has parked an earlier one
 		return b, nil, errNotThere
 	}

@@ -30,7 +30,7 @@ func TestRetry_applies_a_sequence_in_order_up_to_what_fails(t *testing.T) {
 	}
 	list := wantParked(t, p, w.store, 7)
 
-	if _, err := p.RetryEvent(t.Context(), list[1].Event.ID); !errors.Is(err, projections.ErrInvalid) || !contains(err, "waits behind version 1") {
+	if _, err := p.RetryEvent(t.Context(), list[1].Event.ID); !errors.Is(err, projections.ErrWaits) || !contains(err, "waits behind version 1") {
 		t.Errorf("an event behind another: %v", err)
 	}
 	if _, err := p.RetryEvent(t.Context(), es.NewID()); !errors.Is(err, projections.ErrNotParked) {
@@ -154,9 +154,32 @@ func TestRetry_is_refused_for_another_version(t *testing.T) {
 		t.Fatal(err)
 	}
 	def.Version = 2
-	if _, err := projections.New(w.store, def).RetryAll(t.Context()); !errors.Is(err, projections.ErrInvalid) || !contains(err, "version 1 is live") {
+	if _, err := projections.New(w.store, def).RetryAll(t.Context()); !errors.Is(err, projections.ErrAnotherProgram) || !contains(err, "version 1 is live") {
 		t.Error(err)
 	}
+}
+
+// A retry may leave parked what is, though the program's bound is lower than that of the one
+// that parked it.
+func TestRetry_by_a_program_with_a_lower_bound_parks_again_what_was(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mended := new(atomic.Bool)
+	w.append("a-1", Deposited{Cents: failsEverywhere}, Deposited{Cents: 100}, Deposited{Cents: 200})
+	w.append("a-2", Deposited{Cents: failsEverywhere})
+	if err := projections.New(w.store, poisonedBalances(mended)).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := projections.New(w.store, poisonedBalances(mended), projections.WithParked(1))
+	if done, err := p.RetryAll(t.Context()); err != nil || done != (projections.Retried{Parked: 4}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	wantParked(t, p, w.store, 4)
+	mended.Store(true)
+	if done, err := p.RetryAll(t.Context()); err != nil || done != (projections.Retried{Applied: 4}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.wantBalances("balances.balances")
 }
 
 // A rebuild tries all by itself, and what the old build has parked goes with it.

@@ -23,7 +23,8 @@ import (
 //
 // An event that the live build has applied gives [ErrApplied], one that neither the log nor
 // a build knows gives [ErrNotParked], a rebuild under way [ErrBusy], and a reason that says
-// nothing [ErrInvalid]. Where there is no log, only what is parked can be skipped. A build that is
+// nothing [ErrInvalid]. Where there is no log, only what is parked can be skipped. An error of
+// the retry says that the event is skipped all the same. A build that is
 // kept for a rollback and has applied the event is left as it is; one whose rebuild was
 // stopped is dropped, if it may have applied it.
 func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (Retried, error) {
@@ -55,7 +56,7 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 	}
 	done, err := p.retry(ctx, func(r *retry) error { return r.all(ctx, behind) })
 	if err != nil {
-		err = fmt.Errorf("event %s of %s is skipped, and what waits behind it was not all tried again: %w", event, p.def.name, err)
+		err = fmt.Errorf("projections: event %s is skipped, but what waits behind it is still parked: retry it: %w", event, err)
 	}
 	return done, err
 }

@@ -109,6 +109,30 @@ func TestSkip_of_an_event_that_some_rows_have(t *testing.T) {
 	}
 }
 
+// A program of another version may skip, but not retry what waits behind.
+func TestSkip_by_a_program_of_another_version_says_what_is_done(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := poisonedBalances(new(atomic.Bool))
+	p := projections.New(w.store, def)
+	w.append("a-1", Deposited{Cents: failsEverywhere}, Deposited{Cents: 100})
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	def.Version = 2
+	_, err := projections.New(w.store, def).Skip(t.Context(), w.history()[0].ID, "no")
+	if !errors.Is(err, projections.ErrAnotherProgram) || !contains(err, "is skipped, but what waits behind it is still parked: retry it") {
+		t.Error(err)
+	}
+	if list := wantParked(t, p, w.store, 1); list[0].Event.ID != w.history()[1].ID {
+		t.Errorf("%+v", list)
+	}
+	if done, err := p.RetryAll(t.Context()); err != nil || done.Applied != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	same(t, w.foldBalances(without(w.history(), w.history()[0])), tableOf(w, "balances.balances", byAccount))
+}
+
 // Where nothing is parked, an event that stops the projector is skipped before it comes.
 func TestSkip_lets_a_definition_go_on_that_needs_the_order_of_the_log(t *testing.T) {
 	t.Parallel()
@@ -124,6 +148,9 @@ func TestSkip_lets_a_definition_go_on_that_needs_the_order_of_the_log(t *testing
 	var event *projections.EventError
 	if err := p.Run(within(t, patient)); !errors.As(err, &event) {
 		t.Fatal(err)
+	}
+	if !contains(event, "skip event "+w.history()[1].ID.String()) {
+		t.Errorf("who reads it cannot skip the event: %v", event)
 	}
 	if _, err := p.Skip(t.Context(), event.Event.ID, "stops all"); err != nil {
 		t.Fatal(err)
