@@ -146,8 +146,7 @@ func (s *scene) follow(ctx context.Context, p *projections.Projector) error {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
 	err := p.WaitFor(ctx, head)
-	var parked *projections.ParkedError
-	if errors.As(err, &parked) {
+	if _, parked := errors.AsType[*projections.ParkedError](err); parked {
 		err = nil
 	}
 	stop()

@@ -42,11 +42,12 @@ func leads(t reflect.Type) bool {
 	}
 }
 
+//nolint:gochecknoglobals // what is known of types
 var leading sync.Map // of structs
 
 func anyLeads(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if leads(t.Field(i).Type) {
+	for field := range t.Fields() {
+		if leads(field.Type) {
 			return true
 		}
 	}
@@ -93,18 +94,23 @@ func deepen(v reflect.Value, hidden bool) {
 			deepen(v.Index(i), hidden)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			f := v.Field(i)
-			switch {
-			case !leads(f.Type()):
-			case f.CanSet():
-				deepen(f, hidden)
-			default:
-				embedded := v.Type().Field(i).Anonymous // and its fields are the struct's
-				deepen(reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem(), hidden || !embedded)
-			}
-		}
+		deepenFields(v, hidden)
 	default:
+	}
+}
+
+// deepenFields does so with the fields of a struct.
+func deepenFields(v reflect.Value, hidden bool) {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		switch {
+		case !leads(f.Type()):
+		case f.CanSet():
+			deepen(f, hidden)
+		default:
+			embedded := v.Type().Field(i).Anonymous // and its fields are the struct's
+			deepen(reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem(), hidden || !embedded)
+		}
 	}
 }
 
