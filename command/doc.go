@@ -16,6 +16,9 @@
 //	orders status                     streams, log, who holds it back, relay, projections
 //	orders rebuild NAME               build a read model anew beside the live one, and switch
 //	orders rollback NAME              make the kept version of a read model live again
+//	orders pause NAME                 stop the projectors of a read model, wherever they run
+//	orders resume NAME                let them go on
+//	orders rewind NAME --to POSITION  make a read model what it was, and pause it
 //	orders builds [NAME…]             what stands in the builds of read models
 //	orders drop NAME [BUILD]          drop a kept build, or a read model that the code has no more
 //	orders verify NAME                compare what a read model has applied with the log
