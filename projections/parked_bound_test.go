@@ -30,7 +30,7 @@ func TestBound_of_what_is_parked_is_the_builds(t *testing.T) {
 				t.Fatal(err)
 			}
 			ended := make(chan error, 1)
-			go func() { ended <- p.Run(t.Context()) }()
+			go func() { ended <- p.Run(within(t, patient)) }()
 			for n := range 3 {
 				append(w, n)
 			}
