@@ -14,7 +14,7 @@ import (
 func newPause(s Service) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "pause NAME --reason TEXT", DisableFlagsInUseLine: true,
-		Short: "Stop the projectors of a read model, wherever they run",
+		Short: "Apply nothing more to a read model until it is resumed",
 		Long: "Stop the projectors of a read model, wherever they run: when the command has ended, nothing\n" +
 			"is applied to the live read model any more, until `resume`. Readers see it as it is then.\n" +
 			"Rebuilds, rollbacks and retries go on, since somebody asks for them.",
@@ -42,7 +42,7 @@ func newPause(s Service) *cobra.Command {
 
 func newResume(s Service) *cobra.Command {
 	return &cobra.Command{
-		Use: "resume NAME", Short: "Let the projectors of a read model go on",
+		Use: "resume NAME", Short: "Go on with a read model that was paused or rewound",
 		Long: "Let the projectors of a read model that was paused or rewound go on, from where it is.",
 		Args: arguments(1, 1),
 		RunE: s.action(false, func(ctx context.Context, session *Session, args []string) error {

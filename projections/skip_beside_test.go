@@ -59,7 +59,7 @@ func TestSkip_may_be_repeated(t *testing.T) {
 	}
 	event := w.history()[1].ID
 	def.Version = 2
-	if _, err := projections.New(w.store, def).Skip(t.Context(), event, "not for all"); !errors.Is(err, projections.ErrInvalid) || !contains(err, "is skipped") {
+	if _, err := projections.New(w.store, def).Skip(t.Context(), event, "not for all"); !errors.Is(err, projections.ErrAnotherProgram) || !contains(err, "is skipped") {
 		t.Errorf("by a program of another version: %v", err)
 	}
 	wantParked(t, p, w.store, 1)

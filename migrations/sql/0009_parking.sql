@@ -39,7 +39,7 @@ create table skips (
     name       text        not null,               -- of the projection
     event_id   uuid        not null,
     key        text        not null default '',    -- of the row that lacks it; empty: all of them
-    key_hash   bytea       not null,               -- SHA-256
+    key_hash   bytea       not null default sha256(''),               -- SHA-256
     reason     text        not null,
     skipped_at timestamptz not null default clock_timestamp(),
     primary key (name, event_id, key_hash)
