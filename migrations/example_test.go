@@ -3,12 +3,12 @@ package migrations_test
 import (
 	"context"
 	"fmt"
-	"testing"
 	"testing/fstest"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/internal/exampletest"
 	"github.com/asof-dev/asof/migrations"
 )
 
@@ -57,23 +57,6 @@ drop index concurrently customers_name;
 
 // examplePool is a pool on a fresh database, as pgxpool.New gives it.
 func examplePool() (pool *pgxpool.Pool, done func()) {
-	e := &example{}
-	return embeddedtest.Pool(e), func() {
-		for _, f := range e.cleanups {
-			defer f()
-		}
-	}
+	e := &exampletest.T{}
+	return embeddedtest.Pool(e), e.End
 }
-
-// example stands in for the test that an example does not have.
-type example struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (e *example) Name() string              { return "example" }
-func (e *example) Helper()                   {}
-func (e *example) Context() context.Context  { return context.Background() }
-func (e *example) Cleanup(f func())          { e.cleanups = append(e.cleanups, f) }
-func (e *example) Errorf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
-func (e *example) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }

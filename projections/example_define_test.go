@@ -13,7 +13,7 @@ import (
 // A Fold names its table, the row that an event touches, and what the event does to it.
 func ExampleFold() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	record(ctx, store, "bob", Deposited{Cents: 200})
@@ -51,7 +51,7 @@ func ExampleFold() {
 // have it.
 func ExampleFold_keys() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	record(ctx, store, "bob", Deposited{Cents: 200})
@@ -97,7 +97,7 @@ func ExampleFold_keys() {
 // SQL is for what no Fold can say: here two tables.
 func ExampleSQL() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Opened{Owner: "Ann"})
 	record(ctx, store, "ann", Deposited{Cents: 500})

@@ -25,7 +25,7 @@ var careful = func() projections.Fold[Wallet, Event] {
 // goes on.
 func ExampleListParked() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Withdrawn{Cents: 300})
 	record(ctx, store, "ann", Deposited{Cents: 500})
@@ -48,7 +48,7 @@ func ExampleListParked() {
 // The program is mended, and what was parked is tried again, in order.
 func ExampleProjector_RetryAll() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Withdrawn{Cents: 300})
 	record(ctx, store, "ann", Deposited{Cents: 500})
@@ -69,7 +69,7 @@ func ExampleProjector_RetryAll() {
 // again, and rebuilds leave it out too.
 func ExampleProjector_Skip() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	mistake := record(ctx, store, "ann", Withdrawn{Cents: 300})
 	record(ctx, store, "ann", Deposited{Cents: 500})
@@ -94,7 +94,7 @@ func ExampleProjector_Skip() {
 // A program that is wrong is not to park the log: the bound stops it.
 func ExampleWithParked() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Withdrawn{Cents: 300})
 	record(ctx, store, "bob", Withdrawn{Cents: 200})
@@ -110,7 +110,7 @@ func ExampleWithParked() {
 // projector, and nothing of its batch is written.
 func ExampleEventError() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Withdrawn{Cents: 300})
 	def := careful

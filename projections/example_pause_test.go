@@ -9,7 +9,7 @@ import (
 // When Pause returns, nothing is applied any more, whoever runs the projection.
 func ExamplePause() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	p := projections.New(store, wallets)
 	start(t, p)
@@ -38,7 +38,7 @@ func ExamplePause() {
 // Rewind takes all readers back to a position, and pauses the projection there.
 func ExampleProjector_Rewind() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	then := record(ctx, store, "ann", Deposited{Cents: 500})
 	last := record(ctx, store, "ann", Withdrawn{Cents: 120})

@@ -13,7 +13,7 @@ import (
 // the schema has the projection's name.
 func ExampleProjector_Run() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	store := t.store()
 	record(t.Context(), store, "ann", Deposited{Cents: 500})
 
@@ -37,7 +37,7 @@ func ExampleProjector_Run() {
 // Who has appended an event waits until the read model has it, and reads what it wrote.
 func ExampleProjector_WaitFor() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	p := projections.New(store, wallets)
 	start(t, p)
@@ -59,7 +59,7 @@ func ExampleProjector_WaitFor() {
 // a header or a cookie.
 func ExampleProjector_WaitForToken() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	p := projections.New(store, wallets)
 	start(t, p)
@@ -83,7 +83,7 @@ func ExampleProjector_WaitForToken() {
 // What could not be applied is parked, and the caller is told so in place of waiting.
 func ExampleParkedError() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	p := projections.New(store, careful)
 	start(t, p)
@@ -101,7 +101,7 @@ func ExampleParkedError() {
 // The status says how far a projection is and what is wrong with it.
 func ExampleProjector_Status() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	p := projections.New(store, wallets)
@@ -125,7 +125,7 @@ func ExampleProjector_Status() {
 // One process runs all of its projectors. What stops one does not stop the others.
 func ExampleRunAll() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	store := t.store()
 	other := wallets
 	other.Name, other.Version = "copy", 2

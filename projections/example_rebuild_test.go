@@ -14,7 +14,7 @@ import (
 // Rebuilding the version that is live repairs it, and says how many rows differed.
 func ExampleProjector_Rebuild() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	record(ctx, store, "bob", Deposited{Cents: 200})
@@ -40,7 +40,7 @@ func ExampleProjector_Rebuild() {
 // the old version stops then, until somebody rolls back.
 func ExampleProjector_Rollback() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	before := projections.New(store, wallets)
@@ -69,7 +69,7 @@ func ExampleProjector_Rollback() {
 // A read model as it was after an event: only this transaction sees it.
 func ExampleProjector_AsOf() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	then := record(ctx, store, "ann", Deposited{Cents: 500})
 	record(ctx, store, "ann", Withdrawn{Cents: 120})
@@ -88,7 +88,7 @@ func ExampleProjector_AsOf() {
 // any more.
 func ExampleProjector_AsOf_time() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	then := record(ctx, store, "ann", Deposited{Cents: 500})
 	record(ctx, store, "ann", Withdrawn{Cents: 120})
@@ -107,7 +107,7 @@ func ExampleProjector_AsOf_time() {
 // dropped.
 func ExampleBuilds() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	p := projections.New(store, wallets)
@@ -132,7 +132,7 @@ func ExampleBuilds() {
 // What was applied is compared with the log, by the books; nothing is changed.
 func ExampleProjector_Verify() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	p := projections.New(store, wallets)

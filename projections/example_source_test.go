@@ -10,7 +10,7 @@ import (
 // The read model stands beside the log, and follows it.
 func ExampleNew() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 
 	p := projections.New(store, wallets)
@@ -27,7 +27,7 @@ func ExampleNew() {
 // The read model stands in a database of its own, and follows the log in another one.
 func ExampleFromLog() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store, reports := t.Context(), t.store(), t.database()
 
 	p := projections.New(projections.In(reports, "asof"), wallets, projections.FromLog(store))
@@ -45,7 +45,7 @@ func ExampleFromLog() {
 // Kafka loses is read from the log.
 func ExampleFromKafka() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, store := t.Context(), t.store()
 	client, prefix := t.kafka()
 	record(ctx, store, "ann", Deposited{Cents: 500})
@@ -70,7 +70,7 @@ func ExampleFromKafka() {
 // caller waits for a token, which the other service gives.
 func ExampleFromKafka_alone() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	ctx, accounts, reports := t.Context(), t.store(), t.database()
 	client, prefix := t.kafka()
 	record(ctx, accounts, "ann", Deposited{Cents: 500})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,28 +16,12 @@ import (
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/internal/exampletest"
 	"github.com/asof-dev/asof/projections"
 )
 
-// example stands for a test: it has databases and brokers, which end with it.
-type example struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (*example) Helper()                         {}
-func (*example) Name() string                    { return "example" }
-func (*example) Context() context.Context        { return context.Background() }
-func (e *example) Cleanup(f func())              { e.cleanups = append(e.cleanups, f) }
-func (*example) Error(args ...any)               { panic(fmt.Sprint(args...)) }
-func (*example) Errorf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
-func (*example) Fatal(args ...any)               { panic(fmt.Sprint(args...)) }
-func (*example) Fatalf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
-func (e *example) end() {
-	for _, f := range slices.Backward(e.cleanups) {
-		f()
-	}
-}
+// example has databases and brokers, which end with it.
+type example struct{ exampletest.T }
 
 // store is an empty log, with the framework's tables.
 func (e *example) store() *pgstore.Store { return pgstoretest.New(e) }

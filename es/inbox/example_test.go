@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -14,30 +12,13 @@ import (
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/internal/exampletest"
 )
-
-// example stands for a test: it has a database, and drops it at its end.
-type example struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (*example) Helper()                         {}
-func (*example) Name() string                    { return "example" }
-func (*example) Context() context.Context        { return context.Background() }
-func (e *example) Cleanup(f func())              { e.cleanups = append(e.cleanups, f) }
-func (*example) Errorf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
-func (*example) Fatalf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
-func (e *example) end() {
-	for _, f := range slices.Backward(e.cleanups) {
-		f()
-	}
-}
 
 // A router delivers messages to the handler; a second delivery does nothing.
 func ExampleInbox_Handle() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	store := pgstoretest.New(t)
 	box := inbox.New(store, "reserve-stock", inbox.WithTypes("order.placed"))
 	handle := box.Handle(func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {
@@ -59,8 +40,8 @@ func ExampleInbox_Handle() {
 
 // Messages of other systems are no events of Asof's; HandleAny reacts to them too.
 func ExampleInbox_HandleAny() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	box := inbox.New(pgstoretest.New(t), "greet", inbox.WithTypes("com.example.signup"))
 	handle := box.HandleAny(func(_ context.Context, m *message.Message, _ *pgstore.Tx) error {
 		fmt.Printf("%s says: %s\n", m.Metadata["ce_source"], m.Payload)
@@ -78,8 +59,8 @@ func ExampleInbox_HandleAny() {
 
 // Once is for messages that do not come through a router of Watermill's.
 func ExampleInbox_Once() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	payments := inbox.New(pgstoretest.New(t), "payments")
 	for _, webhook := range []string{"evt_1", "evt_2", "evt_1"} {
 		fresh, err := payments.Once(t.Context(), webhook, func(context.Context, *pgstore.Tx) error {
@@ -97,8 +78,8 @@ func ExampleInbox_Once() {
 // The store of the orders was put back to a backup, and begins another life. The
 // reaction stops until somebody has seen to what it did of lost events.
 func ExampleInbox_Accept() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	box := inbox.New(pgstoretest.New(t), "reserve-stock")
 	handle := box.Handle(func(_ context.Context, e es.RecordedEvent, _ *pgstore.Tx) error {
 		fmt.Println("reserve for order", e.Stream.ID)

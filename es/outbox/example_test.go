@@ -3,8 +3,6 @@ package outbox_test
 import (
 	"context"
 	"fmt"
-	"slices"
-	"testing"
 	"time"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
@@ -13,26 +11,8 @@ import (
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/internal/exampletest"
 )
-
-// example stands for a test: it has a database and brokers, which end with it.
-type example struct {
-	testing.TB
-	cleanups []func()
-}
-
-func (*example) Helper()                         {}
-func (*example) Name() string                    { return "example" }
-func (*example) Context() context.Context        { return context.Background() }
-func (e *example) Cleanup(f func())              { e.cleanups = append(e.cleanups, f) }
-func (*example) Fatal(args ...any)               { panic(fmt.Sprint(args...)) }
-func (*example) Errorf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
-func (*example) Fatalf(text string, args ...any) { panic(fmt.Sprintf(text, args...)) }
-func (e *example) end() {
-	for _, f := range slices.Backward(e.cleanups) {
-		f()
-	}
-}
 
 // place appends the first event of an order.
 func place(ctx context.Context, store *pgstore.Store, id string) {
@@ -72,8 +52,8 @@ func published(ctx context.Context, store *pgstore.Store, relay *outbox.Relay) o
 
 // A relay publishes what is appended, with the stream's id as the key.
 func ExampleRelay_Run() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	store := pgstoretest.New(t)
 	client, err := kafka.New(kafka.Config{Brokers: embeddedtest.Brokers(t)})
 	if err != nil {
@@ -113,8 +93,8 @@ func ExampleRelay_Run() {
 // After a restore of the database a relay says ErrRestored. Look what was lost, then say
 // so; the relay goes on in another life of the store, which its messages show.
 func ExampleRepair() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	store := pgstoretest.New(t)
 	client, err := kafka.New(kafka.Config{Brokers: embeddedtest.Brokers(t)})
 	if err != nil {
@@ -144,8 +124,8 @@ func ExampleRepair() {
 
 // Whoever runs the relay, the status says how far it is.
 func ExampleReadStatus() {
-	t := &example{}
-	defer t.end()
+	t := &exampletest.T{}
+	defer t.End()
 	store := pgstoretest.New(t)
 	place(context.Background(), store, "o-1")
 

@@ -1,41 +1,26 @@
 package projectiontest_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
-	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/internal/exampletest"
 	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/projections/projectiontest"
 )
 
-// example stands for a test: it says why it fails, and its database ends with it.
-type example struct {
-	testing.TB
-	cleanups []func()
-}
+// example says why a test fails.
+type example struct{ exampletest.T }
 
-func (*example) Helper()                         {}
-func (*example) Name() string                    { return "example" }
-func (*example) Context() context.Context        { return context.Background() }
-func (e *example) Cleanup(f func())              { e.cleanups = append(e.cleanups, f) }
 func (*example) Errorf(text string, args ...any) { fmt.Fprintf(os.Stdout, text+"\n", args...) }
 func (*example) Fatalf(text string, args ...any) {
 	fmt.Fprintf(os.Stdout, text+"\n", args...)
 	runtime.Goexit()
-}
-
-func (e *example) end() {
-	for _, f := range slices.Backward(e.cleanups) {
-		f()
-	}
 }
 
 // Paid is an event: somebody has paid for an order.
@@ -54,7 +39,7 @@ type Bill struct {
 // The field paid has no column, so it is lost when a row goes to its table and comes back.
 func ExampleReplay() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	store, codec := pgstoretest.New(t), es.JSON[Paid](Paid{})
 	for i := range 12 {
 		data, _ := codec.Encode(Paid{Cents: 5})
@@ -82,7 +67,7 @@ func ExampleReplay() {
 // An order of streams that does not matter, and columns that are not the events' to say.
 func ExampleWithout() {
 	t := &example{}
-	defer t.end()
+	defer t.End()
 	store, codec := pgstoretest.New(t), es.JSON[Paid](Paid{})
 	for i := range 12 {
 		data, _ := codec.Encode(Paid{Cents: 5})
