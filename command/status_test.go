@@ -60,7 +60,12 @@ type status struct {
 		Foreign    int64       `json:"foreign"`
 		Parked     int64       `json:"parked"`
 		Failure    string      `json:"failure"`
-		Paused     *struct {
+		Gaps       *struct {
+			Streams int64     `json:"streams"`
+			Lost    int64     `json:"lost"`
+			Since   time.Time `json:"since"`
+		} `json:"gaps"`
+		Paused *struct {
 			Reason string    `json:"reason"`
 			Since  time.Time `json:"since"`
 		} `json:"paused"`

@@ -70,9 +70,17 @@ type projectionView struct {
 	Foreign    int64       `json:"foreign"` // messages in its topics that are no events of this log
 	Parked     int64       `json:"parked"`  // events, or rows of them, that the live one lacks
 	Failure    string      `json:"failure"`
+	Gaps       *gapsView   `json:"gaps"`     // of a read model that is fed from Kafka alone; null when no stream has one
 	Paused     *pausedView `json:"paused"`   // null when it is not
 	Building   *buildView  `json:"building"` // the rebuild under way, or stopped
 	Retired    int         `json:"retired"`  // the version kept for rollback; 0 is none
+}
+
+// gapsView says how many streams lack events, and wait for them.
+type gapsView struct {
+	Streams int64     `json:"streams"`
+	Lost    int64     `json:"lost"` // of these, for ever
+	Since   time.Time `json:"since"`
 }
 
 type pausedView struct {
@@ -117,6 +125,9 @@ func newProjectionView(s projections.Status) projectionView {
 	v := projectionView{
 		Name: s.Name, Version: s.Version, Live: s.Build != 0, Source: s.Source, Position: s.Position,
 		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Foreign: s.Foreign, Parked: s.Parked, Failure: s.Failure, Retired: s.Retired,
+	}
+	if s.Gaps != nil {
+		v.Gaps = &gapsView{Streams: s.Gaps.Streams, Lost: s.Gaps.Lost, Since: s.Gaps.Since.UTC()}
 	}
 	if s.Paused != nil {
 		v.Paused = &pausedView{Reason: s.Paused.Reason, Since: s.Paused.Since.UTC()}
