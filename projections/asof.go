@@ -50,7 +50,7 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, careful bool, read func(ctx context.Context, tx pgx.Tx) error) (refused bool, err error) {
 	err = p.vanishing(ctx, func(tx pgx.Tx) error {
 		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
-			refused = table.Refused(err)
+			refused = p.refused(err)
 			return wrap("read "+p.def.name+" as of "+at.String(), err)
 		}
 		// What the connection has prepared for other tables of these names may be of
@@ -174,7 +174,7 @@ func (r *replay) readSkips(ctx context.Context) error {
 func (r *replay) carefully(ctx context.Context) error {
 	return r.pass(ctx, func(ctx context.Context, pg *page) error {
 		err := r.try(ctx, pg.wanted, nil, true)
-		if table.Refused(err) {
+		if r.p.refused(err) {
 			err = r.p.bisect(ctx, r.model, pg.wanted, r.try)
 		}
 		return err

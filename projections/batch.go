@@ -77,7 +77,7 @@ const idle = time.Minute
 // refuses is parked, in which case the work takes several transactions.
 func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error) {
 	next, err := p.tryMoving(ctx, b, w)
-	if table.Refused(err) && len(w.events) > 0 {
+	if p.refused(err) && len(w.events) > 0 {
 		next, err = p.bisectWork(ctx, b, w)
 	}
 	if err != nil {

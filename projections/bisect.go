@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -14,6 +15,13 @@ import (
 // A value that its column does not take fails the batch that it is in, whichever event it
 // comes from. So the batch is applied in parts, each as small as it must be to pass, until
 // the event is found that does not pass alone; of that one, what is refused is parked.
+
+// refused reports that the database does not take what events come to. What it does not take
+// of the books is no event's.
+func (p *Projector) refused(err error) bool {
+	server, told := errors.AsType[*pgconn.PgError](err)
+	return table.Refused(err) && !(told && server.SchemaName == p.target.Schema())
+}
 
 // trial applies events, all or none of them. What is refused is parked without a try.
 // Nothing is kept of a rehearsal, or after an error.
@@ -26,10 +34,10 @@ func (p *Projector) bisect(ctx context.Context, m model, events []es.RecordedEve
 		n = min(n, len(events))
 		err := try(ctx, events[:n], nil, true)
 		switch {
-		case table.Refused(err) && n > 1:
+		case p.refused(err) && n > 1:
 			n /= 2
 			continue
-		case table.Refused(err):
+		case p.refused(err):
 			err = p.parkRefused(ctx, m, events[:1], err, try)
 		}
 		if err != nil {
@@ -72,7 +80,7 @@ func (p *Projector) culprits(ctx context.Context, m model, event []es.RecordedEv
 		switch {
 		case table.NotAKey(err):
 			return map[unit]error{{id, ""}: why}, nil
-		case table.Refused(err):
+		case p.refused(err):
 			err = fmt.Errorf("the database refuses what it comes to: %w", err)
 			untried[unit{id, key}], refused[unit{id, key}] = err, err
 		case err != nil:

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // A rebuild folds the log in memory, and writes the rows when it has come to its end; or
@@ -64,7 +63,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 		defer cancel()
 		err = errors.Join(err, s.save(lasts))
 	}
-	if table.Refused(err) {
+	if r.p.refused(err) {
 		r.progress.Done -= int64(s.since)
 		return r.fillCarefully(ctx, upTo)
 	}

@@ -116,18 +116,14 @@ func (f *follower) groupName(ctx context.Context) (string, error) {
 // before that.
 func (f *follower) begin(ctx context.Context) (topics, error) {
 	if f.p.store == nil {
-		found, stored, err := f.p.whole(ctx, f.kafkaSource, f.b)
+		found, err := f.p.whole(ctx, f.kafkaSource, f.b)
 		if err != nil {
 			return nil, err
 		}
-		begin, err := f.p.beginWhole(ctx, f.kafkaSource, found, stored)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := f.p.commitLive(ctx, f.b, begin); err != nil {
+		if _, err := f.p.commitLive(ctx, f.b, found.begin()); err != nil {
 			return nil, applyError{err}
 		}
-		return found, nil
+		return found.heads, nil
 	}
 	heads, err := f.heads(ctx, f.p.def.name)
 	if err != nil {

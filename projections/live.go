@@ -40,7 +40,7 @@ func (p *Projector) applyPage(ctx context.Context, b build, events []es.Recorded
 			if now, err := p.live(ctx); err != nil || now.ID != b.ID {
 				return b, fmt.Errorf("%w: %s, build %d", errors.Join(errFenced, err), b.Name, b.ID)
 			}
-		case table.Refused(err):
+		case p.refused(err):
 			return p.careful(ctx, now, pg.beyond(p.def, m.model, now.Position).events, false)
 		default:
 			return now, wrap("apply a batch", err)

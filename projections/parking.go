@@ -216,7 +216,7 @@ func (k *parking) text(stream es.StreamID, row string) string {
 // fail parks what cannot be applied, or returns why the batch fails.
 func (k *parking) fail(e *es.RecordedEvent, key string, why error) error {
 	failure := &EventError{Projection: k.def.name, Version: k.def.version, Event: e.Recorded, Err: why}
-	if !k.parks() || errors.Is(why, ErrRetry) || errors.Is(why, ErrInvalid) {
+	if !k.parks() || errors.Is(why, ErrRetry) {
 		return failure
 	}
 	k.park(e, key, why)

@@ -157,9 +157,7 @@ func poisonedSteps(w *world) *rapid.Generator[[]step] {
 		}
 		return data
 	})
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
-		return step{account: rapid.IntRange(0, 4).Draw(t, "account"), events: rapid.SliceOfN(event, 1, 4).Draw(t, "events")}
-	}), 1, 12)
+	return stepsOf(event)
 }
 
 func TestProjector_with_more_than_may_be_parked_stops(t *testing.T) {

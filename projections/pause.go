@@ -61,7 +61,7 @@ func Resume(ctx context.Context, target Target, name string) (bool, error) {
 // pausedSQL reads whether a projection is paused. Bind: $1 name.
 const pausedSQL = `select reason, since from {asof}.paused where name = $1`
 
-// paused returns nil for a projection that is not paused.
+// readPaused returns nil for a projection that is not paused.
 func readPaused(ctx context.Context, db querier, target Target, name string) (*Paused, error) {
 	var p Paused
 	err := db.QueryRow(ctx, expand(target, pausedSQL), name).Scan(&p.Reason, &p.Since)

@@ -41,6 +41,11 @@ func steps(w *world) *rapid.Generator[[]step] {
 		}
 		return data
 	})
+	return stepsOf(event)
+}
+
+// stepsOf makes histories of events.
+func stepsOf(event *rapid.Generator[es.EventData]) *rapid.Generator[[]step] {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{account: rapid.IntRange(0, 4).Draw(t, "account"), events: rapid.SliceOfN(event, 1, 4).Draw(t, "events")}
 	}), 1, 12)

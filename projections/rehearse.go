@@ -258,7 +258,7 @@ func (s *stage) runParts(ctx context.Context) error {
 // name says of what the database has refused which event it comes from, or which events.
 func (s *stage) name(events []es.RecordedEvent, err error) error {
 	var event *EventError
-	if errors.As(err, &event) || !table.Refused(err) {
+	if errors.As(err, &event) || !s.p.refused(err) {
 		return err
 	}
 	first, last := events[0].Recorded, events[len(events)-1].Recorded

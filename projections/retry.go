@@ -50,7 +50,7 @@ func (p *Projector) RetrySequence(ctx context.Context, stream es.StreamID, keys 
 
 // RetryAll tries again all that the live build has parked, sequence by sequence: one that
 // fails again does not hold up the others, and is no error. Where another version or DDL is
-// live, all retries give [ErrInvalid], and where none is, [ErrNotBuilt].
+// live, all retries give [ErrAnotherProgram], and where none is, [ErrNotBuilt].
 func (p *Projector) RetryAll(ctx context.Context) (Retried, error) {
 	return p.retry(ctx, func(r *retry) error {
 		list, err := r.sequences(ctx, nil)
@@ -174,7 +174,7 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 		try := func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
 			return r.try(ctx, s, part, refused, keep)
 		}
-		if err = try(ctx, events, nil, true); table.Refused(err) {
+		if err = try(ctx, events, nil, true); r.p.refused(err) {
 			err = r.p.bisect(ctx, r.m, events, try)
 		}
 		switch {

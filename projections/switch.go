@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // How the switch works.
@@ -128,7 +127,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 			return err
 		}
 		if _, err := tx.Exec(ctx, constraintsSQL); err != nil { // else the commit would be refused
-			return refusedInSwitch(err)
+			return r.p.refusedInSwitch(err)
 		}
 		if old != nil && r.alike(*old, shadow) && !blind {
 			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
@@ -243,14 +242,14 @@ func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) er
 	*b = locked
 	err = r.p.applyLocked(ctx, tx, b, w, found)
 	if err != nil {
-		return refusedInSwitch(err)
+		return r.p.refusedInSwitch(err)
 	}
 	r.parked = append(r.parked, found.parking.fresh...)
 	return nil
 }
 
-func refusedInSwitch(err error) error {
-	if table.Refused(err) {
+func (p *Projector) refusedInSwitch(err error) error {
+	if p.refused(err) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err

@@ -64,39 +64,48 @@ func (f *follower) watchBuild(ctx context.Context) error {
 	}
 }
 
-// whole checks that topics have all that a build has not read, and returns where they end.
-// A partition that it has not begun must be there from its first message on.
-func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (topics, map[partition]int64, error) {
+// wholeTopics are topics that have all that a build has not read.
+type wholeTopics struct {
+	heads  topics
+	ids    map[string]uuid.UUID
+	stored map[partition]int64 // how far the build has read them
+}
+
+// whole checks that topics have all that a build has not read. A partition that it has not
+// begun must be there from its first message on.
+func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (*wholeTopics, error) {
 	stored, err := p.offsets(ctx, p.target.Pool(), b)
 	if err != nil {
-		return nil, nil, applyError{err}
+		return nil, applyError{err}
 	}
 	found, err := s.heads(ctx, p.def.name) // after the offsets: what they say was there before
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	known, err := p.topicIDs(ctx, b)
 	if err != nil {
-		return nil, nil, applyError{err}
+		return nil, applyError{err}
 	}
+	ids := map[string]uuid.UUID{}
 	for topic, partitions := range found {
 		id, err := s.client.TopicID(ctx, topic)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
+		ids[topic] = id
 		if was := known[topic]; was != id && was != uuid.Nil && id != uuid.Nil {
-			return nil, nil, applyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", ErrTopicLost, topic, b.Name)}
+			return nil, applyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", ErrTopicLost, topic, b.Name)}
 		}
 		compacted, err := s.client.Compacted(ctx, topic)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if compacted {
-			return nil, nil, applyError{fmt.Errorf("%w: %s is compacted, and keeps the last message of each stream alone: set its cleanup.policy to delete, publish it anew, and rebuild %s", ErrTopicLost, topic, b.Name)}
+			return nil, applyError{fmt.Errorf("%w: %s is compacted, and keeps the last message of each stream alone: set its cleanup.policy to delete, publish it anew, and rebuild %s", ErrTopicLost, topic, b.Name)}
 		}
 		tails, err := s.client.Tails(ctx, topic)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for number, head := range partitions {
 			next, begun := stored[partition{topic, number}]
@@ -109,29 +118,25 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (topics,
 				err = fmt.Errorf("%w: partition %d of %s begins at offset %d and was read up to %d: what was between is not kept any more: have the topic keep all (retention.ms=-1, retention.bytes=-1), publish it anew, and rebuild %s", ErrTopicLost, number, topic, tail, next, b.Name)
 			}
 			if err != nil {
-				return nil, nil, applyError{err}
+				return nil, applyError{err}
 			}
 		}
 	}
-	return found, stored, nil
+	return &wholeTopics{heads: found, ids: ids, stored: stored}, nil
 }
 
-// beginWhole makes sure that every partition has an offset: that of its first message,
-// where nothing was read yet.
-func (p *Projector) beginWhole(ctx context.Context, s *kafkaSource, found topics, stored map[partition]int64) (*work, error) {
+// begin makes sure that every partition has an offset: that of its first message, where
+// nothing was read yet.
+func (t *wholeTopics) begin() *work {
 	w := &work{}
-	for topic, partitions := range found {
-		id, err := s.client.TopicID(ctx, topic)
-		if err != nil {
-			return nil, err
-		}
+	for topic, partitions := range t.heads {
 		for number := range partitions {
-			if _, begun := stored[partition{topic, number}]; !begun {
-				w.begin = append(w.begin, offset{topic: topic, partition: number, id: id})
+			if _, begun := t.stored[partition{topic, number}]; !begun {
+				w.begin = append(w.begin, offset{topic: topic, partition: number, id: t.ids[topic]})
 			}
 		}
 	}
-	return w, nil
+	return w
 }
 
 // feed applies messages of one partition: apply commits each work, with the offset.

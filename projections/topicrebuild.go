@@ -24,15 +24,15 @@ func (r *rebuild) workTopics(ctx context.Context) error {
 // fillTopics reads the topics up to where they end now.
 func (r *rebuild) fillTopics(ctx context.Context) error {
 	s := r.p.topics()
-	found, stored, err := r.p.whole(ctx, s, r.b)
+	found, err := r.p.whole(ctx, s, r.b)
 	if err != nil {
 		return bareApply(err)
 	}
 	r.progress.Done, r.progress.Total = 0, 0
-	for topic, partitions := range found {
+	for topic, partitions := range found.heads {
 		for number, head := range partitions {
 			r.progress.Total += head
-			r.progress.Done += stored[partition{topic, number}]
+			r.progress.Done += found.stored[partition{topic, number}]
 		}
 	}
 	r.tell("reading")
@@ -44,17 +44,13 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 		}
 		return err
 	}
-	begin, err := r.p.beginWhole(ctx, s, found, stored)
-	if err == nil {
-		err = apply(begin)
-	}
-	if err != nil {
+	if err := apply(found.begin()); err != nil {
 		return err
 	}
-	for topic, partitions := range found {
+	for topic, partitions := range found.heads {
 		for number, head := range partitions {
 			at := partition{topic, number}
-			if err := r.fillPartition(ctx, s, at, stored[at], head, apply); err != nil {
+			if err := r.fillPartition(ctx, s, at, found.stored[at], head, apply); err != nil {
 				return bareApply(err)
 			}
 		}

@@ -67,7 +67,7 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 			}
 		}
 		if f.p.store == nil {
-			_, _, err := f.p.whole(ctx, f.kafkaSource, f.b)
+			_, err := f.p.whole(ctx, f.kafkaSource, f.b)
 			if _, ours := errors.AsType[applyError](err); ours {
 				return err
 			}
