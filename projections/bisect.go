@@ -20,7 +20,7 @@ import (
 // of the books is no event's.
 func (p *Projector) refused(err error) bool {
 	server, told := errors.AsType[*pgconn.PgError](err)
-	return table.Refused(err) && !(told && server.SchemaName == p.target.Schema())
+	return table.Refused(err) && (!told || server.SchemaName != p.target.Schema())
 }
 
 // trial applies events, all or none of them. What is refused is parked without a try.

@@ -3,6 +3,7 @@ package projections_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -264,7 +265,8 @@ func TestKafka_what_cannot_be_applied_is_parked(t *testing.T) {
 	c := newCluster(t)
 	def := c.balances()
 	def.Table = strings.Replace(def.Table, "cents bigint not null", "cents bigint not null check (cents < 1000)", 1)
-	p := c.projector(def)
+	var told told
+	p := projections.New(c.store, def, projections.FromKafka(c.client, projections.WithLogCheck(never)), projections.WithLogger(slog.New(slog.NewTextHandler(&told, nil))))
 	c.append("a-1", Opened{Owner: "ann"})
 	start(t, p)
 	c.untilReading(p)
@@ -286,6 +288,10 @@ func TestKafka_what_cannot_be_applied_is_parked(t *testing.T) {
 	}
 	if n := c.number(`select cents from balances.balances where account = 'a-2'`); n != 9 {
 		t.Errorf("a-2 has %d", n)
+	}
+	c.untilRead(p)
+	if text := told.String(); strings.Contains(text, "projector failed") { // and went on from the log
+		t.Error(text)
 	}
 	c.publish(c.history()...) // again
 	last = c.append("a-4", Opened{Owner: "dan"})
@@ -389,4 +395,22 @@ func TestSQL_that_needs_no_order_of_streams_parks_by_stream(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 	want("retried", w.pool, "cents.cents", map[string]int64{"a-1": 300 + panicsHalfWay, "a-2": 300, "a-3": 500, "a-4": 700})
+}
+
+// told keeps what is logged.
+type told struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *told) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
+}
+
+func (b *told) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
