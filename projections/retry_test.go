@@ -200,6 +200,9 @@ func TestRebuild_tries_what_was_parked_by_itself(t *testing.T) {
 	}
 	w.wantBalances("balances.balances")
 	wantParked(t, p, w.store, 0)
+	if _, err := p.RetryEvent(t.Context(), w.history()[1].ID); !errors.Is(err, projections.ErrNotParked) {
+		t.Errorf("an event that the kept build has parked: %v", err)
+	}
 	if n := w.number(`select count(*) from asof.parked`); n != 2 {
 		t.Errorf("%d units of the kept build", n)
 	}
