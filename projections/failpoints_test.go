@@ -28,7 +28,7 @@ import (
 
 // mortal is the network of a process that dies at a message.
 type mortal struct {
-	at   int64 // this message it does not send any more
+	at   int64 // this message of those that change something it does not send any more
 	died context.CancelFunc
 	gone chan struct{} // closed when all connections are
 	sent atomic.Int64
