@@ -66,7 +66,6 @@ func (m *mortal) die() {
 	close(m.gone)
 }
 
-//nolint:gochecknoglobals // it does not change
 var changes = regexp.MustCompile(`(?i)\b(commit|insert into|delete from|create|alter|drop)\b|\bupdate "`)
 
 type mortalConn struct {
