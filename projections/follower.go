@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // follower feeds one build from Kafka, in one process.
@@ -32,7 +33,7 @@ var errTopics = errors.New("projections: topics came, went or were made anew")
 // consume reads Kafka again and again. Its failures do not end the projector, which
 // follows the log meanwhile; those of applying do.
 func (f *follower) consume(ctx context.Context) error {
-	wait := firstBackoff
+	backoff := wait.Backoff{First: firstBackoff, Last: lastBackoff}
 	for {
 		batches := f.batches.Load()
 		err := f.session(ctx)
@@ -44,29 +45,31 @@ func (f *follower) consume(ctx context.Context) error {
 			return ours.error
 		case errors.Is(err, errTopics):
 			f.p.log.InfoContext(ctx, "reads Kafka anew", "why", err)
-			wait = firstBackoff
+			backoff.Reset()
 		default:
 			if f.batches.Load() > batches {
-				wait = firstBackoff
+				backoff.Reset()
 			}
-			if err := f.tellUnread(ctx, err, wait); err != nil {
+		}
+		again := backoff.Next()
+		if !errors.Is(err, errTopics) {
+			if err := f.tellUnread(ctx, err, again); err != nil {
 				return err
 			}
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := wait.For(ctx, again); err != nil {
 			return err
 		}
-		wait = min(2*wait, lastBackoff)
 	}
 }
 
 // tellUnread says that Kafka cannot be read.
-func (f *follower) tellUnread(ctx context.Context, why error, wait time.Duration) error {
+func (f *follower) tellUnread(ctx context.Context, why error, again time.Duration) error {
 	if f.p.store == nil {
-		f.p.log.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", wait)
+		f.p.log.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", again)
 		return f.p.setSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
 	}
-	f.p.log.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", wait)
+	f.p.log.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", again)
 	return f.p.setSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
 }
 
@@ -141,7 +144,7 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		if b.Position >= head {
 			break
 		}
-		if err := pause(ctx, f.p.poll); err != nil {
+		if err := wait.For(ctx, f.p.poll); err != nil {
 			return nil, err
 		}
 	}

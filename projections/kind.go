@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // A build belongs to one kind of source. From the log it needs no more than its
@@ -60,7 +61,7 @@ func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, 
 func (p *Projector) follow(ctx context.Context, b build) (build, error) {
 	next, n, err := p.pull(ctx, b, p.batch)
 	if err == nil && n == 0 {
-		err = pause(ctx, p.poll)
+		err = wait.For(ctx, p.poll)
 	}
 	return next, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // leaseTime is how long a rebuild that shows no sign of life keeps others out.
@@ -189,7 +190,7 @@ func (r *rebuild) release(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if wait.For(ctx, 50*time.Millisecond) != nil {
 			r.p.log.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
 			return
 		}
@@ -199,7 +200,7 @@ func (r *rebuild) release(ctx context.Context) {
 // keepLease renews the lease until ctx ends, and fails when another process has taken
 // it.
 func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
-	for pause(ctx, leaseTime/3) == nil {
+	for wait.For(ctx, leaseTime/3) == nil {
 		tag, err := p.target.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
 			return fmt.Errorf("%w: %s", errFenced, p.def.name)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -21,7 +22,7 @@ func (p *Projector) applyPage(ctx context.Context, b build, events []es.Recorded
 	if err := ctx.Err(); err != nil {
 		return b, err
 	}
-	ctx, stop := lasting(ctx, batchGrace)
+	ctx, stop := wait.Beyond(ctx, batchGrace)
 	defer stop()
 	m, err := p.memoryOf(ctx, b)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // Paused says that nothing is applied to a live read model, since when and why.
@@ -88,7 +90,7 @@ func (p *Projector) awaitResume(ctx context.Context) error {
 		if !told {
 			p.log.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
 		}
-		if err := pause(ctx, idleEvery); err != nil {
+		if err := wait.For(ctx, idleEvery); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // Backoff of Run after failures without a batch in between, and after how many
@@ -33,7 +34,7 @@ const (
 // [es.ErrRestored], [es.ErrAnotherLife], [es.ErrInvalid], tables and rights that are missing.
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
-	wait, tries := firstBackoff, map[uuid.UUID]int{}
+	backoff, tries := wait.Backoff{First: firstBackoff, Last: lastBackoff}, map[uuid.UUID]int{}
 	p.kept.Store(0)
 	for {
 		done := p.done.Load()
@@ -43,7 +44,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		}
 		if errors.Is(err, errFenced) { // look again which build is live
 			if p.done.Load() == done {
-				_ = pause(ctx, p.poll) // one that is fenced again and again
+				_ = wait.For(ctx, p.poll) // one that is fenced again and again
 			}
 			continue
 		}
@@ -54,13 +55,13 @@ func (p *Projector) Run(ctx context.Context) error {
 			return err
 		}
 		if p.done.Load() > done { // what failed before was overcome
-			wait = firstBackoff
+			backoff.Reset()
 		}
-		p.log.WarnContext(ctx, "projector failed and will try again", "error", err, "in", wait)
-		if pause(ctx, wait) != nil {
+		again := backoff.Next()
+		p.log.WarnContext(ctx, "projector failed and will try again", "error", err, "in", again)
+		if wait.For(ctx, again) != nil {
 			return nil
 		}
-		wait = min(2*wait, lastBackoff)
 	}
 }
 
@@ -140,7 +141,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 		if !errors.Is(err, ErrBusy) && !errors.Is(err, errFenced) {
 			return b, err
 		}
-		if err := pause(ctx, p.poll); err != nil {
+		if err := wait.For(ctx, p.poll); err != nil {
 			return b, err
 		}
 	}

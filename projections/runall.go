@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // newerEvery is how often a program that is older than what is live looks again.
@@ -36,7 +38,7 @@ func (p *Projector) runOrWait(ctx context.Context) error {
 			return err
 		}
 		p.log.WarnContext(ctx, "projector waits", "error", err, "looks again in", newerEvery)
-		if pause(ctx, newerEvery) != nil {
+		if wait.For(ctx, newerEvery) != nil {
 			return nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // source is where a live build gets its events from.
@@ -114,7 +115,7 @@ func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *pag
 			return nil
 		}
 		if err != nil { // what it is, reading will tell
-			return pause(ctx, p.poll)
+			return wait.For(ctx, p.poll)
 		}
 		select {
 		case pages <- &page{}:
@@ -198,23 +199,13 @@ func (p *Projector) commitLive(ctx context.Context, b build, w *work) (build, er
 	if err := ctx.Err(); err != nil {
 		return b, err
 	}
-	ctx, stop := lasting(ctx, batchGrace)
+	ctx, stop := wait.Beyond(ctx, batchGrace)
 	defer stop()
 	return p.commit(ctx, b, w)
 }
 
 // batchGrace is how long a batch that has begun may last after ctx has ended.
 const batchGrace = 5 * time.Second
-
-// lasting returns a context that ends a while after ctx.
-func lasting(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
-	}
-}
 
 // stillLive gives errFenced when another build is live.
 func (p *Projector) stillLive(ctx context.Context, b build) error {
@@ -223,16 +214,4 @@ func (p *Projector) stillLive(ctx context.Context, b build) error {
 		err = errFenced
 	}
 	return err
-}
-
-// pause waits, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // How the switch works.
@@ -34,7 +35,7 @@ var errRefused = errors.New("projections: an event cannot be applied in the swit
 
 // switchOver makes the shadow live. What only waits is tried again.
 func (r *rebuild) switchOver(ctx context.Context) error {
-	wait := 20 * time.Millisecond
+	backoff := wait.Backoff{First: 20 * time.Millisecond, Last: time.Second}
 	for try := 1; ; try++ {
 		err := r.trySwitch(ctx)
 		switch {
@@ -50,10 +51,9 @@ func (r *rebuild) switchOver(ctx context.Context) error {
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errRefused) {
 			r.blind = true
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := backoff.Wait(ctx); err != nil {
 			return err
 		}
-		wait = min(2*wait, time.Second)
 		if err := r.reload(ctx); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 	for err == nil && old.Position+nearly < r.b.Position {
 		var n int
 		if old, n, err = r.p.pull(ctx, old, pageEvents); n == 0 && err == nil {
-			err = pause(ctx, r.p.poll)
+			err = wait.For(ctx, r.p.poll)
 		}
 	}
 	if errors.Is(err, errFenced) { // it is paused, or not live any more: the switch will see

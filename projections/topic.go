@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // A read model of another service's events stands in a database that does not have its
@@ -49,7 +50,7 @@ func (s *topicSource) follow(ctx context.Context, p *Projector, b build) error {
 // watchBuild sees to the build until ctx ends or it is not the live one any more.
 func (f *follower) watchBuild(ctx context.Context) error {
 	for {
-		if err := pause(ctx, idleEvery); err != nil {
+		if err := wait.For(ctx, idleEvery); err != nil {
 			return err
 		}
 		if err := f.p.stillLive(ctx, f.b); err != nil {

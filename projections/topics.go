@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // topics is where the partitions of topics end: by topic and partition, the offset of
@@ -41,7 +42,7 @@ func (s *kafkaSource) heads(ctx context.Context, name string) (topics, error) {
 // anew, or has lost its data.
 func (f *follower) watchTopics(ctx context.Context, began topics) error {
 	for {
-		if err := pause(ctx, f.every); err != nil {
+		if err := wait.For(ctx, f.every); err != nil {
 			return err
 		}
 		stored, err := f.p.offsets(ctx, f.p.target.Pool(), f.b)

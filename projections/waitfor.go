@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // WaitFor waits until the live read model has applied every event up to a position,
@@ -84,8 +85,8 @@ func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bo
 		if done {
 			return nil
 		}
-		wait := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
-		if err := pause(ctx, min(wait, p.poll)); err != nil {
+		next := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
+		if err := wait.For(ctx, min(next, p.poll)); err != nil {
 			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.def.name, what, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/wait"
 )
 
 // How what Kafka lost is found.
@@ -29,9 +30,9 @@ func (f *follower) watchLog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		wait := min(f.every, time.Second)
+		next := min(f.every, time.Second)
 		if !f.reading.Load() {
-			wait = f.p.poll
+			next = f.p.poll
 			noted, looked = 0, time.Time{}
 			if err := f.followLog(ctx, b); err != nil {
 				return err
@@ -45,7 +46,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 			}
 			looked = time.Now()
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := wait.For(ctx, next); err != nil {
 			return err
 		}
 	}
