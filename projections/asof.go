@@ -14,9 +14,6 @@ import (
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
-// errDone ends a transaction of which nothing is kept.
-var errDone = errors.New("projections: done")
-
 // AsOf gives read the read model as it was at a moment: by position, exactly; by
 // time, of all events recorded then or before. It is replayed into tables that only
 // read's transaction sees and that vanish with it. Write their names unqualified in

@@ -138,15 +138,6 @@ func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 // constraintsSQL has the database check now what it would check at the end.
 const constraintsSQL = `set constraints all immediate`
 
-// wrap explains errors that do not speak for themselves yet.
-func wrap(what string, err error) error {
-	var event *EventError
-	if errors.As(err, &event) || errors.Is(err, errFenced) || errors.Is(err, errMoved) || errors.Is(err, errKind) || errors.Is(err, ErrInvalid) {
-		return err
-	}
-	return explain(what, err)
-}
-
 // lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.

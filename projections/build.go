@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -136,9 +135,6 @@ func findLive(ctx context.Context, db querier, sql, name string) (build, error) 
 	}
 	return b, nil
 }
-
-// explain wraps an error of the database.
-func explain(what string, err error) error { return pg.Explain("projections", what, err) }
 
 // searchPathSQL makes unqualified names mean a build's tables until the transaction
 // ends; what the connection had comes after. Bind: $1 schema.

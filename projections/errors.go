@@ -34,10 +34,33 @@ var (
 	// ErrVerify: the rebuilt tables do not account for the log. The live ones stay.
 	ErrVerify = errors.New("projections: the rebuild does not agree with the log")
 
+	// ErrRetry makes an error of a codec or of TryApply one that passes: the batch is tried
+	// again, and nothing is parked.
+	ErrRetry = errors.New("projections: try the event again")
+	// ErrTooManyParked: more cannot be applied than may be parked (see [WithParked]), as
+	// with a program that is wrong. Nothing of the batch was written.
+	ErrTooManyParked = errors.New("projections: too many events cannot be applied")
+	// ErrTooManyGaps: more streams lack events than a read model waits for, as with a topic
+	// that has lost its data. Rebuild it once the topic is whole.
+	ErrTooManyGaps = errors.New("projections: too many streams lack events")
+	// ErrNoLog: what was asked for needs the log, and the read model is fed from Kafka
+	// alone.
+	ErrNoLog = errors.New("projections: there is no log behind the read model")
+	// ErrTopicLost: a topic does not have (any more) what the read model needs of it. The
+	// text says which, and what to do.
+	ErrTopicLost = errors.New("projections: the topic is not whole")
+)
+
+// What only the rooms know.
+var (
 	// errFenced: the build is no longer ours to write to.
 	errFenced = errors.New("projections: the build was switched or taken over by another process")
 	// errMoved: the partition is read by another process.
 	errMoved = errors.New("projections: another process has moved the partition's offset")
+	// errKind: another program has changed the kind of source.
+	errKind = errors.New("projections: another program feeds the build from another kind of source")
+	// errDone ends a transaction of which nothing is kept.
+	errDone = errors.New("projections: done")
 )
 
 // EventError names an event that a projection could not apply, and did not park. Nothing
@@ -64,4 +87,26 @@ func mistake(what string, err error) error {
 		return fmt.Errorf("projections: %s: %w", what, err)
 	}
 	return fmt.Errorf("%w: %s: %w", ErrInvalid, what, err)
+}
+
+// explain wraps an error of the database.
+func explain(what string, err error) error { return pg.Explain("projections", what, err) }
+
+// wrap explains errors that do not speak for themselves yet.
+func wrap(what string, err error) error {
+	var event *EventError
+	if errors.As(err, &event) || errors.Is(err, errFenced) || errors.Is(err, errMoved) || errors.Is(err, errKind) || errors.Is(err, ErrInvalid) {
+		return err
+	}
+	return explain(what, err)
+}
+
+// final reports what no patience cures.
+func final(err error) bool {
+	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, ErrTooManyParked, ErrTooManyGaps, ErrTopicLost, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return pg.OnlyByOperator(err)
 }

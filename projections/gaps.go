@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,10 +15,6 @@ import (
 // has. When a later one comes before the next, the stream has a gap: what comes behind it
 // waits in Kafka, and where the first of it stands is noted in the books. Once the version
 // that was missing has come, the stream is read again from there.
-
-// ErrTooManyGaps: more streams lack events than a read model waits for, as with a topic
-// that has lost its data. Rebuild it once the topic is whole.
-var ErrTooManyGaps = errors.New("projections: too many streams lack events")
 
 // gap is a stream that waits for an event.
 type gap struct {

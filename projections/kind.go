@@ -2,7 +2,6 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -16,9 +15,6 @@ import (
 // a stream only, and may come twice: then the last version of each stream is kept. A
 // projector changes the kind when it begins, in one transaction that holds the build;
 // two that run side by side do not take it from each other.
-
-// errKind: another program has changed the kind of source.
-var errKind = errors.New("projections: another program feeds the build from another kind of source")
 
 // takeKind makes the build one of a kind of source, unless the projector did so before
 // and another has changed it since.

@@ -17,15 +17,6 @@ import (
 // A sequence is the events of one stream that touch one row, which is why it takes a
 // definition whose rows need no more order than that; one that needs the log's order stops.
 
-var (
-	// ErrRetry makes an error of a codec or of TryApply one that passes: the batch is tried
-	// again, and nothing is parked.
-	ErrRetry = errors.New("projections: try the event again")
-	// ErrTooManyParked: more cannot be applied than may be parked (see [WithParked]), as
-	// with a program that is wrong. Nothing of the batch was written.
-	ErrTooManyParked = errors.New("projections: too many events cannot be applied")
-)
-
 // sequence is the events of a stream that touch a row, or with an empty key the whole
 // stream: of an event that cannot be read nobody knows which row it touches.
 type sequence struct {

@@ -9,8 +9,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 )
 
@@ -73,15 +71,6 @@ func failedTooOften(err error, tries map[uuid.UUID]int) bool {
 	}
 	tries[event.Event.ID]++
 	return tries[event.Event.ID] >= eventTries
-}
-
-func final(err error) bool {
-	for _, target := range []error{ErrInvalid, ErrNewerVersion, ErrRolledBack, ErrDependents, ErrByHand, ErrTooManyParked, ErrTooManyGaps, ErrTopicLost, es.ErrRestored, es.ErrAnotherLife, es.ErrInvalid} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return pg.OnlyByOperator(err)
 }
 
 func (p *Projector) runOnce(ctx context.Context) error {

@@ -17,15 +17,6 @@ import (
 // log, and knows that log by Kafka alone. Then the topics are all there is: they must keep
 // what they were given, from the first message on.
 
-var (
-	// ErrNoLog: what was asked for needs the log, and the read model is fed from Kafka
-	// alone.
-	ErrNoLog = errors.New("projections: there is no log behind the read model")
-	// ErrTopicLost: a topic does not have (any more) what the read model needs of it. The
-	// text says which, and what to do.
-	ErrTopicLost = errors.New("projections: the topic is not whole")
-)
-
 // topicSource reads topics without a log behind them.
 type topicSource struct{ *kafkaSource }
 
