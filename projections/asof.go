@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -48,12 +50,12 @@ func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, care
 	err = p.vanishing(ctx, func(tx pgx.Tx) error {
 		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
 			refused = p.refused(err)
-			return wrap("read "+p.def.name+" as of "+at.String(), err)
+			return fault.Wrap("read "+p.def.name+" as of "+at.String(), err)
 		}
 		// What the connection has prepared for other tables of these names may be of
 		// types that only those had.
 		if err := tx.Conn().DeallocateAll(ctx); err != nil {
-			return explain("read "+p.def.name+" as of "+at.String(), err)
+			return fault.Explain("read "+p.def.name+" as of "+at.String(), err)
 		}
 		return read(ctx, tx)
 	})
@@ -66,9 +68,9 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 		if err := f(tx); err != nil {
 			return err
 		}
-		return errDone
+		return fault.ErrDone
 	})
-	if errors.Is(err, errDone) {
+	if errors.Is(err, fault.ErrDone) {
 		return nil
 	}
 	return err
@@ -78,7 +80,7 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 // to it.
 func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
 	if p.store == nil {
-		return 0, fmt.Errorf("%w: %s as of %s", ErrNoLog, p.def.name, at)
+		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.def.name, at)
 	}
 	if v, ok := at.Version(); ok {
 		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.name, v)
@@ -208,13 +210,13 @@ func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused 
 		if keep {
 			return nil
 		}
-		return errDone
+		return fault.ErrDone
 	})
 	switch {
 	case err == nil:
 		parking.refused = nil
 		r.parking = parking
-	case errors.Is(err, errDone):
+	case errors.Is(err, fault.ErrDone):
 		err = nil
 	}
 	return err

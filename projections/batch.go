@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +83,7 @@ func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error)
 		next, err = p.bisectWork(ctx, b, w)
 	}
 	if err != nil {
-		return next, wrap("apply a batch", err)
+		return next, fault.Wrap("apply a batch", err)
 	}
 	p.done.Add(1)
 	return next, nil
@@ -123,13 +125,13 @@ func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 		if _, err := tx.Exec(ctx, constraintsSQL); err != nil {
 			return err
 		}
-		return errDone
+		return fault.ErrDone
 	})
 	switch {
 	case err == nil:
 		w.foreign, w.gapped = once.foreign, once.gapped
 		p.tellParked(ctx, parked)
-	case errors.Is(err, errDone):
+	case errors.Is(err, fault.ErrDone):
 		err = nil
 	}
 	return b, err
@@ -174,7 +176,7 @@ func (p *Projector) queueLock(batch *pgx.Batch, b build, even bool, look func(no
 		case err != nil:
 			return err
 		case len(locked) == 0:
-			return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
+			return fmt.Errorf("%w: %s version %d, build %d", fault.ErrFenced, b.Name, b.Version, b.ID)
 		}
 		return look(locked[0])
 	})
@@ -189,7 +191,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		return nil // another process did it
 	}
 	if b.Position < w.after { // the database was put back under us
-		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", errFenced, b.Name, b.Version, b.ID, b.Position, w.after)
+		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", fault.ErrFenced, b.Name, b.Version, b.ID, b.Position, w.after)
 	}
 	w.gapped = len(f.gaps) > 0
 	todo, err := p.admit(ctx, tx, *b, w, &f)

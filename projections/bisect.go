@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -132,9 +134,9 @@ func (p *Projector) left(ctx context.Context, b build, w *work) (events []es.Rec
 		if events, err = p.admit(ctx, tx, locked, &once, &found); err != nil {
 			return err
 		}
-		return errDone // nothing is kept
+		return fault.ErrDone // nothing is kept
 	})
-	if errors.Is(err, errDone) {
+	if errors.Is(err, fault.ErrDone) {
 		err = nil
 	}
 	return events, err

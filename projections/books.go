@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"errors"
 	"fmt"
 
@@ -40,7 +42,7 @@ func (p *Projector) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) 
 		var by int64
 		err := row.Scan(&by)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("%w: %s version %d, build %d", errFenced, name, version, id)
+			return fmt.Errorf("%w: %s version %d, build %d", fault.ErrFenced, name, version, id)
 		}
 		if xid != nil {
 			*xid = uint32(by) //nolint:gosec // it has 32 bits

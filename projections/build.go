@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -124,14 +126,14 @@ func (p *Projector) live(ctx context.Context) (build, error) {
 func findLive(ctx context.Context, db querier, sql, name string) (build, error) {
 	rows, err := db.Query(ctx, sql, name)
 	if err != nil {
-		return build{}, explain("find the live build", err)
+		return build{}, fault.Explain("find the live build", err)
 	}
 	b, err := pgx.CollectExactlyOneRow(rows, scanBuild)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return build{}, fmt.Errorf("%w: %s: run the projector or rebuild", ErrNotBuilt, name)
+		return build{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, name)
 	}
 	if err != nil {
-		return build{}, explain("find the live build", err)
+		return build{}, fault.Explain("find the live build", err)
 	}
 	return b, nil
 }

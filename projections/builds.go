@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +68,7 @@ func Builds(ctx context.Context, target Target, names ...string) ([]Build, error
 	for try := 1; ; try++ {
 		list, err := countedBuilds(ctx, target, names)
 		if err == nil || try == countTries || !errors.Is(err, errRenamed) && !pg.NotMigrated(err) {
-			return list, explain("read the builds", err)
+			return list, fault.Explain("read the builds", err)
 		}
 	}
 }

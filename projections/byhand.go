@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"slices"
@@ -115,7 +117,7 @@ func (p *Projector) examine(ctx context.Context, tx pgx.Tx, b build) (damaged bo
 	}
 	since = slices.DeleteFunc(since, func(what string) bool { return strings.HasPrefix(what, "type of column ") })
 	if len(since) > 0 {
-		return false, fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", ErrByHand, b.Schema, strings.Join(since, ", "))
+		return false, fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", fault.ErrByHand, b.Schema, strings.Join(since, ", "))
 	}
 	if len(gone) > 0 {
 		p.log.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 
@@ -22,7 +24,7 @@ func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) er
 		return err
 	}
 	if _, err := tx.Exec(ctx, p.def.ddl); err != nil {
-		return mistake(fmt.Sprintf("%q: its DDL", p.def.name), err)
+		return fault.Mistake(fmt.Sprintf("%q: its DDL", p.def.name), err)
 	}
 	return p.refuseDDL(ctx, tx, schema)
 }
@@ -49,7 +51,7 @@ func (p *Projector) refuseDDL(ctx context.Context, tx pgx.Tx, schema string) err
 		return fmt.Errorf("look at what the DDL made: %w", err)
 	}
 	if len(odd) > 0 {
-		return fmt.Errorf("%w: %q: its DDL makes %s", ErrInvalid, p.def.name, odd[0])
+		return fmt.Errorf("%w: %q: its DDL makes %s", fault.ErrInvalid, p.def.name, odd[0])
 	}
 	return nil
 }

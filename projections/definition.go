@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -38,7 +40,7 @@ const (
 
 func (d *definition) validate() error {
 	refuse := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %q: "+format, append([]any{ErrInvalid, d.name}, args...)...)
+		return fmt.Errorf("%w: %q: "+format, append([]any{fault.ErrInvalid, d.name}, args...)...)
 	}
 	switch {
 	case !regexp.MustCompile(namePattern).MatchString(d.name):

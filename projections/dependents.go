@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"strings"
@@ -54,7 +56,7 @@ func refuseDependents(ctx context.Context, tx pgx.Tx, schema, todo string) error
 		return fmt.Errorf("look for dependents: %w", err)
 	}
 	if len(names) > 0 {
-		return fmt.Errorf("%w: %s: %s: %s", ErrDependents, schema, strings.Join(names, ", "), todo)
+		return fmt.Errorf("%w: %s: %s: %s", fault.ErrDependents, schema, strings.Join(names, ", "), todo)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"strings"
@@ -27,7 +29,7 @@ func dropBuild(ctx context.Context, tx pgx.Tx, target Target, b build) error {
 		return err
 	}
 	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("%w: %s version %d, build %d", errFenced, b.Name, b.Version, b.ID)
+		return fmt.Errorf("%w: %s version %d, build %d", fault.ErrFenced, b.Name, b.Version, b.ID)
 	}
 	for _, table := range []string{"lanes", "sums", "dedup", "offsets", "parked", "lives", "gaps"} {
 		if _, err := tx.Exec(ctx, expand(target, `delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"time"
@@ -58,7 +60,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	switch {
 	case err == nil:
 		err = s.finish(ctx)
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFenced) && !m.state.parts():
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), fault.ErrFenced) && !m.state.parts():
 		lasts, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveGrace)
 		defer cancel()
 		err = errors.Join(err, s.save(lasts))
@@ -125,7 +127,7 @@ func (s *saver) save(ctx context.Context) error {
 	}
 	began := time.Now()
 	if err := s.p.save(ctx, s.m, s.p.room/2); err != nil {
-		return wrap("apply a batch", err)
+		return fault.Wrap("apply a batch", err)
 	}
 	s.b = s.m.b
 	s.since, s.last, s.cost = 0, time.Now(), time.Since(began)
@@ -154,7 +156,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return wrap("apply a batch", err)
+		return fault.Wrap("apply a batch", err)
 	}
 	s.p.done.Add(1)
 	s.p.written(ctx, m, b)

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -57,20 +59,20 @@ func (f Fold[R, E]) compile() (*definition, error) {
 		return nil, err
 	}
 	if f.Codec == nil || (f.Apply == nil) == (f.TryApply == nil) || (f.Key == nil) == (f.Keys == nil) {
-		return nil, fmt.Errorf("%w: %q: a Fold needs Codec, one of Apply and TryApply, and one of Key and Keys", ErrInvalid, f.Name)
+		return nil, fmt.Errorf("%w: %q: a Fold needs Codec, one of Apply and TryApply, and one of Key and Keys", fault.ErrInvalid, f.Name)
 	}
 	fields, err := table.Fields(reflect.TypeFor[R]())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", ErrInvalid, f.Name, err)
+		return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, f.Name, err)
 	}
 	decoder := newDecoder(f.Codec)
 	d.bind = func(ctx context.Context, tx pgx.Tx, schema string) (model, error) {
 		shape, err := table.Fit(ctx, tx, schema, fields)
 		if _, mine := errors.AsType[table.MismatchError](err); mine {
-			return nil, fmt.Errorf("%w: %q: %w", ErrInvalid, f.Name, err)
+			return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, f.Name, err)
 		}
 		if err != nil {
-			return nil, explain("read the table of "+f.Name, err)
+			return nil, fault.Explain("read the table of "+f.Name, err)
 		}
 		return &folder[R, E]{def: f, decoder: decoder, shape: shape}, nil
 	}

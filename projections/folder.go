@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"slices"
@@ -208,8 +210,8 @@ func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) erro
 		}
 		by := [2]string{t.r.Stream.Category, t.r.Stream.ID}
 		if row.FedBy != by && row.FedBy != [2]string{} {
-			why := fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]})
-			return &EventError{Projection: f.def.Name, Version: f.def.Version, Event: t.r.Recorded, Err: why}
+			why := fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", fault.ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]})
+			return &fault.EventError{Projection: f.def.Name, Version: f.def.Version, Event: t.r.Recorded, Err: why}
 		}
 		row.FedBy = by
 	}

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +110,7 @@ const databaseSQL = `select current_database()`
 func (f *follower) groupName(ctx context.Context) (string, error) {
 	var database string
 	if err := f.p.target.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
-		return "", applyError{explain("name the consumer group", err)}
+		return "", applyError{fault.Explain("name the consumer group", err)}
 	}
 	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.target.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"time"
@@ -109,7 +111,7 @@ func (p *Projector) queueOpened(out *pgx.Batch, b build, w *work, f *found) {
 		var n int64
 		err := row.Scan(&n)
 		if err == nil && n > p.parked {
-			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", ErrTooManyGaps, n, b.Name, p.parked, f.opened[0].stream, f.opened[0].version)
+			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, p.parked, f.opened[0].stream, f.opened[0].version)
 		}
 		return err
 	})
@@ -127,13 +129,13 @@ order by g.next_offset`
 func (p *Projector) readyGaps(ctx context.Context, b build, at partition) ([]gap, error) {
 	rows, err := p.target.Pool().Query(ctx, p.q(readyGapsSQL), b.ID, at.topic, at.number)
 	if err != nil {
-		return nil, explain("read the gaps", err)
+		return nil, fault.Explain("read the gaps", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g gap, err error) {
 		err = row.Scan(&g.source, &g.stream.Category, &g.stream.ID, (*int64)(&g.version), &g.next)
 		return g, err
 	})
-	return list, explain("read the gaps", err)
+	return list, fault.Explain("read the gaps", err)
 }
 
 // Bind: $1 build, $2 source, $3 category, $4 stream.

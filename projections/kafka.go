@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"strings"
@@ -70,7 +72,7 @@ func (s *kafkaSource) check(p *Projector) error {
 		return err
 	}
 	if !p.beside() {
-		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, p.def.name)
 	}
 	s.name(p)
 	return nil
@@ -80,13 +82,13 @@ func (s *kafkaSource) checkTopics(p *Projector) error {
 	d := p.def
 	switch {
 	case s.client == nil:
-		return fmt.Errorf("%w: %q: FromKafka needs a client", ErrInvalid, d.name)
+		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.name)
 	case len(d.categories) == 0:
-		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", ErrInvalid, d.name)
+		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", fault.ErrInvalid, d.name)
 	case d.order == LogOrder:
-		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", ErrInvalid, d.name)
+		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", fault.ErrInvalid, d.name)
 	case s.every <= 0:
-		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", ErrInvalid, d.name, s.every)
+		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", fault.ErrInvalid, d.name, s.every)
 	}
 	return nil
 }

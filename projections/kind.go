@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 
@@ -20,10 +22,10 @@ import (
 // and another has changed it since.
 func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, error) {
 	if b.Kind != kind && (b.Kind == kindTopic || kind == kindTopic) {
-		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", ErrInvalid, b.Name, b.Kind, kind)
+		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", fault.ErrInvalid, b.Name, b.Kind, kind)
 	}
 	if b.Kind != kind && p.kept.Load() == b.ID {
-		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", errKind, b.Name, b.ID, b.Kind, kind)
+		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", fault.ErrKind, b.Name, b.ID, b.Kind, kind)
 	}
 	p.kept.Store(b.ID)
 	for b.Kind != kind {
@@ -38,7 +40,7 @@ func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, 
 			return err
 		})
 		if err != nil {
-			return b, wrap("change the kind of source", err)
+			return b, fault.Wrap("change the kind of source", err)
 		}
 		if changed {
 			p.log.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
@@ -105,7 +107,7 @@ func (p *Projector) reach(ctx context.Context, db querier, b build) (es.Position
 	}
 	var last es.Position
 	if err := db.QueryRow(ctx, p.q(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
-		return 0, explain("find how far Kafka has come", err)
+		return 0, fault.Explain("find how far Kafka has come", err)
 	}
 	return max(last, b.Position), nil
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -67,18 +69,18 @@ func (r *rebuild) claim(ctx context.Context) error {
 		return r.stillFirst(ctx, tx)
 	})
 	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
-		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", ErrBusy, r.p.def.name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.p.def.name)
 	}
-	if errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt) || errors.Is(err, errFenced) || final(err) {
+	if errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt) || errors.Is(err, fault.ErrFenced) || fault.Final(err) {
 		return err
 	}
 	if err != nil {
 		r.release(ctx) // a commit that failed may have happened
-		return explain("begin the rebuild of "+r.p.def.name, err)
+		return fault.Explain("begin the rebuild of "+r.p.def.name, err)
 	}
 	if _, err := r.p.target.Pool().Exec(ctx, r.p.q(afterSkipsSQL), r.p.def.name); err != nil {
 		r.release(ctx)
-		return explain("begin the rebuild of "+r.p.def.name, err)
+		return fault.Explain("begin the rebuild of "+r.p.def.name, err)
 	}
 	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
@@ -89,10 +91,10 @@ func (r *rebuild) claim(ctx context.Context) error {
 func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
 	b, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.name)
 	switch {
-	case errors.Is(err, ErrNotBuilt):
+	case errors.Is(err, fault.ErrNotBuilt):
 		return nil
 	case err == nil && b.Version == r.p.def.version:
-		return fmt.Errorf("%w: %s version %d is live already", errFenced, b.Name, b.Version)
+		return fmt.Errorf("%w: %s version %d is live already", fault.ErrFenced, b.Name, b.Version)
 	default:
 		return err
 	}
@@ -118,7 +120,7 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	case err != nil:
 		return false, err
 	case leased:
-		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", ErrBusy, old.Name, old.Version)
+		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
 	case old.Version != d.version || (old.Kind == kindTopic) != (r.p.store == nil) || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
 		return false, dropBuild(ctx, tx, r.p.target, old)
 	}
@@ -145,7 +147,7 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	var id int64
 	err = tx.QueryRow(ctx, r.p.q(createSQL), d.name, d.version, d.fingerprint(), program, r.p.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", ErrBusy, d.name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.name)
 	}
 	if err != nil {
 		return err
@@ -203,7 +205,7 @@ func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	for wait.For(ctx, leaseTime/3) == nil {
 		tag, err := p.target.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
-			return fmt.Errorf("%w: %s", errFenced, p.def.name)
+			return fmt.Errorf("%w: %s", fault.ErrFenced, p.def.name)
 		}
 	}
 	return nil

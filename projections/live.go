@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -39,12 +41,12 @@ func (p *Projector) applyPage(ctx context.Context, b build, events []es.Recorded
 		case (errors.Is(err, errOvertaken) || errors.Is(err, table.ErrStale)) && try < manyTries:
 			p.log.DebugContext(ctx, "folds a page again", "why", err)
 			if now, err := p.live(ctx); err != nil || now.ID != b.ID {
-				return b, fmt.Errorf("%w: %s, build %d", errors.Join(errFenced, err), b.Name, b.ID)
+				return b, fmt.Errorf("%w: %s, build %d", errors.Join(fault.ErrFenced, err), b.Name, b.ID)
 			}
 		case p.refused(err):
 			return p.careful(ctx, now, pg.beyond(p.def, m.model, now.Position).events, false)
 		default:
-			return now, wrap("apply a batch", err)
+			return now, fault.Wrap("apply a batch", err)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +60,7 @@ func (p *Projector) model(ctx context.Context, b build) (m model, err error) {
 		m, err = p.bind(ctx, tx, b)
 		return err
 	})
-	return m, wrap("read the tables of "+p.def.name, err)
+	return m, fault.Wrap("read the tables of "+p.def.name, err)
 }
 
 // forget drops the rows and what was folded into them.
@@ -80,7 +82,7 @@ func (p *Projector) look(ctx context.Context, m *memory) error {
 		var event *uuid.UUID
 		err := row.Scan((*int64)(&m.b.Position), &event, &m.b.Counter, &m.b.Parked)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fmt.Errorf("%w: build %d is dropped", errFenced, m.b.ID)
+			return fmt.Errorf("%w: build %d is dropped", fault.ErrFenced, m.b.ID)
 		}
 		m.b.Event = orNil(event)
 		return err
@@ -186,7 +188,7 @@ func sameLane(now, b build) error {
 	case now.Counter == b.Counter && now.Position == b.Position && now.Event == b.Event:
 		return nil
 	case now.Position < b.Position: // the database was put back under us
-		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", errFenced, b.Name, b.Version, b.ID, now.Position, b.Position)
+		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", fault.ErrFenced, b.Name, b.Version, b.ID, now.Position, b.Position)
 	default:
 		return fmt.Errorf("%w: %s version %d, build %d", errOvertaken, b.Name, b.Version, b.ID)
 	}
@@ -205,7 +207,7 @@ func (p *Projector) queueThere(batch *pgx.Batch, t *tally) {
 		var there bool
 		err := row.Scan(&there)
 		if err == nil && !there {
-			err = fmt.Errorf("%w: the event at position %d was read and is not in the log", errFenced, position)
+			err = fmt.Errorf("%w: the event at position %d was read and is not in the log", fault.ErrFenced, position)
 		}
 		return err
 	})

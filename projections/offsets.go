@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -34,13 +36,13 @@ const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where b
 func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID, error) {
 	rows, err := p.target.Pool().Query(ctx, p.q(topicIDsSQL), b.ID)
 	if err != nil {
-		return nil, explain("read the offsets", err)
+		return nil, fault.Explain("read the offsets", err)
 	}
 	list := map[string]uuid.UUID{}
 	var topic string
 	var id uuid.UUID
 	_, err = pgx.ForEachRow(rows, []any{&topic, &id}, func() error { list[topic] = id; return nil })
-	return list, explain("read the offsets", err)
+	return list, fault.Explain("read the offsets", err)
 }
 
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
@@ -49,7 +51,7 @@ const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets w
 func (p *Projector) offsets(ctx context.Context, db querier, b build) (map[partition]int64, error) {
 	rows, err := db.Query(ctx, p.q(offsetsOfSQL), b.ID)
 	if err != nil {
-		return nil, explain("read the offsets", err)
+		return nil, fault.Explain("read the offsets", err)
 	}
 	list := map[partition]int64{}
 	var at partition
@@ -59,7 +61,7 @@ func (p *Projector) offsets(ctx context.Context, db querier, b build) (map[parti
 		return nil
 	})
 	if err != nil {
-		return nil, explain("read the offsets", err)
+		return nil, fault.Explain("read the offsets", err)
 	}
 	return list, nil
 }
@@ -94,7 +96,7 @@ func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 	out.Queue(p.q(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() != 1 {
-				return fmt.Errorf("%w: partition %d of %s", errMoved, o.partition, o.topic)
+				return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.partition, o.topic)
 			}
 			return nil
 		})

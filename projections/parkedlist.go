@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -68,10 +70,10 @@ func ShowParked(ctx context.Context, target Target, name string, event uuid.UUID
 func readParked(ctx context.Context, db querier, target Target, names []string, event *uuid.UUID, payload bool) ([]ParkedEvent, error) {
 	rows, err := db.Query(ctx, expand(target, parkedSQL), names, event, payload)
 	if err != nil {
-		return nil, explain("read what is parked", err)
+		return nil, fault.Explain("read what is parked", err)
 	}
 	list, err := pgx.CollectRows(rows, scanParked)
-	return list, explain("read what is parked", err)
+	return list, fault.Explain("read what is parked", err)
 }
 
 func scanParked(row pgx.CollectableRow) (ParkedEvent, error) {
@@ -111,8 +113,8 @@ func ListSkipped(ctx context.Context, target Target, names ...string) ([]Skipped
 	}
 	rows, err := target.Pool().Query(ctx, expand(target, skippedSQL), names)
 	if err != nil {
-		return nil, explain("read what is skipped", err)
+		return nil, fault.Explain("read what is skipped", err)
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Skipped])
-	return list, explain("read what is skipped", err)
+	return list, fault.Explain("read what is skipped", err)
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"errors"
 	"fmt"
 	"maps"
@@ -206,8 +208,8 @@ func (k *parking) text(stream es.StreamID, row string) string {
 
 // fail parks what cannot be applied, or returns why the batch fails.
 func (k *parking) fail(e *es.RecordedEvent, key string, why error) error {
-	failure := &EventError{Projection: k.def.name, Version: k.def.version, Event: e.Recorded, Err: why}
-	if !k.parks() || errors.Is(why, ErrRetry) {
+	failure := &fault.EventError{Projection: k.def.name, Version: k.def.version, Event: e.Recorded, Err: why}
+	if !k.parks() || errors.Is(why, fault.ErrRetry) {
 		return failure
 	}
 	k.park(e, key, why)
@@ -243,7 +245,7 @@ func (k *parking) bounded() error {
 		return nil
 	}
 	if n := k.stored + int64(len(k.fresh)); n > k.most {
-		return fmt.Errorf("%w: %s would park %d, and %d is the most (WithParked): look at what is parked (dead-letters), correct the program", ErrTooManyParked, k.def.name, n, k.most)
+		return fmt.Errorf("%w: %s would park %d, and %d is the most (WithParked): look at what is parked (dead-letters), correct the program", fault.ErrTooManyParked, k.def.name, n, k.most)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -118,7 +120,7 @@ func (f *follower) apply(ctx context.Context, at partition, w *work) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, fault.ErrMoved) {
 			return applyError{err}
 		}
 		if w.again != nil { // it ends where the partition was; who has moved it on reads the stream again

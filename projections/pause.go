@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -35,15 +37,15 @@ func Pause(ctx context.Context, target Target, name, reason string) error {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("%w: the books have no projection %s", ErrNotBuilt, name)
+			return fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 		}
 		_, err = tx.Exec(ctx, expand(target, pauseSQL), name, storable(reason))
 		return err
 	})
-	if errors.Is(err, ErrNotBuilt) {
+	if errors.Is(err, fault.ErrNotBuilt) {
 		return err
 	}
-	return explain("pause "+name, err)
+	return fault.Explain("pause "+name, err)
 }
 
 // resumeSQL ends a pause. Bind: $1 name.
@@ -55,7 +57,7 @@ const resumeSQL = `delete from {asof}.paused where name = $1`
 func Resume(ctx context.Context, target Target, name string) (bool, error) {
 	tag, err := target.Pool().Exec(ctx, expand(target, resumeSQL), name)
 	if err != nil {
-		return false, explain("resume "+name, err)
+		return false, fault.Explain("resume "+name, err)
 	}
 	return tag.RowsAffected() > 0, nil
 }
@@ -82,7 +84,7 @@ func (p *Projector) awaitResume(ctx context.Context) error {
 	for told := false; ; told = true {
 		paused, err := readPaused(ctx, p.target.Pool(), p.target, p.def.name)
 		if err != nil {
-			return explain("ask whether "+p.def.name+" is paused", err)
+			return fault.Explain("ask whether "+p.def.name+" is paused", err)
 		}
 		if paused == nil {
 			return nil

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"fmt"
 	"log/slog"
 	"os"
@@ -109,19 +111,19 @@ func New(target Target, def Definition, options ...Option) *Projector {
 func (p *Projector) checkOptions() error {
 	switch {
 	case nothing(p.target):
-		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.def.name)
 	case p.store == nil && p.source.kind() != kindTopic:
-		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.def.name)
 	case p.batch < 1:
-		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", ErrInvalid, p.def.name, p.batch)
+		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.def.name, p.batch)
 	case p.room < 1:
-		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", ErrInvalid, p.def.name, p.room)
+		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.def.name, p.room)
 	case p.parked < 0:
-		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", ErrInvalid, p.def.name, p.parked)
+		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.def.name, p.parked)
 	case p.poll <= 0:
-		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", ErrInvalid, p.def.name, p.poll)
+		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.def.name, p.poll)
 	case p.log == nil:
-		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.def.name)
 	}
 	return nil
 }

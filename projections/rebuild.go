@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +108,7 @@ func (r *rebuild) run(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	cancel(nil)
 	lease.Wait()
-	if err != nil && errors.Is(cause, errFenced) {
+	if err != nil && errors.Is(cause, fault.ErrFenced) {
 		return cause
 	}
 	return err
@@ -171,7 +173,7 @@ func (r *rebuild) end(ctx context.Context) (es.Position, error) {
 // from it now would not be noticed as such any more.
 func (r *rebuild) verifyLog(ctx context.Context) error {
 	old, err := r.p.live(ctx)
-	if errors.Is(err, ErrNotBuilt) || err == nil && !r.ofOneLog(old, r.b) {
+	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.ofOneLog(old, r.b) {
 		return nil
 	}
 	if err != nil {
@@ -192,7 +194,7 @@ func (r *rebuild) measure(ctx context.Context, head es.Position) error {
 	left := max(int64(head-r.b.Position), 0)
 	err := r.p.target.Pool().QueryRow(ctx, r.p.q(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
-		return explain("measure the log", err)
+		return fault.Explain("measure the log", err)
 	}
 	r.begun = r.progress.Done
 	r.tell("reading")
@@ -225,9 +227,9 @@ func (r *rebuild) verify(ctx context.Context) error {
 // discard drops the build, and returns why.
 func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
 	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p.target, r.b) })
-	why := fmt.Errorf("%w: %s at position %d: %s", ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
+	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
-	case errors.Is(err, errFenced): // it is another's, and of another position
+	case errors.Is(err, fault.ErrFenced): // it is another's, and of another position
 		return err
 	case err != nil:
 		return fmt.Errorf("%w; and its build %s was not dropped: %w", why, r.b.Schema, err)

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +36,7 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 		}
 		return nil
 	})
-	return s, wrap("rehearse "+p.def.name, err)
+	return s, fault.Wrap("rehearse "+p.def.name, err)
 }
 
 // fitted is a model whose rows are folds.
@@ -74,17 +76,17 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 		return err
 	})
 	if err != nil {
-		return wrap("rehearse "+p.def.name, err)
+		return fault.Wrap("rehearse "+p.def.name, err)
 	}
 	defer func() {
 		_, dropped := p.target.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
 		if dropped != nil {
-			err = errors.Join(err, explain("drop the schema "+schema, dropped))
+			err = errors.Join(err, fault.Explain("drop the schema "+schema, dropped))
 		}
 	}()
 	s.open()
 	if err := s.run(ctx); err != nil {
-		return wrap("rehearse "+p.def.name, err)
+		return fault.Wrap("rehearse "+p.def.name, err)
 	}
 	return begin(func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
@@ -144,7 +146,7 @@ func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehe
 		how.Moves = true
 		xid, err = s.write(ctx, how, crash)
 	}
-	if errors.Is(err, errDone) { // rolled back
+	if errors.Is(err, fault.ErrDone) { // rolled back
 		return nil
 	}
 	if err != nil {
@@ -212,7 +214,7 @@ func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash)
 		if err := sendOn(ctx, conn, batch); err != nil {
 			return err
 		}
-		return errDone
+		return fault.ErrDone
 	})
 	return uint32(xid), err //nolint:gosec // it has 32 bits
 }
@@ -257,13 +259,13 @@ func (s *stage) runParts(ctx context.Context) error {
 
 // name says of what the database has refused which event it comes from, or which events.
 func (s *stage) name(events []es.RecordedEvent, err error) error {
-	var event *EventError
+	var event *fault.EventError
 	if errors.As(err, &event) || !s.p.refused(err) {
 		return err
 	}
 	first, last := events[0].Recorded, events[len(events)-1].Recorded
 	if len(events) == 1 {
-		return &EventError{Projection: s.p.def.name, Version: s.p.def.version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
+		return &fault.EventError{Projection: s.p.def.name, Version: s.p.def.version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
 	}
 	return fmt.Errorf("the database refuses what the batch comes to that begins with %s version %d and ends with %s version %d: %w", first.Stream, first.Version, last.Stream, last.Version, err)
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +59,7 @@ func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dro
 		}
 		for _, b := range builds {
 			if err := dropBuild(ctx, tx, target, b); pg.Is(err, pg.LockNotAvailable) {
-				return fmt.Errorf("%w: somebody uses the tables of %s: try again when nobody does: %w", ErrBusy, b.Schema, err)
+				return fmt.Errorf("%w: somebody uses the tables of %s: try again when nobody does: %w", fault.ErrBusy, b.Schema, err)
 			} else if err != nil {
 				return err
 			}
@@ -75,10 +77,10 @@ func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dro
 	switch {
 	case err == nil:
 		return dropped, nil
-	case errors.Is(err, ErrNotBuilt) || errors.Is(err, ErrLive) || errors.Is(err, ErrBusy) || errors.Is(err, ErrDependents):
+	case errors.Is(err, fault.ErrNotBuilt) || errors.Is(err, fault.ErrLive) || errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrDependents):
 		return nil, err
 	default:
-		return nil, explain("drop builds of "+name, err)
+		return nil, fault.Explain("drop builds of "+name, err)
 	}
 }
 
@@ -92,13 +94,13 @@ func hold(ctx context.Context, tx pgx.Tx, target Target, name string, id *int64)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	switch {
 	case pg.Is(err, pg.LockNotAvailable):
-		return nil, fmt.Errorf("%w: a projector or a rebuild of %s is writing: stop it, and try again: %w", ErrBusy, name, err)
+		return nil, fmt.Errorf("%w: a projector or a rebuild of %s is writing: stop it, and try again: %w", fault.ErrBusy, name, err)
 	case err != nil:
 		return nil, err
 	case len(ids) == 0 && id == nil:
-		return nil, fmt.Errorf("%w: the books have no projection %s", ErrNotBuilt, name)
+		return nil, fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 	case len(ids) == 0:
-		return nil, fmt.Errorf("%w: %s has no build %d", ErrNotBuilt, name, *id)
+		return nil, fmt.Errorf("%w: %s has no build %d", fault.ErrNotBuilt, name, *id)
 	}
 	if rows, err = tx.Query(ctx, expand(target, heldSQL), ids); err != nil {
 		return nil, err
@@ -123,9 +125,9 @@ func mayDrop(ctx context.Context, tx pgx.Tx, target Target, name string, builds 
 	for _, b := range held {
 		switch {
 		case b.Active:
-			return nil, fmt.Errorf("%w: a rebuild holds %s: wait for it; or stop it, and try again at once, or in 30 seconds if it was killed", ErrBusy, b)
+			return nil, fmt.Errorf("%w: a rebuild holds %s: wait for it; or stop it, and try again at once, or in 30 seconds if it was killed", fault.ErrBusy, b)
 		case single && b.State == BuildLive:
-			return nil, fmt.Errorf("%w: %s: it goes when another is live: rebuild or roll back; of a projection that no program has any more, drop the whole", ErrLive, b)
+			return nil, fmt.Errorf("%w: %s: it goes when another is live: rebuild or roll back; of a projection that no program has any more, drop the whole", fault.ErrLive, b)
 		}
 	}
 	return held, nil

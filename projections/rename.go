@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +116,7 @@ select exists (select from pg_namespace where nspname = $1)
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
 func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
 	old, err := findLive(ctx, tx, p.q(liveSQL), p.def.name)
-	if errors.Is(err, ErrNotBuilt) {
+	if errors.Is(err, fault.ErrNotBuilt) {
 		return false, p.refuseForeign(ctx, tx)
 	}
 	if err != nil {
@@ -135,7 +137,7 @@ func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	if foreign {
-		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, p.def.name)
 	}
 	return nil
 }

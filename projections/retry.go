@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -81,12 +83,12 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	r := &retry{p: p, b: b, m: m}
 	err = work(r)
 	switch {
-	case errors.Is(err, errFenced):
-		return r.done, fmt.Errorf("%w: %s, build %d was switched meanwhile, or is fed from another kind of source: try again", ErrBusy, b.Name, b.ID)
-	case errors.Is(err, ErrNotParked) || errors.Is(err, ErrWaits) || errors.Is(err, ErrBusy) || final(err) && !pg.OnlyByOperator(err):
+	case errors.Is(err, fault.ErrFenced):
+		return r.done, fmt.Errorf("%w: %s, build %d was switched meanwhile, or is fed from another kind of source: try again", fault.ErrBusy, b.Name, b.ID)
+	case errors.Is(err, ErrNotParked) || errors.Is(err, ErrWaits) || errors.Is(err, fault.ErrBusy) || fault.Final(err) && !pg.OnlyByOperator(err):
 		return r.done, err
 	}
-	return r.done, wrap("retry what "+b.Name+" has parked", err)
+	return r.done, fault.Wrap("retry what "+b.Name+" has parked", err)
 }
 
 // Bind: $1 build, $2 category and $3 id of a stream, or null. Sequences of rows come first:
@@ -188,7 +190,7 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: somebody else retries or skips what %s has parked of %s: try again", ErrBusy, r.b.Name, s.stream)
+	return fmt.Errorf("%w: somebody else retries or skips what %s has parked of %s: try again", fault.ErrBusy, r.b.Name, s.stream)
 }
 
 // Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit, $6 source.
@@ -273,9 +275,9 @@ func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEven
 		if err := tx.SendBatch(ctx, out).Close(); err != nil || keep {
 			return err
 		}
-		return errDone
+		return fault.ErrDone
 	})
-	if errors.Is(err, errDone) {
+	if errors.Is(err, fault.ErrDone) {
 		return nil
 	}
 	return err

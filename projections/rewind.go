@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 
@@ -19,7 +21,7 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 		return p.invalid
 	}
 	if p.store == nil {
-		return fmt.Errorf("%w: %s rewound to position %d", ErrNoLog, p.def.name, to)
+		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.def.name, to)
 	}
 	if err := p.store.SettleTo(ctx, to); err != nil {
 		return err

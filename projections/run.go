@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -40,16 +42,16 @@ func (p *Projector) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, errFenced) { // look again which build is live
+		if errors.Is(err, fault.ErrFenced) { // look again which build is live
 			if p.done.Load() == done {
 				_ = wait.For(ctx, p.poll) // one that is fenced again and again
 			}
 			continue
 		}
-		if !errors.Is(err, errKind) { // it is no failure of the build's
+		if !errors.Is(err, fault.ErrKind) { // it is no failure of the build's
 			p.recordFailure(ctx, err)
 		}
-		if final(err) || failedTooOften(err, tries) {
+		if fault.Final(err) || failedTooOften(err, tries) {
 			return err
 		}
 		if p.done.Load() > done { // what failed before was overcome
@@ -65,8 +67,8 @@ func (p *Projector) Run(ctx context.Context) error {
 
 // failedTooOften counts failures by event: batches without it may succeed in between.
 func failedTooOften(err error, tries map[uuid.UUID]int) bool {
-	var event *EventError
-	if !errors.As(err, &event) || errors.Is(err, ErrRetry) {
+	var event *fault.EventError
+	if !errors.As(err, &event) || errors.Is(err, fault.ErrRetry) {
 		return false
 	}
 	tries[event.Event.ID]++
@@ -99,7 +101,7 @@ const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source
 
 func (p *Projector) setSource(ctx context.Context, b build, source string) error {
 	if _, err := p.target.Pool().Exec(ctx, p.q(sourceSQL), b.ID, source); err != nil {
-		return explain("say where the events come from", err)
+		return fault.Explain("say where the events come from", err)
 	}
 	return nil
 }
@@ -110,7 +112,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 	for {
 		b, err := p.live(ctx)
 		if err == nil && b.Version == p.def.version && b.Fingerprint != p.def.fingerprint() {
-			return b, fmt.Errorf("%w: %q: the DDL or the Categories are not those that version %d was built with: raise Version, or rebuild this one", ErrInvalid, b.Name, b.Version)
+			return b, fmt.Errorf("%w: %q: the DDL or the Categories are not those that version %d was built with: raise Version, or rebuild this one", fault.ErrInvalid, b.Name, b.Version)
 		}
 		switch {
 		case err == nil && b.Version == p.def.version:
@@ -118,8 +120,8 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 		case err == nil && b.Version > p.def.version:
 			return b, p.tooOld(b)
 		case err == nil && p.served.Load():
-			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", ErrRolledBack, b.Name, b.Version, p.def.version)
-		case err != nil && !errors.Is(err, ErrNotBuilt):
+			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.def.version)
+		case err != nil && !errors.Is(err, fault.ErrNotBuilt):
 			return b, err
 		}
 		err = p.replace(ctx, false, []RebuildOption{func(r *rebuild) { r.first = true }})
@@ -127,7 +129,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 			p.markServed()
 			continue
 		}
-		if !errors.Is(err, ErrBusy) && !errors.Is(err, errFenced) {
+		if !errors.Is(err, fault.ErrBusy) && !errors.Is(err, fault.ErrFenced) {
 			return b, err
 		}
 		if err := wait.For(ctx, p.poll); err != nil {
@@ -137,7 +139,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 }
 
 func (p *Projector) tooOld(b build) error {
-	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", ErrNewerVersion, b.Name, b.Version, p.def.version)
+	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.def.version)
 }
 
 // markServed notes that a build of this version has been live while this program ran.
@@ -170,7 +172,7 @@ func (p *Projector) clearFailure(ctx context.Context, b build) error {
 		return nil
 	}
 	if _, err := p.target.Pool().Exec(ctx, p.q(clearedSQL), b.ID); err != nil {
-		return explain("say that it runs", err)
+		return fault.Explain("say that it runs", err)
 	}
 	p.cleared.Store(true)
 	return nil

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"sync"
@@ -34,7 +36,7 @@ func RunAll(ctx context.Context, list ...*Projector) error {
 func (p *Projector) runOrWait(ctx context.Context) error {
 	for {
 		err := p.Run(ctx)
-		if !errors.Is(err, ErrNewerVersion) {
+		if !errors.Is(err, fault.ErrNewerVersion) {
 			return err
 		}
 		p.log.WarnContext(ctx, "projector waits", "error", err, "looks again in", newerEvery)

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -32,11 +34,11 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 		return Retried{}, p.invalid
 	}
 	if strings.TrimSpace(reason) == "" {
-		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", ErrInvalid, p.def.name, event)
+		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", fault.ErrInvalid, p.def.name, event)
 	}
 	e, known, err := p.find(ctx, event)
 	if err != nil {
-		return Retried{}, explain("find the event in the log", err)
+		return Retried{}, fault.Explain("find the event in the log", err)
 	}
 	var behind []sequence
 	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
@@ -45,10 +47,10 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 	})
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrApplied) || errors.Is(err, ErrNotParked) || errors.Is(err, ErrBusy) || errors.Is(err, ErrNotBuilt):
+	case errors.Is(err, ErrApplied) || errors.Is(err, ErrNotParked) || errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt):
 		return Retried{}, err
 	default:
-		return Retried{}, explain("skip an event of "+p.def.name, err)
+		return Retried{}, fault.Explain("skip an event of "+p.def.name, err)
 	}
 	p.log.InfoContext(ctx, "an event is skipped", "event", event, "reason", reason)
 	if len(behind) == 0 {
@@ -101,14 +103,14 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		return nil, err
 	}
 	if len(builds) == 0 {
-		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", ErrNotBuilt, p.def.name)
+		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.name)
 	}
 	var leased bool
 	if err := tx.QueryRow(ctx, p.q(leasedSQL), p.def.name).Scan(&leased); err != nil {
 		return nil, err
 	}
 	if leased {
-		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", ErrBusy, p.def.name)
+		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", fault.ErrBusy, p.def.name)
 	}
 	list, err := readParked(ctx, tx, p.target, []string{p.def.name}, &e.ID, true)
 	if err != nil {

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +54,7 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 		reader.Position = es.Position(applied.Load())
 		switch {
 		case errors.Is(err, es.ErrRestored) && at > reader.Position: // what was read ahead may be lost: what was applied counts
-			return fmt.Errorf("%w: looks at the log again: %w", errFenced, err)
+			return fmt.Errorf("%w: looks at the log again: %w", fault.ErrFenced, err)
 		case errors.Is(err, es.ErrRestored) && p.beside():
 			return p.maybePutBack(ctx, reader, err)
 		}
@@ -138,7 +140,7 @@ func (p *Projector) use(ctx context.Context, b build, pg *page, checked *time.Ti
 	if err := p.clearFailure(ctx, b); err != nil {
 		return b, err
 	}
-	if err := p.store.KeepMoments(ctx); final(err) {
+	if err := p.store.KeepMoments(ctx); fault.Final(err) {
 		return b, err
 	} else if err != nil { // as while a synchronous standby is away
 		p.log.DebugContext(ctx, "the present was not made final", "error", err)
@@ -178,7 +180,7 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 // to go on from where it is now. It returns why for any other.
 func (p *Projector) maybePutBack(ctx context.Context, b build, why error) error {
 	if p.putBack(ctx, b) {
-		return fmt.Errorf("%w: the database was put back: %w", errFenced, why)
+		return fmt.Errorf("%w: the database was put back: %w", fault.ErrFenced, why)
 	}
 	return why
 }
@@ -211,7 +213,7 @@ const batchGrace = 5 * time.Second
 func (p *Projector) stillLive(ctx context.Context, b build) error {
 	now, err := p.live(ctx)
 	if err == nil && now.ID != b.ID {
-		err = errFenced
+		err = fault.ErrFenced
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +39,7 @@ func (s SQL[E]) compile() (*definition, error) {
 		return nil, err
 	}
 	if s.Codec == nil || s.Apply == nil {
-		return nil, fmt.Errorf("%w: %q: a SQL needs Codec and Apply", ErrInvalid, s.Name)
+		return nil, fmt.Errorf("%w: %q: a SQL needs Codec and Apply", fault.ErrInvalid, s.Name)
 	}
 	decoder := newDecoder(s.Codec)
 	d.bind = func(context.Context, pgx.Tx, string) (model, error) {

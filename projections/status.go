@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"fmt"
 	"time"
@@ -115,7 +117,7 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 		list[0].Lag = p.unread(ctx, list[0].Build)
 	}
 	if len(list) == 0 {
-		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", ErrNotBuilt, p.def.name)
+		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.name)
 	}
 	return list[0], nil
 }
@@ -131,11 +133,11 @@ func List(ctx context.Context, target Target) ([]Status, error) {
 func statuses(ctx context.Context, target Target, store *pgstore.Store, name *string, categories []string) ([]Status, error) {
 	rows, err := target.Pool().Query(ctx, expand(target, statusSQL), name)
 	if err != nil {
-		return nil, explain("read the status", err)
+		return nil, fault.Explain("read the status", err)
 	}
 	builds, err := pgx.CollectRows(rows, pgx.RowToStructByPos[statusRow])
 	if err != nil {
-		return nil, explain("read the status", err)
+		return nil, fault.Explain("read the status", err)
 	}
 	list := []Status{}
 	for _, b := range builds {
@@ -174,7 +176,7 @@ func (s *Status) measure(ctx context.Context, target Target, store *pgstore.Stor
 	var seconds float64
 	err := target.Pool().QueryRow(ctx, expand(target, lagSQL), s.Build, int64(s.Position), categories, maxLag).Scan(&s.Lag, &seconds)
 	if err != nil {
-		return explain("measure the lag of "+s.Name, err)
+		return fault.Explain("measure the lag of "+s.Name, err)
 	}
 	s.Behind = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
 	return nil

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 
 	"github.com/jackc/pgx/v5"
@@ -34,7 +36,7 @@ const readSumsSQL = `select category, sum(events)::bigint, bit_xor(hash) from {a
 // sums returns what a build has applied, by category.
 func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
 	sums, err := readSums(ctx, p.target.Pool(), p.target, b.ID)
-	return sums, explain("read what is applied", err)
+	return sums, fault.Explain("read what is applied", err)
 }
 
 func readSums(ctx context.Context, db querier, target Target, id int64) (map[string]pgstore.Sum, error) {

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -61,10 +63,10 @@ func (r *rebuild) switchOver(ctx context.Context) error {
 }
 
 func wrapSwitch(name string, err error) error {
-	if final(err) || errors.Is(err, errFenced) {
+	if fault.Final(err) || errors.Is(err, fault.ErrFenced) {
 		return err
 	}
-	return wrap("switch "+name, err)
+	return fault.Wrap("switch "+name, err)
 }
 
 func retryable(err error) bool {
@@ -157,7 +159,7 @@ func (r *rebuild) ofOneLog(a, b build) bool { return r.p.beside() || a.Life == b
 // projector may not run. One that is paused stands still, and is not compared.
 func (r *rebuild) bringLive(ctx context.Context) error {
 	old, err := r.p.live(ctx)
-	if errors.Is(err, ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.store == nil {
+	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.store == nil {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
@@ -166,7 +168,7 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 			err = wait.For(ctx, r.p.poll)
 		}
 	}
-	if errors.Is(err, errFenced) { // it is paused, or not live any more: the switch will see
+	if errors.Is(err, fault.ErrFenced) { // it is paused, or not live any more: the switch will see
 		return nil
 	}
 	return err
@@ -198,7 +200,7 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 		}
 	}
 	if !mine {
-		return nil, fmt.Errorf("%w: %s version %d, build %d", errFenced, shadow.Name, shadow.Version, shadow.ID)
+		return nil, fmt.Errorf("%w: %s version %d, build %d", fault.ErrFenced, shadow.Name, shadow.Version, shadow.ID)
 	}
 	return old, nil
 }

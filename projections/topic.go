@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -86,14 +88,14 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (*wholeT
 		}
 		ids[topic] = id
 		if was := known[topic]; was != id && was != uuid.Nil && id != uuid.Nil {
-			return nil, applyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", ErrTopicLost, topic, b.Name)}
+			return nil, applyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", fault.ErrTopicLost, topic, b.Name)}
 		}
 		compacted, err := s.client.Compacted(ctx, topic)
 		if err != nil {
 			return nil, err
 		}
 		if compacted {
-			return nil, applyError{fmt.Errorf("%w: %s is compacted, and keeps the last message of each stream alone: set its cleanup.policy to delete, publish it anew, and rebuild %s", ErrTopicLost, topic, b.Name)}
+			return nil, applyError{fmt.Errorf("%w: %s is compacted, and keeps the last message of each stream alone: set its cleanup.policy to delete, publish it anew, and rebuild %s", fault.ErrTopicLost, topic, b.Name)}
 		}
 		tails, err := s.client.Tails(ctx, topic)
 		if err != nil {
@@ -103,11 +105,11 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (*wholeT
 			next, begun := stored[partition{topic, number}]
 			switch tail := tails[number]; {
 			case begun && next > head:
-				err = fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d: it was made anew, or has lost messages: rebuild %s once it is whole", ErrTopicLost, number, topic, head, next, b.Name)
+				err = fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d: it was made anew, or has lost messages: rebuild %s once it is whole", fault.ErrTopicLost, number, topic, head, next, b.Name)
 			case !begun && tail > 0:
-				err = fmt.Errorf("%w: partition %d of %s begins at offset %d: what was before is not kept any more: have the topic keep all (retention.ms=-1, retention.bytes=-1) and publish it anew, or follow the log", ErrTopicLost, number, topic, tail)
+				err = fmt.Errorf("%w: partition %d of %s begins at offset %d: what was before is not kept any more: have the topic keep all (retention.ms=-1, retention.bytes=-1) and publish it anew, or follow the log", fault.ErrTopicLost, number, topic, tail)
 			case begun && next < tail:
-				err = fmt.Errorf("%w: partition %d of %s begins at offset %d and was read up to %d: what was between is not kept any more: have the topic keep all (retention.ms=-1, retention.bytes=-1), publish it anew, and rebuild %s", ErrTopicLost, number, topic, tail, next, b.Name)
+				err = fmt.Errorf("%w: partition %d of %s begins at offset %d and was read up to %d: what was between is not kept any more: have the topic keep all (retention.ms=-1, retention.bytes=-1), publish it anew, and rebuild %s", fault.ErrTopicLost, number, topic, tail, next, b.Name)
 			}
 			if err != nil {
 				return nil, applyError{err}
@@ -189,7 +191,7 @@ func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b build, at p
 			p.log.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.stream, "source", g.source, "error", err)
 			_, err = p.target.Pool().Exec(ctx, p.q(lostGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
 			if err != nil {
-				return applyError{explain("say that events are lost", err)}
+				return applyError{fault.Explain("say that events are lost", err)}
 			}
 			continue
 		}

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +73,7 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 		return nil, p.invalid
 	}
 	if p.store == nil {
-		return nil, fmt.Errorf("%w: %s is not verified", ErrNoLog, p.def.name)
+		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.def.name)
 	}
 	return verify(ctx, p.target, p.store, p.def.name, p.def)
 }
@@ -80,7 +82,7 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 // any more. The log may lie in another database than the builds.
 func Verify(ctx context.Context, target Target, log *pgstore.Store, name string) ([]Verification, error) {
 	if nothing(target) || log == nil {
-		return nil, fmt.Errorf("%w: %q: Verify compares a database of builds with a log: give it both", ErrInvalid, name)
+		return nil, fmt.Errorf("%w: %q: Verify compares a database of builds with a log: give it both", fault.ErrInvalid, name)
 	}
 	return verify(ctx, target, log, name, nil)
 }
@@ -88,10 +90,10 @@ func Verify(ctx context.Context, target Target, log *pgstore.Store, name string)
 func verify(ctx context.Context, target Target, log *pgstore.Store, name string, def *definition) ([]Verification, error) {
 	builds, _, err := readBuilds(ctx, target.Pool(), target, []string{name})
 	if err != nil {
-		return nil, explain("read the builds of "+name, err)
+		return nil, fault.Explain("read the builds of "+name, err)
 	}
 	if len(builds) == 0 {
-		return nil, fmt.Errorf("%w: the books have no projection %s", ErrNotBuilt, name)
+		return nil, fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 	}
 	v := verifier{target: target, log: log, def: def}
 	list := make([]Verification, 0, len(builds))
@@ -101,14 +103,14 @@ func verify(ctx context.Context, target Target, log *pgstore.Store, name string,
 		}
 		one, err := v.verify(ctx, b)
 		if err != nil {
-			return nil, explain("verify "+b.String(), err)
+			return nil, fault.Explain("verify "+b.String(), err)
 		}
 		if one != nil { // else it was dropped meanwhile
 			list = append(list, *one)
 		}
 	}
 	if len(list) == 0 && builds[0].Kind == kindTopic {
-		return nil, fmt.Errorf("%w: the builds of %s are fed from topics alone", ErrNoLog, name)
+		return nil, fmt.Errorf("%w: the builds of %s are fed from topics alone", fault.ErrNoLog, name)
 	}
 	return list, nil
 }

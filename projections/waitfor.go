@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +25,7 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 		return p.invalid
 	}
 	if p.store == nil {
-		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", ErrNoLog, p.def.name)
+		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", fault.ErrNoLog, p.def.name)
 	}
 	return p.waitUntil(ctx, fmt.Sprintf("position %d", position), func() (bool, error) { return p.reached(ctx, position) })
 }
@@ -80,7 +82,7 @@ func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bo
 			return err
 		}
 		if err != nil {
-			return explain(fmt.Sprintf("wait for %s of %s", what, p.def.name), err)
+			return fault.Explain(fmt.Sprintf("wait for %s of %s", what, p.def.name), err)
 		}
 		if done {
 			return nil

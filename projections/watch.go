@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/projections/internal/fault"
+
 	"context"
 	"errors"
 	"time"
@@ -25,7 +27,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 	for {
 		b, err := f.p.live(ctx)
 		if err == nil && b.ID != f.b.ID {
-			err = errFenced
+			err = fault.ErrFenced
 		}
 		if err != nil {
 			return err
@@ -96,7 +98,7 @@ func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
 	o := &over{after: b.Position}
 	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&o.events, &missing, &o.event)
 	if err != nil {
-		return explain("compare with the log", err)
+		return fault.Explain("compare with the log", err)
 	}
 	if missing == 0 {
 		_, err := f.p.commitLive(ctx, b, &work{position: upTo, over: o})
