@@ -109,7 +109,7 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
 	}
-	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: p.parking()}
+	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: newParking(p.def, p.parked)}
 	if err := r.readSkips(ctx); err != nil {
 		return err
 	}

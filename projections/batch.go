@@ -144,7 +144,7 @@ const constraintsSQL = `set constraints all immediate`
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
 func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, found, error) {
-	f := found{seen: versions{}, parking: p.parking(), gaps: map[es.StreamID]gap{}}
+	f := found{seen: versions{}, parking: newParking(p.def, p.parked), gaps: map[es.StreamID]gap{}}
 	var locked build
 	batch := &pgx.Batch{}
 	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })

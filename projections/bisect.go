@@ -65,7 +65,7 @@ func (p *Projector) culprits(ctx context.Context, m model, event []es.RecordedEv
 	id := event[0].ID
 	why = fmt.Errorf("the database refuses what it comes to: %w", why)
 	keys := m.decode(event).keys()
-	if len(keys) < 2 || table.NotAKey(why) || !p.parking().parks() { // nobody can tell which row it is, or need to
+	if len(keys) < 2 || table.NotAKey(why) || !newParking(p.def, p.parked).parks() { // nobody can tell which row it is, or need to
 		key := ""
 		if len(keys) == 1 && !table.NotAKey(why) {
 			key = keys[0]

@@ -16,11 +16,6 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// Definition is a read model and how events change it: a [Fold] or a [SQL].
-type Definition interface {
-	compile() (*definition, error)
-}
-
 // definition is what the rest of the package knows of a Fold or a SQL.
 type definition struct {
 	name       string

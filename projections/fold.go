@@ -3,15 +3,9 @@ package projections
 import (
 	"github.com/asof-dev/asof/projections/internal/fault"
 
-	"context"
-	"errors"
 	"fmt"
-	"reflect"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // Fold is a table whose rows are folds of events: the usual projection. R is a
@@ -53,6 +47,11 @@ type Fold[R any, E es.Event] struct {
 	Delete func(row *R) bool
 }
 
+// Definition is a read model and how events change it: a [Fold] or a [SQL].
+type Definition interface {
+	compile() (*definition, error)
+}
+
 func (f Fold[R, E]) compile() (*definition, error) {
 	d := &definition{name: f.Name, version: f.Version, ddl: f.Table, categories: f.Categories, order: f.Order}
 	if err := d.validate(); err != nil {
@@ -61,20 +60,5 @@ func (f Fold[R, E]) compile() (*definition, error) {
 	if f.Codec == nil || (f.Apply == nil) == (f.TryApply == nil) || (f.Key == nil) == (f.Keys == nil) {
 		return nil, fmt.Errorf("%w: %q: a Fold needs Codec, one of Apply and TryApply, and one of Key and Keys", fault.ErrInvalid, f.Name)
 	}
-	fields, err := table.Fields(reflect.TypeFor[R]())
-	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, f.Name, err)
-	}
-	decoder := newDecoder(f.Codec)
-	d.bind = func(ctx context.Context, tx pgx.Tx, schema string) (model, error) {
-		shape, err := table.Fit(ctx, tx, schema, fields)
-		if _, mine := errors.AsType[table.MismatchError](err); mine {
-			return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, f.Name, err)
-		}
-		if err != nil {
-			return nil, fault.Explain("read the table of "+f.Name, err)
-		}
-		return &folder[R, E]{def: f, decoder: decoder, shape: shape}, nil
-	}
-	return d, nil
+	return d, Rows(d, f.Codec, Rules[R, E]{Key: f.Key, Keys: f.Keys, Apply: f.Apply, TryApply: f.TryApply, Delete: f.Delete})
 }

@@ -1,6 +1,11 @@
 package projections
 
 import (
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/fault"
 
 	"context"
@@ -14,9 +19,39 @@ import (
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
-// folder is a [Fold] bound to the table of one build.
+// Rules are how events change rows of type R: see Fold in package projections.
+type Rules[R any, E es.Event] struct {
+	Key      func(e E, r es.Recorded) string
+	Keys     func(e E, r es.Recorded) []string
+	Apply    func(row *R, e E, r es.Recorded)
+	TryApply func(row *R, e E, r es.Recorded) error
+	Delete   func(row *R) bool
+}
+
+// Rows makes a definition one of rows that are folds.
+func Rows[R any, E es.Event](d *definition, codec es.Codec[E], rules Rules[R, E]) error {
+	fields, err := table.Fields(reflect.TypeFor[R]())
+	if err != nil {
+		return fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.name, err)
+	}
+	decoder := newDecoder(codec)
+	d.bind = func(ctx context.Context, tx pgx.Tx, schema string) (model, error) {
+		shape, err := table.Fit(ctx, tx, schema, fields)
+		if _, mine := errors.AsType[table.MismatchError](err); mine {
+			return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.name, err)
+		}
+		if err != nil {
+			return nil, fault.Explain("read the table of "+d.name, err)
+		}
+		return &folder[R, E]{def: d, rules: rules, decoder: decoder, shape: shape}, nil
+	}
+	return nil
+}
+
+// folder is [Rules] bound to the table of one build.
 type folder[R any, E es.Event] struct {
-	def     Fold[R, E]
+	def     *definition
+	rules   Rules[R, E]
 	decoder decoder[E]
 	shape   *table.Shape
 }
@@ -70,10 +105,10 @@ func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 }
 
 func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) error {
-	if f.def.Key != nil {
-		return t.add(event, r, f.def.Key(event, r.Recorded))
+	if f.rules.Key != nil {
+		return t.add(event, r, f.rules.Key(event, r.Recorded))
 	}
-	for _, key := range f.def.Keys(event, r.Recorded) {
+	for _, key := range f.rules.Keys(event, r.Recorded) {
 		if err := t.add(event, r, key); err != nil {
 			return err
 		}
@@ -82,7 +117,7 @@ func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) error {
 }
 
 func (t *touches[E]) add(event E, r *es.RecordedEvent, key string) error {
-	if storable(key) != key { // the database would refuse it, where it is looked up
+	if pg.Storable(key) != key { // the database would refuse it, where it is looked up
 		return fmt.Errorf("the key %q is no text that the database takes: it has a NUL, or is no UTF-8", key)
 	}
 	if key != "" {
@@ -124,7 +159,7 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 	if err := f.rows.Load(ctx, send); err != nil {
 		return err
 	}
-	if f.def.Order == OneStream {
+	if f.def.order == OneStream {
 		if err := f.oneStream(list, touched); err != nil {
 			return err
 		}
@@ -192,12 +227,12 @@ func (f *folding[R, E]) again(list []touch[E], touched []*table.Row[R], i int) b
 func (f *folding[R, E]) change(t *touch[E], row *table.Row[R]) error {
 	return guard(func() error {
 		return f.rows.Change(row, func(value *R) error {
-			if f.def.TryApply != nil {
-				return f.def.TryApply(value, t.event, t.r.Recorded)
+			if f.rules.TryApply != nil {
+				return f.rules.TryApply(value, t.event, t.r.Recorded)
 			}
-			f.def.Apply(value, t.event, t.r.Recorded)
+			f.rules.Apply(value, t.event, t.r.Recorded)
 			return nil
-		}, f.def.Delete)
+		}, f.rules.Delete)
 	})
 }
 
@@ -211,7 +246,7 @@ func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) erro
 		by := [2]string{t.r.Stream.Category, t.r.Stream.ID}
 		if row.FedBy != by && row.FedBy != [2]string{} {
 			why := fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", fault.ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]})
-			return &fault.EventError{Projection: f.def.Name, Version: f.def.Version, Event: t.r.Recorded, Err: why}
+			return &fault.EventError{Projection: f.def.name, Version: f.def.version, Event: t.r.Recorded, Err: why}
 		}
 		row.FedBy = by
 	}
@@ -238,4 +273,22 @@ func (f *folding[R, E]) parts() bool { return f.rows.Parts() }
 
 func (f *folding[R, E]) copyParts(ctx context.Context, conn *pgx.Conn, again func() error) error {
 	return f.rows.CopyParts(ctx, conn, again)
+}
+
+// fitted is a model whose rows are folds.
+type fitted interface {
+	fit() *table.Shape
+	lost() []string // fields without a column
+}
+
+func (f *folder[R, E]) fit() *table.Shape { return f.shape }
+
+func (f *folder[R, E]) lost() []string {
+	var list []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
+		if strings.TrimSpace(field.Tag.Get("db")) == "-" {
+			list = append(list, field.Name)
+		}
+	}
+	return list
 }

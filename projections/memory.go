@@ -42,7 +42,7 @@ func (p *Projector) remember(ctx context.Context, b build) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memory{b: b, model: m, state: m.open(b.place(), b.empty()), parking: p.parking()}, nil
+	return &memory{b: b, model: m, state: m.open(b.place(), b.empty()), parking: newParking(p.def, p.parked)}, nil
 }
 
 // model returns what applies events to a build's tables.

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // The books of what is parked.
@@ -83,7 +84,7 @@ func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []
 	for i := range units {
 		u := &units[i]
 		e := &u.event
-		categories[i], streams[i], keys[i], versions[i], positions[i] = e.Stream.Category, e.Stream.ID, storable(u.key), int64(e.Version), int64(e.Position)
+		categories[i], streams[i], keys[i], versions[i], positions[i] = e.Stream.Category, e.Stream.ID, pg.Storable(u.key), int64(e.Version), int64(e.Position)
 		ids[i], types[i], schemas[i], contentTypes[i], times[i] = e.ID.String(), e.Type, int32(e.Schema), e.ContentType, e.RecordedAt //nolint:gosec // a schema is small
 		metadata[i], _ = e.Metadata.MarshalBinary()                                                                                   // it was read from the same
 		if data[i] = e.Data; e.Data == nil {
@@ -93,7 +94,7 @@ func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []
 			metadata[i] = []byte{}
 		}
 		if u.why != nil {
-			text := storable(u.why.Error())
+			text := pg.Storable(u.why.Error())
 			errors[i], attempts[i] = &text, 1
 		}
 		attempts[i] += u.attempts

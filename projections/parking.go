@@ -61,7 +61,8 @@ type parkedUnit struct {
 	first    time.Time // when it was parked first; zero: now
 }
 
-func (p *Projector) parking() *parking { return &parking{def: p.def, most: p.parked} }
+// newParking knows nothing yet. Of units it parks no more than so many.
+func newParking(d *definition, most int64) *parking { return &parking{def: d, most: most} }
 
 // forget drops what is known and what was to be written.
 func (k *parking) forget() {

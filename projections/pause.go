@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 )
 
@@ -39,7 +40,7 @@ func Pause(ctx context.Context, target Target, name, reason string) error {
 		if tag.RowsAffected() == 0 {
 			return fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 		}
-		_, err = tx.Exec(ctx, expand(target, pauseSQL), name, storable(reason))
+		_, err = tx.Exec(ctx, expand(target, pauseSQL), name, pg.Storable(reason))
 		return err
 	})
 	if errors.Is(err, fault.ErrNotBuilt) {

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -37,24 +35,6 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 		return nil
 	})
 	return s, fault.Wrap("rehearse "+p.def.name, err)
-}
-
-// fitted is a model whose rows are folds.
-type fitted interface {
-	fit() *table.Shape
-	lost() []string // fields without a column
-}
-
-func (f *folder[R, E]) fit() *table.Shape { return f.shape }
-
-func (f *folder[R, E]) lost() []string {
-	var list []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
-		if strings.TrimSpace(field.Tag.Get("db")) == "-" {
-			list = append(list, field.Name)
-		}
-	}
-	return list
 }
 
 // play applies a plan, in transactions as real as those of a projector, and lets read

@@ -224,7 +224,7 @@ type before struct {
 // try applies events of a sequence, which then are parked no more, but for those that fail
 // again: see [trial].
 func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool) error {
-	k := r.p.parking()
+	k := newParking(r.p.def, r.p.parked)
 	k.source = s.source
 	err := r.tryHow(ctx, s, events, refused, keep, k, false)
 	if moved(err) {

@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 )
 
@@ -153,14 +153,9 @@ func (p *Projector) recordFailure(ctx context.Context, err error) {
 		return
 	}
 	p.cleared.Store(false)
-	if _, err := p.target.Pool().Exec(ctx, p.q(failureSQL), p.def.name, storable(err.Error())); err != nil {
+	if _, err := p.target.Pool().Exec(ctx, p.q(failureSQL), p.def.name, pg.Storable(err.Error())); err != nil {
 		p.log.DebugContext(ctx, "failure not recorded", "error", err)
 	}
-}
-
-// storable is a text that Postgres takes.
-func storable(text string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // clearedSQL forgets what stopped the projector. Bind: $1 build.

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/fault"
 
 	"context"
@@ -142,7 +143,7 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(p.q(unparkSQL), p.def.name, e.ID, keys)
-	batch.Queue(p.q(skipSQL), p.def.name, e.ID, keys, storable(reason))
+	batch.Queue(p.q(skipSQL), p.def.name, e.ID, keys, pg.Storable(reason))
 	return behind, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -161,7 +162,7 @@ func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) (
 // skipAgain changes the reason of what is skipped, and returns what the live build has parked
 // of the stream.
 func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e es.Recorded, keys []string, reason string) ([]sequence, error) {
-	if _, err := tx.Exec(ctx, p.q(skipSQL), p.def.name, e.ID, keys, storable(reason)); err != nil {
+	if _, err := tx.Exec(ctx, p.q(skipSQL), p.def.name, e.ID, keys, pg.Storable(reason)); err != nil {
 		return nil, err
 	}
 	for _, b := range builds {

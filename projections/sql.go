@@ -3,14 +3,11 @@ package projections
 import (
 	"github.com/asof-dev/asof/projections/internal/fault"
 
-	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // SQL is a projection of statements for each event, for what no [Fold] can say:
@@ -41,109 +38,6 @@ func (s SQL[E]) compile() (*definition, error) {
 	if s.Codec == nil || s.Apply == nil {
 		return nil, fmt.Errorf("%w: %q: a SQL needs Codec and Apply", fault.ErrInvalid, s.Name)
 	}
-	decoder := newDecoder(s.Codec)
-	d.bind = func(context.Context, pgx.Tx, string) (model, error) {
-		return &queuer[E]{def: s, decoder: decoder}, nil
-	}
+	Statements(d, s.Codec, s.Apply)
 	return d, nil
-}
-
-// queuer applies events by the statements that the definition queues.
-type queuer[E es.Event] struct {
-	def     SQL[E]
-	decoder decoder[E]
-}
-
-// known is an event of a type that the codec knows.
-type known[E es.Event] struct {
-	event E
-	r     *es.RecordedEvent
-	why   error // it cannot be read
-}
-
-// knownEvents are those of a batch.
-type knownEvents[E es.Event] struct {
-	list    []known[E]
-	unknown int64
-}
-
-func (k *knownEvents[E]) skipped() int64 { return k.unknown }
-func (k *knownEvents[E]) keys() []string { return []string{""} }
-
-func (q *queuer[E]) decode(events []es.RecordedEvent) decoded {
-	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}
-	for i := range events {
-		event, ok, err := q.decoder.decode(&events[i])
-		if ok {
-			k.list = append(k.list, known[E]{event, &events[i], err})
-		} else {
-			k.unknown++
-		}
-	}
-	return k
-}
-
-func (q *queuer[E]) open(place table.Place, _ bool) state { return &queue[E]{queuer: q, place: place} }
-
-// queue is the statements that are to be written.
-type queue[E es.Event] struct {
-	*queuer[E]
-	place      table.Place
-	statements []*pgx.QueuedQuery
-}
-
-func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded, parking *parking) error {
-	mine := &pgx.Batch{}
-	for _, k := range events.(*knownEvents[E]).list { //nolint:forcetypeassert // it comes from decode
-		ok, err := parking.admit(k.r, k.why)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
-		before := len(mine.QueuedQueries)
-		err = guard(func() error { q.def.Apply(mine, k.event, k.r.Recorded); return nil })
-		if err == nil {
-			continue
-		}
-		mine.QueuedQueries = mine.QueuedQueries[:before]
-		if err := parking.fail(k.r, "", err); err != nil {
-			return err
-		}
-	}
-	for _, statement := range mine.QueuedQueries {
-		statement.SQL = q.place.Tagged(statement.SQL)
-	}
-	q.statements = append(q.statements, mine.QueuedQueries...)
-	return nil
-}
-
-// keepPlansSQL takes back table.PlannedSQL, which is said for dedup rows: a statement an
-// event would cost half as much again. One of a few rows is planned well even for an empty
-// table.
-const keepPlansSQL = `set local plan_cache_mode to default`
-
-func (q *queue[E]) write(_ context.Context, _ *pgx.Conn, out *pgx.Batch, _ table.How) error {
-	if len(q.statements) > 0 {
-		out.Queue(keepPlansSQL)
-		out.QueuedQueries = append(out.QueuedQueries, q.statements...)
-	}
-	return nil
-}
-
-func (q *queue[E]) written(uint32, int) { q.statements = nil }
-func (q *queue[E]) forget()             { q.statements = nil }
-func (q *queue[E]) byPath() bool        { return true }
-
-// manyStatements are sent at once.
-const manyStatements = 20_000
-
-func (q *queue[E]) full(int) bool { return len(q.statements) >= manyStatements }
-
-func (q *queue[E]) split() bool { return false }
-func (q *queue[E]) parts() bool { return false }
-
-func (q *queue[E]) copyParts(context.Context, *pgx.Conn, func() error) error {
-	return errors.New("projections: statements have no parts")
 }
