@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -50,12 +50,12 @@ func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, care
 	err = p.vanishing(ctx, func(tx pgx.Tx) error {
 		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
 			refused = p.refused(err)
-			return fault.Wrap("read "+p.def.name+" as of "+at.String(), err)
+			return fault.Wrap("read "+p.def.Name+" as of "+at.String(), err)
 		}
 		// What the connection has prepared for other tables of these names may be of
 		// types that only those had.
 		if err := tx.Conn().DeallocateAll(ctx); err != nil {
-			return fault.Explain("read "+p.def.name+" as of "+at.String(), err)
+			return fault.Explain("read "+p.def.Name+" as of "+at.String(), err)
 		}
 		return read(ctx, tx)
 	})
@@ -80,10 +80,10 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 // to it.
 func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
 	if p.store == nil {
-		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.def.name, at)
+		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.def.Name, at)
 	}
 	if v, ok := at.Version(); ok {
-		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.name, v)
+		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.Name, v)
 	}
 	if position, ok := at.Position(); ok {
 		return position, p.store.SettleTo(ctx, position)
@@ -93,13 +93,13 @@ func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error)
 }
 
 // scratch makes the tables in a schema of their own, which ends with the transaction.
-func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (model, table.Place, error) {
-	schema := p.def.name + "_asof_" + uuid.New().String()[:13]
+func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (fold.Model, table.Place, error) {
+	schema := p.def.Name + "_asof_" + uuid.New().String()[:13]
 	place := table.Place{Schema: schema, Tag: "as of " + schema}
 	if err := p.makeTables(ctx, tx, schema); err != nil {
 		return nil, place, err
 	}
-	m, err := p.def.bind(ctx, tx, schema)
+	m, err := p.def.Bind(ctx, tx, schema)
 	return m, place, err
 }
 
@@ -109,7 +109,7 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
 	}
-	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: newParking(p.def, p.parked)}
+	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(p.def, p.parked)}
 	if err := r.readSkips(ctx); err != nil {
 		return err
 	}
@@ -124,10 +124,10 @@ type replay struct {
 	p       *Projector
 	at      es.AsOf
 	upTo    es.Position
-	model   model
+	model   fold.Model
 	place   table.Place
-	state   state
-	parking *parking // nothing of which is kept
+	state   fold.State
+	parking *fold.Parking // nothing of which is kept
 
 	mu sync.Mutex // over tx
 	tx pgx.Tx
@@ -135,12 +135,12 @@ type replay struct {
 
 // fold applies all at once.
 func (r *replay) fold(ctx context.Context) error {
-	r.state = r.model.open(r.place, true)
+	r.state = r.model.Open(r.place, true)
 	if err := r.pass(ctx, r.use); err != nil {
 		return err
 	}
-	if r.state.parts() {
-		if err := r.state.copyParts(ctx, r.tx.Conn(), func() error { return r.pass(ctx, r.useAgain) }); err != nil {
+	if r.state.Parts() {
+		if err := r.state.CopyParts(ctx, r.tx.Conn(), func() error { return r.pass(ctx, r.useAgain) }); err != nil {
 			return err
 		}
 	}
@@ -150,15 +150,15 @@ func (r *replay) fold(ctx context.Context) error {
 // pass reads the log, and uses its pages. It is a plain scan: what may still appear up to
 // there was not recorded by then. The pages come through the transaction's own connection
 // where they can, which one of reading and looking up rows has at a time.
-func (r *replay) pass(ctx context.Context, use func(context.Context, *page) error) error {
-	return pipeline(ctx,
+func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page) error) error {
+	return fold.Pipeline(ctx,
 		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
 			return scanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, pageEvents, func(events []es.RecordedEvent) error {
 				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
 				return give(events)
 			})
 		},
-		func(events []es.RecordedEvent) *page { return r.p.def.page(r.model, events) },
+		func(events []es.RecordedEvent) *fold.Page { return r.p.def.Page(r.model, events) },
 		use)
 }
 
@@ -171,17 +171,17 @@ func (r *replay) readSkips(ctx context.Context) error {
 
 // carefully applies page after page, and parks what is refused.
 func (r *replay) carefully(ctx context.Context) error {
-	return r.pass(ctx, func(ctx context.Context, pg *page) error {
-		err := r.try(ctx, pg.wanted, nil, true)
+	return r.pass(ctx, func(ctx context.Context, pg *fold.Page) error {
+		err := r.try(ctx, pg.Wanted, nil, true)
 		if r.p.refused(err) {
-			err = r.p.bisect(ctx, r.model, pg.wanted, r.try)
+			err = r.p.bisect(ctx, r.model, pg.Wanted, r.try)
 		}
 		return err
 	})
 }
 
 // try applies events in a savepoint: see [trial].
-func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool) error {
+func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.tryHow(ctx, events, refused, keep, table.How{})
@@ -191,14 +191,14 @@ func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map
 	return err
 }
 
-func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool, how table.How) error {
-	state, parking, out := r.model.open(r.place, false), r.parking.fork(), &pgx.Batch{}
-	parking.refused, parking.trying = refused, !keep
+func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, how table.How) error {
+	state, parking, out := r.model.Open(r.place, false), r.parking.Fork(), &pgx.Batch{}
+	parking.Refused, parking.Trying = refused, !keep
 	err := pgx.BeginFunc(ctx, r.tx, func(tx pgx.Tx) error {
-		if err := state.fold(ctx, sendIn(tx), r.model.decode(events), parking); err != nil {
+		if err := state.Fold(ctx, sendIn(tx), r.model.Decode(events), parking); err != nil {
 			return err
 		}
-		if err := state.write(ctx, tx.Conn(), out, how); err != nil {
+		if err := state.Write(ctx, tx.Conn(), out, how); err != nil {
 			return err
 		}
 		out.Queue(constraintsSQL)
@@ -214,7 +214,7 @@ func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused 
 	})
 	switch {
 	case err == nil:
-		parking.refused = nil
+		parking.Refused = nil
 		r.parking = parking
 	case errors.Is(err, fault.ErrDone):
 		err = nil
@@ -242,23 +242,23 @@ func (r *replay) scan() scan {
 	}
 }
 
-func (r *replay) use(ctx context.Context, pg *page) error {
-	if err := r.state.fold(ctx, r.send, pg.decoded, r.parking); err != nil {
+func (r *replay) use(ctx context.Context, pg *fold.Page) error {
+	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
 		return err
 	}
-	if !r.state.full(r.p.room) || r.state.split() || r.state.parts() {
+	if !r.state.Full(r.p.room) || r.state.Split() || r.state.Parts() {
 		return nil
 	}
 	return r.write(ctx)
 }
 
 // useAgain folds a page into the part whose turn it is.
-func (r *replay) useAgain(ctx context.Context, pg *page) error {
-	if err := r.state.fold(ctx, r.send, pg.decoded, r.parking); err != nil {
+func (r *replay) useAgain(ctx context.Context, pg *fold.Page) error {
+	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
 		return err
 	}
-	if r.state.full(r.p.room) {
-		r.state.split()
+	if r.state.Full(r.p.room) {
+		r.state.Split()
 	}
 	return nil
 }
@@ -268,13 +268,13 @@ func (r *replay) write(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := &pgx.Batch{}
-	if err := r.state.write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
+	if err := r.state.Write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
 		return err
 	}
 	out.Queue(constraintsSQL)
 	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {
 		return err
 	}
-	r.state.forget()
+	r.state.Forget()
 	return nil
 }

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -15,25 +13,27 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
 // work is what one transaction does to a build.
 type work struct {
-	events   []es.RecordedEvent // in order within each stream
-	after    es.Position        // the events were read from here on: the build must not be behind it
-	position es.Position        // every event up to here is then applied; zero leaves it
-	over     *over              // how position moves without events; nil when it does not
-	offset   *offset            // of Kafka, whose messages the events are; nil when they are the log's
-	begin    []offset           // where partitions are read from
-	source   string             // of topics alone: whose events they are
-	life     uuid.UUID          // of the source's store; Nil when its messages do not say
-	offsets  []int64            // of the events' messages
-	again    *gap               // it is the whole stream, from where it has waited
-	gapped   bool               // found: some of the streams have gaps
-	foreign  int64              // messages of Kafka that are not events of the log
-	refused  map[unit]error     // what the database does not take
-	moves    bool               // a unique value moves between rows
+	events   []es.RecordedEvent  // in order within each stream
+	after    es.Position         // the events were read from here on: the build must not be behind it
+	position es.Position         // every event up to here is then applied; zero leaves it
+	over     *over               // how position moves without events; nil when it does not
+	offset   *offset             // of Kafka, whose messages the events are; nil when they are the log's
+	begin    []offset            // where partitions are read from
+	source   string              // of topics alone: whose events they are
+	life     uuid.UUID           // of the source's store; Nil when its messages do not say
+	offsets  []int64             // of the events' messages
+	again    *gap                // it is the whole stream, from where it has waited
+	gapped   bool                // found: some of the streams have gaps
+	foreign  int64               // messages of Kafka that are not events of the log
+	refused  map[fold.Unit]error // what the database does not take
+	moves    bool                // a unique value moves between rows
 	bulk     bool
 	rehearse bool // nothing is kept
 }
@@ -41,7 +41,7 @@ type work struct {
 // found is what is read under the build's lock.
 type found struct {
 	seen    versions
-	parking *parking
+	parking *fold.Parking
 	gaps    map[es.StreamID]gap
 	opened  []gap
 }
@@ -107,7 +107,7 @@ func moved(err error) bool { return pg.Is(err, pg.UniqueViolation) }
 func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 	life := b.Life
 	once := *w
-	var parked []parkedUnit
+	var parked []fold.ParkedUnit
 	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, found, err := p.lock(ctx, tx, b, &once)
 		if err != nil {
@@ -118,7 +118,7 @@ func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 		if err := p.applyLocked(ctx, tx, &b, &once, found); err != nil {
 			return err
 		}
-		parked = found.parking.fresh
+		parked = found.parking.Fresh
 		if !w.rehearse {
 			return nil
 		}
@@ -144,12 +144,12 @@ const constraintsSQL = `set constraints all immediate`
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
 func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, found, error) {
-	f := found{seen: versions{}, parking: newParking(p.def, p.parked), gaps: map[es.StreamID]gap{}}
+	f := found{seen: versions{}, parking: fold.NewParking(p.def, p.parked), gaps: map[es.StreamID]gap{}}
 	var locked build
 	batch := &pgx.Batch{}
 	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })
 	p.queueSeen(batch, b, w, f.seen)
-	f.parking.source = w.source
+	f.parking.Source = w.source
 	if len(w.events) > 0 {
 		p.queueParking(batch, b, streamsOf(w.events), f.parking)
 	}
@@ -161,7 +161,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 		p.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
-	f.parking.stored, f.parking.refused, f.parking.trying = locked.Parked, w.refused, w.rehearse
+	f.parking.Stored, f.parking.Refused, f.parking.Trying = locked.Parked, w.refused, w.rehearse
 	return locked, f, err
 }
 
@@ -205,8 +205,8 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 		if t.skipped, err = p.foldLocked(ctx, tx, *b, w, todo, f.parking, out); err != nil {
 			return err
 		}
-		t.parked = int64(len(f.parking.fresh))
-		p.queueParked(out, *b, w.source, f.parking.fresh)
+		t.parked = int64(len(f.parking.Fresh))
+		p.queueParked(out, *b, w.source, f.parking.Fresh)
 		if err := p.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}
@@ -226,17 +226,17 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 
 // foldLocked folds events and writes what they come to, with rows that are looked up in
 // the transaction.
-func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work, todo []es.RecordedEvent, parking *parking, out *pgx.Batch) (skipped int64, err error) {
+func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
 	m, err := p.bind(ctx, tx, b)
 	if err != nil {
 		return 0, err
 	}
-	events := m.decode(todo)
-	state := m.open(b.place(), b.empty())
-	if err := state.fold(ctx, sendIn(tx), events, parking); err != nil {
+	events := m.Decode(todo)
+	state := m.Open(b.place(), b.empty())
+	if err := state.Fold(ctx, sendIn(tx), events, parking); err != nil {
 		return 0, err
 	}
-	return events.skipped(), state.write(ctx, tx.Conn(), out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})
+	return events.Skipped(), state.Write(ctx, tx.Conn(), out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})
 }
 
 // sendIn makes round trips in a transaction.

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -27,10 +27,10 @@ func (p *Projector) refused(err error) bool {
 
 // trial applies events, all or none of them. What is refused is parked without a try.
 // Nothing is kept of a rehearsal, or after an error.
-type trial func(ctx context.Context, events []es.RecordedEvent, refused map[unit]error, keep bool) error
+type trial func(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error
 
 // bisect applies events of a batch that the database has refused.
-func (p *Projector) bisect(ctx context.Context, m model, events []es.RecordedEvent, try trial) error {
+func (p *Projector) bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
 	n := max(1, len(events)/2)
 	for len(events) > 0 {
 		n = min(n, len(events))
@@ -51,7 +51,7 @@ func (p *Projector) bisect(ctx context.Context, m model, events []es.RecordedEve
 }
 
 // parkRefused applies an event but for what the database refuses of it, which it parks.
-func (p *Projector) parkRefused(ctx context.Context, m model, event []es.RecordedEvent, why error, try trial) error {
+func (p *Projector) parkRefused(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) error {
 	refused, err := p.culprits(ctx, m, event, why, try)
 	if err != nil {
 		return err
@@ -61,30 +61,31 @@ func (p *Projector) parkRefused(ctx context.Context, m model, event []es.Recorde
 
 // culprits finds which rows of an event are refused: each is tried with those before it
 // that were not.
-func (p *Projector) culprits(ctx context.Context, m model, event []es.RecordedEvent, why error, try trial) (map[unit]error, error) {
+func (p *Projector) culprits(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) (map[fold.Unit]error, error) {
 	id := event[0].ID
 	why = fmt.Errorf("the database refuses what it comes to: %w", why)
-	keys := m.decode(event).keys()
-	if len(keys) < 2 || table.NotAKey(why) || !newParking(p.def, p.parked).parks() { // nobody can tell which row it is, or need to
+	keys := m.Decode(event).Keys()
+	if len(keys) < 2 || table.NotAKey(why) || !fold.NewParking(p.def, p.parked).Parks() { // nobody can tell which row it is, or need to
 		key := ""
 		if len(keys) == 1 && !table.NotAKey(why) {
 			key = keys[0]
 		}
-		return map[unit]error{{id, key}: why}, nil
+		return map[fold.Unit]error{{Event: id, Key: key}: why}, nil
 	}
-	untried, refused := map[unit]error{}, map[unit]error{}
+	untried, refused := map[fold.Unit]error{}, map[fold.Unit]error{}
 	for _, key := range keys {
-		untried[unit{id, key}] = why
+		untried[fold.Unit{Event: id, Key: key}] = why
 	}
 	for _, key := range keys {
-		delete(untried, unit{id, key})
+		row := fold.Unit{Event: id, Key: key}
+		delete(untried, row)
 		err := try(ctx, event, untried, false)
 		switch {
 		case table.NotAKey(err):
-			return map[unit]error{{id, ""}: why}, nil
+			return map[fold.Unit]error{{Event: id}: why}, nil
 		case p.refused(err):
 			err = fmt.Errorf("the database refuses what it comes to: %w", err)
-			untried[unit{id, key}], refused[unit{id, key}] = err, err
+			untried[row], refused[row] = err, err
 		case err != nil:
 			return nil, err
 		}
@@ -105,7 +106,7 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 		}
 	}
 	after := w.after
-	err = p.bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
+	err = p.bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 		once := &work{events: part, after: after, source: w.source, refused: refused, rehearse: !keep, bulk: w.bulk}
 		if b.Kind == kindLog {
 			once.position = part[len(part)-1].Position

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -120,7 +120,7 @@ func (p *Projector) live(ctx context.Context) (build, error) {
 	if p.invalid != nil {
 		return build{}, p.invalid
 	}
-	return findLive(ctx, p.target.Pool(), p.q(liveSQL), p.def.name)
+	return findLive(ctx, p.target.Pool(), p.q(liveSQL), p.def.Name)
 }
 
 func findLive(ctx context.Context, db querier, sql, name string) (build, error) {
@@ -143,13 +143,13 @@ func findLive(ctx context.Context, db querier, sql, name string) (build, error) 
 const searchPathSQL = `select set_config('search_path', concat_ws(', ', quote_ident($1::text), nullif(current_setting('search_path'), '')), true)`
 
 // bind returns what applies events to a build's tables. The search path is on them.
-func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (model, error) {
+func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (fold.Model, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if a := p.bound[b.ID]; a != nil {
 		return a, nil
 	}
-	a, err := p.def.bind(ctx, tx, b.Schema)
+	a, err := p.def.Bind(ctx, tx, b.Schema)
 	if err == nil {
 		p.bound[b.ID] = a
 	}

@@ -8,5 +8,5 @@ func (p *Projector) Categories() []string {
 	if p.def == nil {
 		return nil
 	}
-	return slices.Clone(p.def.categories)
+	return slices.Clone(p.def.Categories)
 }

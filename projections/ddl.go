@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -23,8 +22,8 @@ func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) er
 	if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, p.def.ddl); err != nil {
-		return fault.Mistake(fmt.Sprintf("%q: its DDL", p.def.name), err)
+	if _, err := tx.Exec(ctx, p.def.DDL); err != nil {
+		return fault.Mistake(fmt.Sprintf("%q: its DDL", p.def.Name), err)
 	}
 	return p.refuseDDL(ctx, tx, schema)
 }
@@ -51,7 +50,7 @@ func (p *Projector) refuseDDL(ctx context.Context, tx pgx.Tx, schema string) err
 		return fmt.Errorf("look at what the DDL made: %w", err)
 	}
 	if len(odd) > 0 {
-		return fmt.Errorf("%w: %q: its DDL makes %s", fault.ErrInvalid, p.def.name, odd[0])
+		return fmt.Errorf("%w: %q: its DDL makes %s", fault.ErrInvalid, p.def.Name, odd[0])
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b build, w *work, f *f
 	}
 	todo := make([]es.RecordedEvent, 0, len(w.events))
 	for i := range w.events {
-		if e := &w.events[i]; e.Position > b.Position && p.def.wants(e.Stream.Category) {
+		if e := &w.events[i]; e.Position > b.Position && p.def.Wants(e.Stream.Category) {
 			todo = append(todo, *e)
 		}
 	}
@@ -78,7 +78,7 @@ func (p *Projector) admitVersions(ctx context.Context, tx pgx.Tx, events []es.Re
 	for i := range events {
 		e := &events[i]
 		last := seen[e.Stream]
-		if e.Version <= last || !p.def.wants(e.Stream.Category) {
+		if e.Version <= last || !p.def.Wants(e.Stream.Category) {
 			continue
 		}
 		if e.Version > last+1 {

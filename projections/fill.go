@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"time"
@@ -11,6 +9,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // A rebuild folds the log in memory, and writes the rows when it has come to its end; or
@@ -49,18 +49,18 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if r.chunk > 0 {
 		limit = min(limit, r.chunk)
 	}
-	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *page) error) error {
-		return pipeline(ctx,
+	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
+		return fold.Pipeline(ctx,
 			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
 				return r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, limit, give)
 			},
-			func(events []es.RecordedEvent) *page { return r.p.def.page(m.model, events) }, use)
+			func(events []es.RecordedEvent) *fold.Page { return r.p.def.Page(m.model, events) }, use)
 	}
 	err = s.pass(ctx, upTo, s.use)
 	switch {
 	case err == nil:
 		err = s.finish(ctx)
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), fault.ErrFenced) && !m.state.parts():
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), fault.ErrFenced) && !m.state.Parts():
 		lasts, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveGrace)
 		defer cancel()
 		err = errors.Join(err, s.save(lasts))
@@ -80,20 +80,20 @@ type saver struct {
 	cost  time.Duration // of writing then
 	since int           // events that are not written
 	// pass reads the log from where the build is, and uses its pages.
-	pass func(ctx context.Context, upTo es.Position, use func(context.Context, *page) error) error
+	pass func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error
 }
 
-func (s *saver) use(ctx context.Context, pg *page) error {
+func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 	if err := s.p.fold(ctx, s.m, pg); err != nil {
 		s.m.forget()
 		s.since = 0
 		return err
 	}
-	s.since += len(pg.events)
-	s.progress.Done += int64(len(pg.events))
+	s.since += len(pg.Events)
+	s.progress.Done += int64(len(pg.Events))
 	s.tell("reading")
-	full := s.m.state.full(s.p.room)
-	if full && s.m.state.split() || s.m.state.parts() {
+	full := s.m.state.Full(s.p.room)
+	if full && s.m.state.Split() || s.m.state.Parts() {
 		return nil
 	}
 	long := time.Since(s.last) >= max(saveEvery, saveShare*s.cost)
@@ -111,7 +111,7 @@ func (s *saver) finish(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if s.m.state.parts() {
+		if s.m.state.Parts() {
 			return s.saveParts(ctx)
 		}
 		return s.save(ctx)
@@ -144,14 +144,14 @@ func (s *saver) saveParts(ctx context.Context) error {
 		if err := sendOn(ctx, conn, batch); err != nil {
 			return err
 		}
-		err := m.state.copyParts(ctx, conn, func() error { return s.pass(ctx, upTo, s.useAgain) })
+		err := m.state.CopyParts(ctx, conn, func() error { return s.pass(ctx, upTo, s.useAgain) })
 		if err != nil {
 			return err
 		}
 		s.p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
 		s.p.queueThere(batch, &m.tally)
-		m.tally.parked = int64(len(m.parking.fresh))
-		s.p.queueParked(batch, b, "", m.parking.fresh)
+		m.tally.parked = int64(len(m.parking.Fresh))
+		s.p.queueParked(batch, b, "", m.parking.Fresh)
 		s.p.queueBooks(batch, &b, &m.tally, nil)
 		return nil
 	})
@@ -160,7 +160,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 	}
 	s.p.done.Add(1)
 	s.p.written(ctx, m, b)
-	m.state.forget()
+	m.state.Forget()
 	s.b, s.since = b, 0
 	return nil
 }
@@ -169,12 +169,12 @@ func (s *saver) saveParts(ctx context.Context) error {
 const longSQL = `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`
 
 // useAgain folds a page into the part whose turn it is.
-func (s *saver) useAgain(ctx context.Context, pg *page) error {
-	if err := s.m.state.fold(ctx, s.p.send, pg.decoded, s.m.parking); err != nil {
+func (s *saver) useAgain(ctx context.Context, pg *fold.Page) error {
+	if err := s.m.state.Fold(ctx, s.p.send, pg.Decoded, s.m.parking); err != nil {
 		return err
 	}
-	if s.m.state.full(s.p.room) {
-		s.m.state.split()
+	if s.m.state.Full(s.p.room) {
+		s.m.state.Split()
 	}
 	return nil
 }

@@ -1,11 +1,11 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Fold is a table whose rows are folds of events: the usual projection. R is a
@@ -28,7 +28,7 @@ type Fold[R any, E es.Event] struct {
 	Categories []string
 	// Order says how rows relate to streams. Only with OneStream or Commuting can a
 	// projection read Kafka, and park what cannot be applied.
-	Order Order
+	Order fold.Order
 	// Key names the row that an event touches, as text of the key column's type;
 	// empty when it touches none.
 	Key func(e E, r es.Recorded) string
@@ -49,16 +49,16 @@ type Fold[R any, E es.Event] struct {
 
 // Definition is a read model and how events change it: a [Fold] or a [SQL].
 type Definition interface {
-	compile() (*definition, error)
+	compile() (*fold.Definition, error)
 }
 
-func (f Fold[R, E]) compile() (*definition, error) {
-	d := &definition{name: f.Name, version: f.Version, ddl: f.Table, categories: f.Categories, order: f.Order}
-	if err := d.validate(); err != nil {
+func (f Fold[R, E]) compile() (*fold.Definition, error) {
+	d := &fold.Definition{Name: f.Name, Version: f.Version, DDL: f.Table, Categories: f.Categories, Order: f.Order}
+	if err := d.Validate(); err != nil {
 		return nil, err
 	}
 	if f.Codec == nil || (f.Apply == nil) == (f.TryApply == nil) || (f.Key == nil) == (f.Keys == nil) {
 		return nil, fmt.Errorf("%w: %q: a Fold needs Codec, one of Apply and TryApply, and one of Key and Keys", fault.ErrInvalid, f.Name)
 	}
-	return d, Rows(d, f.Codec, Rules[R, E]{Key: f.Key, Keys: f.Keys, Apply: f.Apply, TryApply: f.TryApply, Delete: f.Delete})
+	return d, fold.Rows(d, f.Codec, fold.Rules[R, E]{Key: f.Key, Keys: f.Keys, Apply: f.Apply, TryApply: f.TryApply, Delete: f.Delete})
 }

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // follower feeds one build from Kafka, in one process.
@@ -130,7 +129,7 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		}
 		return found.heads, nil
 	}
-	heads, err := f.heads(ctx, f.p.def.name)
+	heads, err := f.heads(ctx, f.p.def.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 	"strings"
@@ -12,6 +10,8 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // FromKafka makes a projector read the topics of its definition's categories, which
@@ -72,7 +72,7 @@ func (s *kafkaSource) check(p *Projector) error {
 		return err
 	}
 	if !p.beside() {
-		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, p.def.Name)
 	}
 	s.name(p)
 	return nil
@@ -82,20 +82,20 @@ func (s *kafkaSource) checkTopics(p *Projector) error {
 	d := p.def
 	switch {
 	case s.client == nil:
-		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.name)
-	case len(d.categories) == 0:
-		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", fault.ErrInvalid, d.name)
-	case d.order == LogOrder:
-		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", fault.ErrInvalid, d.name)
+		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.Name)
+	case len(d.Categories) == 0:
+		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", fault.ErrInvalid, d.Name)
+	case d.Order == fold.LogOrder:
+		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", fault.ErrInvalid, d.Name)
 	case s.every <= 0:
-		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", fault.ErrInvalid, d.name, s.every)
+		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", fault.ErrInvalid, d.Name, s.every)
 	}
 	return nil
 }
 
 // name makes the names of the topics.
 func (s *kafkaSource) name(p *Projector) {
-	for _, category := range p.def.categories {
+	for _, category := range p.def.Categories {
 		s.topics = append(s.topics, s.prefix+category)
 	}
 }

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 
@@ -10,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // A build belongs to one kind of source. From the log it needs no more than its
@@ -82,7 +81,7 @@ update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1
 func (p *Projector) changeKind(ctx context.Context, tx pgx.Tx, b build, kind string) (bool, error) {
 	batch := &pgx.Batch{}
 	if kind == kindKafka {
-		batch.Queue(p.q(seedSQL), b.ID, int64(b.Position), p.def.categories)
+		batch.Queue(p.q(seedSQL), b.ID, int64(b.Position), p.def.Categories)
 	} else {
 		reach, err := p.reach(ctx, tx, b)
 		if err != nil || reach > b.Position {

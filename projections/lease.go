@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // leaseTime is how long a rebuild that shows no sign of life keeps others out.
@@ -69,18 +68,18 @@ func (r *rebuild) claim(ctx context.Context) error {
 		return r.stillFirst(ctx, tx)
 	})
 	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
-		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.p.def.name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.p.def.Name)
 	}
 	if errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt) || errors.Is(err, fault.ErrFenced) || fault.Final(err) {
 		return err
 	}
 	if err != nil {
 		r.release(ctx) // a commit that failed may have happened
-		return fault.Explain("begin the rebuild of "+r.p.def.name, err)
+		return fault.Explain("begin the rebuild of "+r.p.def.Name, err)
 	}
-	if _, err := r.p.target.Pool().Exec(ctx, r.p.q(afterSkipsSQL), r.p.def.name); err != nil {
+	if _, err := r.p.target.Pool().Exec(ctx, r.p.q(afterSkipsSQL), r.p.def.Name); err != nil {
 		r.release(ctx)
-		return fault.Explain("begin the rebuild of "+r.p.def.name, err)
+		return fault.Explain("begin the rebuild of "+r.p.def.Name, err)
 	}
 	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
@@ -89,11 +88,11 @@ func (r *rebuild) claim(ctx context.Context) error {
 // stillFirst gives errFenced when another process has made a build of the version live just
 // before this one could begin.
 func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
-	b, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.name)
+	b, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.Name)
 	switch {
 	case errors.Is(err, fault.ErrNotBuilt):
 		return nil
-	case err == nil && b.Version == r.p.def.version:
+	case err == nil && b.Version == r.p.def.Version:
 		return fmt.Errorf("%w: %s version %d is live already", fault.ErrFenced, b.Name, b.Version)
 	default:
 		return err
@@ -108,7 +107,7 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	d := r.p.def
 	var id int64
 	var leased bool
-	err := tx.QueryRow(ctx, r.p.q(lockBuildingSQL), d.name).Scan(&id, &leased)
+	err := tx.QueryRow(ctx, r.p.q(lockBuildingSQL), d.Name).Scan(&id, &leased)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
@@ -121,7 +120,7 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
-	case old.Version != d.version || (old.Kind == kindTopic) != (r.p.store == nil) || old.Fingerprint != d.fingerprint() || !r.p.filledBy(old.Program):
+	case old.Version != d.Version || (old.Kind == kindTopic) != (r.p.store == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
 		return false, dropBuild(ctx, tx, r.p.target, old)
 	}
 	_, gone, err := r.p.changed(ctx, tx, old)
@@ -145,9 +144,9 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	var id int64
-	err = tx.QueryRow(ctx, r.p.q(createSQL), d.name, d.version, d.fingerprint(), program, r.p.buildKind()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.q(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.p.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.Name)
 	}
 	if err != nil {
 		return err
@@ -205,7 +204,7 @@ func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	for wait.For(ctx, leaseTime/3) == nil {
 		tag, err := p.target.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
-			return fmt.Errorf("%w: %s", fault.ErrFenced, p.def.name)
+			return fmt.Errorf("%w: %s", fault.ErrFenced, p.def.Name)
 		}
 	}
 	return nil

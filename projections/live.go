@@ -1,14 +1,14 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -18,7 +18,7 @@ const manyTries = 10
 // applyPage applies a page of the log to the live build, from the rows in memory. In this
 // process pages wait for their turn here, not in the database with a connection each; and
 // one that has begun is finished when ctx ends.
-func (p *Projector) applyPage(ctx context.Context, b build, events []es.RecordedEvent, pg *page) (build, error) {
+func (p *Projector) applyPage(ctx context.Context, b build, events []es.RecordedEvent, pg *fold.Page) (build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -31,7 +31,7 @@ func (p *Projector) applyPage(ctx context.Context, b build, events []es.Recorded
 		return b, err
 	}
 	if pg == nil {
-		pg = p.def.page(m.model, events)
+		pg = p.def.Page(m.model, events)
 	}
 	for try := 1; ; try++ {
 		now, err := p.tryPage(ctx, m, pg)
@@ -44,7 +44,7 @@ func (p *Projector) applyPage(ctx context.Context, b build, events []es.Recorded
 				return b, fmt.Errorf("%w: %s, build %d", errors.Join(fault.ErrFenced, err), b.Name, b.ID)
 			}
 		case p.refused(err):
-			return p.careful(ctx, now, pg.beyond(p.def, m.model, now.Position).events, false)
+			return p.careful(ctx, now, pg.Beyond(p.def, m.model, now.Position).Events, false)
 		default:
 			return now, fault.Wrap("apply a batch", err)
 		}
@@ -69,17 +69,17 @@ func (p *Projector) memoryOf(ctx context.Context, b build) (*memory, error) {
 }
 
 // tryPage folds a page and writes it. What another process has applied of it is left out.
-func (p *Projector) tryPage(ctx context.Context, m *memory, pg *page) (build, error) {
+func (p *Projector) tryPage(ctx context.Context, m *memory, pg *fold.Page) (build, error) {
 	if !m.known {
 		if err := p.look(ctx, m); err != nil {
 			return m.b, err
 		}
 	}
-	if m.b.Position >= pg.last().Position {
+	if m.b.Position >= pg.Last().Position {
 		return m.b, nil
 	}
-	if pg.events[0].Position <= m.b.Position {
-		pg = pg.beyond(p.def, m.model, m.b.Position)
+	if pg.Events[0].Position <= m.b.Position {
+		pg = pg.Beyond(p.def, m.model, m.b.Position)
 	}
 	err := p.fold(ctx, m, pg)
 	if err == nil {

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -27,9 +27,9 @@ import (
 type memory struct {
 	b       build // as its last writer left it
 	known   bool  // the counter of b was read before any row was
-	model   model
-	state   state
-	parking *parking
+	model   fold.Model
+	state   fold.State
+	parking *fold.Parking
 	tally   tally // of what is folded
 }
 
@@ -42,11 +42,11 @@ func (p *Projector) remember(ctx context.Context, b build) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memory{b: b, model: m, state: m.open(b.place(), b.empty()), parking: newParking(p.def, p.parked)}, nil
+	return &memory{b: b, model: m, state: m.Open(b.place(), b.empty()), parking: fold.NewParking(p.def, p.parked)}, nil
 }
 
 // model returns what applies events to a build's tables.
-func (p *Projector) model(ctx context.Context, b build) (m model, err error) {
+func (p *Projector) model(ctx context.Context, b build) (m fold.Model, err error) {
 	p.mu.Lock()
 	m = p.bound[b.ID]
 	p.mu.Unlock()
@@ -60,13 +60,13 @@ func (p *Projector) model(ctx context.Context, b build) (m model, err error) {
 		m, err = p.bind(ctx, tx, b)
 		return err
 	})
-	return m, fault.Wrap("read the tables of "+p.def.name, err)
+	return m, fault.Wrap("read the tables of "+p.def.Name, err)
 }
 
 // forget drops the rows and what was folded into them.
 func (m *memory) forget() {
-	m.state.forget()
-	m.parking.forget()
+	m.state.Forget()
+	m.parking.Forget()
 	m.tally = tally{}
 	m.known = false
 }
@@ -89,7 +89,7 @@ func (p *Projector) look(ctx context.Context, m *memory) error {
 	})
 	p.queueParking(batch, m.b, nil, m.parking)
 	err := p.send(ctx, batch)
-	m.parking.stored = m.b.Parked
+	m.parking.Stored = m.b.Parked
 	m.known = err == nil
 	return err
 }
@@ -100,8 +100,8 @@ func (p *Projector) send(ctx context.Context, batch *pgx.Batch) error {
 }
 
 // fold applies a page to the rows in memory. Nothing is written.
-func (p *Projector) fold(ctx context.Context, m *memory, pg *page) error {
-	err := m.state.fold(ctx, p.send, pg.decoded, m.parking)
+func (p *Projector) fold(ctx context.Context, m *memory, pg *fold.Page) error {
+	err := m.state.Fold(ctx, p.send, pg.Decoded, m.parking)
 	if err == nil {
 		m.tally.move(pg)
 	}
@@ -113,7 +113,7 @@ func (p *Projector) fold(ctx context.Context, m *memory, pg *page) error {
 // [table.ErrStale] mean that it was not right any more.
 func (p *Projector) save(ctx context.Context, m *memory, most int) error {
 	how := table.How{Alone: m.b.mine()}
-	m.tally.parked = int64(len(m.parking.fresh))
+	m.tally.parked = int64(len(m.parking.Fresh))
 	err := p.trySave(ctx, m, how, most)
 	if moved(err) {
 		how.Moves = true
@@ -131,28 +131,28 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 	err := p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
 		p.queueThere(batch, &m.tally)
-		if how.Alone || m.state.byPath() {
+		if how.Alone || m.state.ByPath() {
 			if err := sendOn(ctx, conn, batch); err != nil {
 				return err
 			}
 		}
-		p.queueParked(batch, b, "", m.parking.fresh)
+		p.queueParked(batch, b, "", m.parking.Fresh)
 		p.queueBooks(batch, &b, &m.tally, &xid)
-		return m.state.write(ctx, conn, batch, how)
+		return m.state.Write(ctx, conn, batch, how)
 	})
 	if err != nil {
 		return err
 	}
 	p.written(ctx, m, b)
-	m.state.written(xid, most)
+	m.state.Written(xid, most)
 	return nil
 }
 
 // written says that what is folded is committed, and how the build is then.
 func (p *Projector) written(ctx context.Context, m *memory, b build) {
-	p.tellParked(ctx, m.parking.fresh)
+	p.tellParked(ctx, m.parking.Fresh)
 	m.b, m.tally = b, tally{}
-	m.parking.written()
+	m.parking.Written()
 }
 
 // transaction sends what f has queued in a transaction, and commits it: two round trips.

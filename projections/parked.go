@@ -8,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // The books of what is parked.
@@ -24,19 +25,19 @@ const skipsSQL = `select event_id, key from {asof}.skips where name = $1`
 
 // queueParking reads what a build has parked, of the streams of some events or, without
 // any, of all. How many units they are stands in the lane.
-func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, into *parking) {
+func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, into *fold.Parking) {
 	var categories, ids []string
 	for _, s := range streams {
 		categories, ids = append(categories, s.Category), append(ids, s.ID)
 	}
-	batch.Queue(p.q(sequencesSQL), b.ID, categories, ids, into.source).Query(func(rows pgx.Rows) error {
-		s := sequence{source: into.source}
+	batch.Queue(p.q(sequencesSQL), b.ID, categories, ids, into.Source).Query(func(rows pgx.Rows) error {
+		s := fold.Sequence{Source: into.Source}
 		var v int64
-		_, err := pgx.ForEachRow(rows, []any{&s.stream.Category, &s.stream.ID, &s.key, &v}, func() error {
-			if into.from == nil {
-				into.from = map[sequence]es.Version{}
+		_, err := pgx.ForEachRow(rows, []any{&s.Stream.Category, &s.Stream.ID, &s.Key, &v}, func() error {
+			if into.From == nil {
+				into.From = map[fold.Sequence]es.Version{}
 			}
-			into.from[s] = es.Version(v)
+			into.From[s] = es.Version(v)
 			return nil
 		})
 		return err
@@ -45,14 +46,14 @@ func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamI
 }
 
 // queueSkips reads what the projection leaves out.
-func (p *Projector) queueSkips(batch *pgx.Batch, into *parking) {
-	batch.Queue(p.q(skipsSQL), p.def.name).Query(func(rows pgx.Rows) error {
-		var u unit
-		_, err := pgx.ForEachRow(rows, []any{&u.event, &u.key}, func() error {
-			if into.skips == nil {
-				into.skips = map[unit]struct{}{}
+func (p *Projector) queueSkips(batch *pgx.Batch, into *fold.Parking) {
+	batch.Queue(p.q(skipsSQL), p.def.Name).Query(func(rows pgx.Rows) error {
+		var u fold.Unit
+		_, err := pgx.ForEachRow(rows, []any{&u.Event, &u.Key}, func() error {
+			if into.Skips == nil {
+				into.Skips = map[fold.Unit]struct{}{}
 			}
-			into.skips[u] = struct{}{}
+			into.Skips[u] = struct{}{}
 			return nil
 		})
 		return err
@@ -70,7 +71,7 @@ from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::
      u (category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)`
 
 // queueParked writes units that are to be parked.
-func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []parkedUnit) {
+func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []fold.ParkedUnit) {
 	if len(units) == 0 {
 		return
 	}
@@ -83,8 +84,8 @@ func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []
 	errors := make([]*string, n)
 	for i := range units {
 		u := &units[i]
-		e := &u.event
-		categories[i], streams[i], keys[i], versions[i], positions[i] = e.Stream.Category, e.Stream.ID, pg.Storable(u.key), int64(e.Version), int64(e.Position)
+		e := &u.Event
+		categories[i], streams[i], keys[i], versions[i], positions[i] = e.Stream.Category, e.Stream.ID, pg.Storable(u.Key), int64(e.Version), int64(e.Position)
 		ids[i], types[i], schemas[i], contentTypes[i], times[i] = e.ID.String(), e.Type, int32(e.Schema), e.ContentType, e.RecordedAt //nolint:gosec // a schema is small
 		metadata[i], _ = e.Metadata.MarshalBinary()                                                                                   // it was read from the same
 		if data[i] = e.Data; e.Data == nil {
@@ -93,29 +94,29 @@ func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []
 		if metadata[i] == nil {
 			metadata[i] = []byte{}
 		}
-		if u.why != nil {
-			text := pg.Storable(u.why.Error())
+		if u.Why != nil {
+			text := pg.Storable(u.Why.Error())
 			errors[i], attempts[i] = &text, 1
 		}
-		attempts[i] += u.attempts
-		if !u.first.IsZero() {
-			firsts[i] = &u.first
+		attempts[i] += u.Attempts
+		if !u.First.IsZero() {
+			firsts[i] = &u.First
 		}
 	}
 	out.Queue(p.q(parkSQL), b.ID, categories, streams, keys, versions, positions, ids, types, schemas, contentTypes, times, metadata, data, errors, attempts, firsts, source)
 }
 
 // tellParked says what was parked because of itself.
-func (p *Projector) tellParked(ctx context.Context, units []parkedUnit) {
+func (p *Projector) tellParked(ctx context.Context, units []fold.ParkedUnit) {
 	waiting := 0
 	for i := range units {
 		u := &units[i]
-		if u.why == nil {
+		if u.Why == nil {
 			waiting++
 			continue
 		}
-		e := &u.event
-		p.log.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.key, "error", u.why)
+		e := &u.Event
+		p.log.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.Key, "error", u.Why)
 	}
 	if waiting > 0 {
 		p.log.DebugContext(ctx, "events are parked behind others", "events", waiting)

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // Paused says that nothing is applied to a live read model, since when and why.
@@ -83,9 +82,9 @@ func readPaused(ctx context.Context, db querier, target Target, name string) (*P
 // awaitResume waits while the projection is paused.
 func (p *Projector) awaitResume(ctx context.Context) error {
 	for told := false; ; told = true {
-		paused, err := readPaused(ctx, p.target.Pool(), p.target, p.def.name)
+		paused, err := readPaused(ctx, p.target.Pool(), p.target, p.def.Name)
 		if err != nil {
-			return fault.Explain("ask whether "+p.def.name+" is paused", err)
+			return fault.Explain("ask whether "+p.def.Name+" is paused", err)
 		}
 		if paused == nil {
 			return nil

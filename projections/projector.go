@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"fmt"
 	"log/slog"
 	"os"
@@ -14,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Projector keeps one projection's read model. It is safe for concurrent use, and
@@ -21,7 +21,7 @@ import (
 type Projector struct {
 	target  Target
 	store   *pgstore.Store // the log; nil when there is none
-	def     *definition
+	def     *fold.Definition
 	invalid error // of the definition: what every method returns
 	source  source
 	log     *slog.Logger
@@ -36,11 +36,11 @@ type Projector struct {
 	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
 	memory  *memory    // of the live build; of whose turn it is
 	mu      sync.Mutex
-	bound   map[int64]model // by build
-	done    atomic.Int64    // batches committed: see Run
-	cleared atomic.Bool     // Status shows no failure of before
-	kept    atomic.Int64    // build whose kind of source this Run has seen to
-	served  atomic.Bool     // a build of this version was live while this program ran: see ErrRolledBack
+	bound   map[int64]fold.Model // by build
+	done    atomic.Int64         // batches committed: see Run
+	cleared atomic.Bool          // Status shows no failure of before
+	kept    atomic.Int64         // build whose kind of source this Run has seen to
+	served  atomic.Bool          // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.
@@ -87,7 +87,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]model{}}
+	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]fold.Model{}}
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -100,8 +100,8 @@ func New(target Target, def Definition, options ...Option) *Projector {
 		p.invalid = p.checkOptions()
 	}
 	if p.invalid == nil {
-		p.def.instance = newInstance()
-		p.log = p.log.With("projection", p.def.name, "version", p.def.version)
+		p.def.Instance = newInstance()
+		p.log = p.log.With("projection", p.def.Name, "version", p.def.Version)
 		p.invalid = p.source.check(p)
 	}
 	return p
@@ -111,19 +111,19 @@ func New(target Target, def Definition, options ...Option) *Projector {
 func (p *Projector) checkOptions() error {
 	switch {
 	case nothing(p.target):
-		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.def.Name)
 	case p.store == nil && p.source.kind() != kindTopic:
-		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.def.Name)
 	case p.batch < 1:
-		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.def.name, p.batch)
+		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.def.Name, p.batch)
 	case p.room < 1:
-		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.def.name, p.room)
+		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.def.Name, p.room)
 	case p.parked < 0:
-		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.def.name, p.parked)
+		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.def.Name, p.parked)
 	case p.poll <= 0:
-		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.def.name, p.poll)
+		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.def.Name, p.poll)
 	case p.log == nil:
-		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.def.Name)
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (p *Projector) Name() string {
 	if p.def == nil {
 		return ""
 	}
-	return p.def.name
+	return p.def.Name
 }
 
 // q puts the schema of the books in the place of {asof}.

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +14,8 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Progress is how far a rebuild has got.
@@ -44,15 +44,15 @@ func WithProgress(f func(Progress)) RebuildOption { return func(r *rebuild) { r.
 type rebuild struct {
 	p        *Projector
 	b        build
-	back     bool          // to an older version
-	first    bool          // only if no build of the version is live
-	to       *es.Position  // as far as it goes; nil: to the end of the log
-	patience time.Duration // of one try to switch
-	recorded recorded      // in the log
-	chunk    int           // events of one transaction at most; zero: as many as there are
-	damaged  bool          // the live tables are
-	blind    bool          // do not compare: it took too long, or was refused, and the live build waits meanwhile
-	parked   []parkedUnit  // in the switch
+	back     bool              // to an older version
+	first    bool              // only if no build of the version is live
+	to       *es.Position      // as far as it goes; nil: to the end of the log
+	patience time.Duration     // of one try to switch
+	recorded recorded          // in the log
+	chunk    int               // events of one transaction at most; zero: as many as there are
+	damaged  bool              // the live tables are
+	blind    bool              // do not compare: it took too long, or was refused, and the live build waits meanwhile
+	parked   []fold.ParkedUnit // in the switch
 	started  time.Time
 	begun    int64 // events that an earlier call has done
 	progress Progress

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/rehearsal"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
@@ -23,24 +23,24 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
 	}
-	s := &rehearsal.Stage{Name: p.def.name, Order: p.def.order.String(), Overtake: p.def.order != LogOrder, Play: p.play}
+	s := &rehearsal.Stage{Name: p.def.Name, Order: p.def.Order.String(), Overtake: p.def.Order != fold.LogOrder, Play: p.play}
 	err := p.vanishing(ctx, func(tx pgx.Tx) error {
 		m, _, err := p.scratch(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if f, folds := m.(fitted); folds {
-			s.Columns, s.Copies, s.Lost = f.fit().Columns(), f.fit().Copies(), f.lost()
+		if f, folds := m.(fold.Fitted); folds {
+			s.Columns, s.Copies, s.Lost = f.Fit().Columns(), f.Fit().Copies(), f.Lost()
 		}
 		return nil
 	})
-	return s, fault.Wrap("rehearse "+p.def.name, err)
+	return s, fault.Wrap("rehearse "+p.def.Name, err)
 }
 
 // play applies a plan, in transactions as real as those of a projector, and lets read
 // look at what it came to.
 func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx context.Context, tx pgx.Tx) error) (err error) {
-	schema := p.def.name + "_try_" + uuid.New().String()[:13]
+	schema := p.def.Name + "_try_" + uuid.New().String()[:13]
 	s := &stage{p: p, plan: plan, place: table.Place{Schema: schema, Tag: "try " + schema}, seen: versions{}}
 	begin := func(use func(tx pgx.Tx) error) error {
 		return pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
@@ -49,14 +49,14 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 		if err := p.makeTables(ctx, tx, schema); err != nil {
 			return err
 		}
-		s.model, err = p.def.bind(ctx, tx, schema)
-		if f, folds := s.model.(fitted); folds {
-			s.copies = f.fit().Copies()
+		s.model, err = p.def.Bind(ctx, tx, schema)
+		if f, folds := s.model.(fold.Fitted); folds {
+			s.copies = f.Fit().Copies()
 		}
 		return err
 	})
 	if err != nil {
-		return fault.Wrap("rehearse "+p.def.name, err)
+		return fault.Wrap("rehearse "+p.def.Name, err)
 	}
 	defer func() {
 		_, dropped := p.target.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
@@ -66,7 +66,7 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 	}()
 	s.open()
 	if err := s.run(ctx); err != nil {
-		return fault.Wrap("rehearse "+p.def.name, err)
+		return fault.Wrap("rehearse "+p.def.Name, err)
 	}
 	return begin(func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
@@ -80,16 +80,16 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 type stage struct {
 	p      *Projector
 	plan   rehearsal.Plan
-	model  model
+	model  fold.Model
 	copies bool
 	place  table.Place
-	state  state
+	state  fold.State
 	begun  bool // something was committed
 	seen   versions
 }
 
 // open forgets all, as a program does that ends.
-func (s *stage) open() { s.state = s.model.open(s.place, s.plan.Rebuild && !s.begun) }
+func (s *stage) open() { s.state = s.model.Open(s.place, s.plan.Rebuild && !s.begun) }
 
 func (s *stage) run(ctx context.Context) error {
 	if s.plan.Parts {
@@ -112,7 +112,7 @@ func (s *stage) run(ctx context.Context) error {
 func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehearsal.Crash) error {
 	todo := s.admit(events)
 	if len(todo) < len(events) { // a reader is ahead of what is applied, and decodes all
-		s.model.decode(s.wanted(events))
+		s.model.Decode(s.wanted(events))
 	}
 	if len(todo) == 0 {
 		return nil
@@ -137,9 +137,9 @@ func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehe
 		s.seen[todo[i].Stream] = todo[i].Version
 	}
 	if s.plan.Memory {
-		s.state.written(xid, s.p.room)
+		s.state.Written(xid, s.p.room)
 	} else {
-		s.state.written(xid, 0)
+		s.state.Written(xid, 0)
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
 	last := versions{}
 	for i := range events {
 		e := &events[i]
-		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.def.wants(e.Stream.Category) {
+		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.def.Wants(e.Stream.Category) {
 			todo = append(todo, *e)
 			last[e.Stream] = e.Version
 		}
@@ -160,11 +160,11 @@ func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
 
 // wanted are the events of the projection's categories.
 func (s *stage) wanted(events []es.RecordedEvent) []es.RecordedEvent {
-	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.def.wants(e.Stream.Category) })
+	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.def.Wants(e.Stream.Category) })
 }
 
 func (s *stage) fold(ctx context.Context, events []es.RecordedEvent) error {
-	return s.state.fold(ctx, s.p.send, s.model.decode(events), &parking{def: s.p.def}) // it parks nothing
+	return s.state.Fold(ctx, s.p.send, s.model.Decode(events), &fold.Parking{Def: s.p.def}) // it parks nothing
 }
 
 // tryXidSQL returns the transaction's id.
@@ -183,7 +183,7 @@ func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash)
 	var xid int64
 	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		s.begin(batch, &xid)
-		if s.plan.Rebuild || s.state.byPath() {
+		if s.plan.Rebuild || s.state.ByPath() {
 			if err := sendOn(ctx, conn, batch); err != nil {
 				return err
 			}
@@ -202,9 +202,9 @@ func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash)
 // put writes what is folded: by COPY where a rebuild would, if there were some more rows.
 func (s *stage) put(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch, how table.How) error {
 	if s.plan.Rebuild && !s.begun && s.copies {
-		return s.state.copyParts(ctx, conn, nil)
+		return s.state.CopyParts(ctx, conn, nil)
 	}
-	return s.state.write(ctx, conn, batch, how)
+	return s.state.Write(ctx, conn, batch, how)
 }
 
 // manyParts are enough to show what depends on parts; for each, all events are folded.
@@ -219,7 +219,7 @@ func (s *stage) runParts(ctx context.Context) error {
 			if err := s.fold(ctx, s.wanted(b.Events)); err != nil {
 				return err
 			}
-			if parts < manyParts && s.state.split() {
+			if parts < manyParts && s.state.Split() {
 				parts++
 			}
 		}
@@ -233,7 +233,7 @@ func (s *stage) runParts(ctx context.Context) error {
 		if err := sendOn(ctx, conn, batch); err != nil {
 			return err
 		}
-		return s.state.copyParts(ctx, conn, pass)
+		return s.state.CopyParts(ctx, conn, pass)
 	})
 }
 
@@ -245,7 +245,7 @@ func (s *stage) name(events []es.RecordedEvent, err error) error {
 	}
 	first, last := events[0].Recorded, events[len(events)-1].Recorded
 	if len(events) == 1 {
-		return &fault.EventError{Projection: s.p.def.name, Version: s.p.def.version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
+		return &fault.EventError{Projection: s.p.def.Name, Version: s.p.def.Version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
 	}
 	return fmt.Errorf("the database refuses what the batch comes to that begins with %s version %d and ends with %s version %d: %w", first.Stream, first.Version, last.Stream, last.Version, err)
 }

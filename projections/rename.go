@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -115,14 +114,14 @@ select exists (select from pg_namespace where nspname = $1)
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
 func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
-	old, err := findLive(ctx, tx, p.q(liveSQL), p.def.name)
+	old, err := findLive(ctx, tx, p.q(liveSQL), p.def.Name)
 	if errors.Is(err, fault.ErrNotBuilt) {
 		return false, p.refuseForeign(ctx, tx)
 	}
 	if err != nil {
 		return false, err
 	}
-	if old.Version > p.def.version && !back {
+	if old.Version > p.def.Version && !back {
 		return false, p.tooOld(old)
 	}
 	if err := refuseDependents(ctx, tx, old.Schema, "drop them, rebuild, and make them again"); err != nil {
@@ -133,11 +132,11 @@ func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (d
 
 func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 	var foreign bool
-	if err := tx.QueryRow(ctx, p.q(foreignSQL), p.def.name).Scan(&foreign); err != nil {
+	if err := tx.QueryRow(ctx, p.q(foreignSQL), p.def.Name).Scan(&foreign); err != nil {
 		return err
 	}
 	if foreign {
-		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, p.def.name)
+		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, p.def.Name)
 	}
 	return nil
 }

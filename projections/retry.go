@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +12,8 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -41,10 +41,10 @@ func (p *Projector) RetrySequence(ctx context.Context, stream es.StreamID, keys 
 	return p.retry(ctx, func(r *retry) error {
 		list, err := r.sequences(ctx, &stream)
 		if len(keys) > 0 {
-			list = slices.DeleteFunc(list, func(s sequence) bool { return !slices.Contains(keys, s.key) })
+			list = slices.DeleteFunc(list, func(s fold.Sequence) bool { return !slices.Contains(keys, s.Key) })
 		}
 		if err == nil && len(list) == 0 {
-			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.def.name, stream)
+			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.def.Name, stream)
 		}
 		return errors.Join(err, r.all(ctx, list))
 	})
@@ -64,7 +64,7 @@ func (p *Projector) RetryAll(ctx context.Context) (Retried, error) {
 type retry struct {
 	p    *Projector
 	b    build
-	m    model
+	m    fold.Model
 	done Retried
 }
 
@@ -73,8 +73,8 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	if err != nil {
 		return Retried{}, err
 	}
-	if b.Version != p.def.version || b.Fingerprint != p.def.fingerprint() {
-		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.def.version)
+	if b.Version != p.def.Version || b.Fingerprint != p.def.Fingerprint() {
+		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.def.Version)
 	}
 	m, err := p.model(ctx, b)
 	if err != nil {
@@ -98,12 +98,12 @@ select category, stream_id, key, source from {asof}.parked
 where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
 group by 1, 2, 3, 4 order by 1, 2, key = '', min(version), 3, 4`
 
-func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]sequence, error) {
+func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]fold.Sequence, error) {
 	return sequencesOf(ctx, r.p.target.Pool(), r.p.q(parkedSequencesSQL), r.b, stream)
 }
 
 // sequencesOf returns what a build has parked, of a stream or of all.
-func sequencesOf(ctx context.Context, db querier, sql string, b build, stream *es.StreamID) ([]sequence, error) {
+func sequencesOf(ctx context.Context, db querier, sql string, b build, stream *es.StreamID) ([]fold.Sequence, error) {
 	var category, id *string
 	if stream != nil {
 		category, id = &stream.Category, &stream.ID
@@ -112,13 +112,13 @@ func sequencesOf(ctx context.Context, db querier, sql string, b build, stream *e
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s sequence, err error) {
-		err = row.Scan(&s.stream.Category, &s.stream.ID, &s.key, &s.source)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (s fold.Sequence, err error) {
+		err = row.Scan(&s.Stream.Category, &s.Stream.ID, &s.Key, &s.Source)
 		return s, err
 	})
 }
 
-func (r *retry) all(ctx context.Context, list []sequence) error {
+func (r *retry) all(ctx context.Context, list []fold.Sequence) error {
 	for _, s := range list {
 		if err := r.sequence(ctx, s, nil); err != nil {
 			return err
@@ -138,7 +138,7 @@ func (r *retry) event(ctx context.Context, id uuid.UUID) error {
 		return fmt.Errorf("%w: the live build of %s has not parked event %s", ErrNotParked, r.b.Name, id)
 	}
 	for _, u := range list {
-		if err := r.sequence(ctx, sequence{u.Event.Stream, u.Key, u.Source}, &u.Event.Version); err != nil {
+		if err := r.sequence(ctx, fold.Sequence{Stream: u.Event.Stream, Key: u.Key, Source: u.Source}, &u.Event.Version); err != nil {
 			return err
 		}
 	}
@@ -157,7 +157,7 @@ var (
 
 // sequence tries the events of a sequence in order, up to the first that fails; or the
 // first alone, if it is of a version.
-func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) error {
+func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Version) error {
 	limit := retryEvents
 	if version != nil {
 		limit = 1
@@ -168,12 +168,12 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 			return err
 		}
 		if version != nil && events[0].Version > *version {
-			return fmt.Errorf("%w: somebody else has retried or skipped version %d of %s", ErrNotParked, *version, s.stream)
+			return fmt.Errorf("%w: somebody else has retried or skipped version %d of %s", ErrNotParked, *version, s.Stream)
 		}
 		if version != nil && events[0].Version < *version {
-			return fmt.Errorf("%w: version %d of %s waits behind version %d: retry that one before, or the sequence", ErrWaits, *version, s.stream, events[0].Version)
+			return fmt.Errorf("%w: version %d of %s waits behind version %d: retry that one before, or the sequence", ErrWaits, *version, s.Stream, events[0].Version)
 		}
-		try := func(ctx context.Context, part []es.RecordedEvent, refused map[unit]error, keep bool) error {
+		try := func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 			return r.try(ctx, s, part, refused, keep)
 		}
 		if err = try(ctx, events, nil, true); r.p.refused(err) {
@@ -190,7 +190,7 @@ func (r *retry) sequence(ctx context.Context, s sequence, version *es.Version) e
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: somebody else retries or skips what %s has parked of %s: try again", fault.ErrBusy, r.b.Name, s.stream)
+	return fmt.Errorf("%w: somebody else retries or skips what %s has parked of %s: try again", fault.ErrBusy, r.b.Name, s.Stream)
 }
 
 // Bind: $1 build, $2 category, $3 stream, $4 key, $5 limit, $6 source.
@@ -199,8 +199,8 @@ select event_id, category, stream_id, version, position, recorded_at, type, sche
 where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and source = $6 order by version limit $5`
 
 // read returns the first events of a sequence.
-func (r *retry) read(ctx context.Context, s sequence, limit int) ([]es.RecordedEvent, error) {
-	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedEventsSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, limit, s.source)
+func (r *retry) read(ctx context.Context, s fold.Sequence, limit int) ([]es.RecordedEvent, error) {
+	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -223,9 +223,9 @@ type before struct {
 
 // try applies events of a sequence, which then are parked no more, but for those that fail
 // again: see [trial].
-func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool) error {
-	k := newParking(r.p.def, r.p.parked)
-	k.source = s.source
+func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
+	k := fold.NewParking(r.p.def, r.p.parked)
+	k.Source = s.Source
 	err := r.tryHow(ctx, s, events, refused, keep, k, false)
 	if moved(err) {
 		err = r.tryHow(ctx, s, events, refused, keep, k, true)
@@ -233,42 +233,42 @@ func (r *retry) try(ctx context.Context, s sequence, events []es.RecordedEvent, 
 	if err != nil || !keep {
 		return err
 	}
-	r.p.tellParked(ctx, k.fresh)
+	r.p.tellParked(ctx, k.Fresh)
 	failed := map[uuid.UUID]struct{}{}
-	for _, u := range k.fresh {
-		failed[u.event.ID] = struct{}{}
+	for _, u := range k.Fresh {
+		failed[u.Event.ID] = struct{}{}
 	}
 	r.done.Applied += len(events) - len(failed)
-	r.done.Parked += len(k.fresh)
-	if _, parked := k.from[s]; parked {
+	r.done.Parked += len(k.Fresh)
+	if _, parked := k.From[s]; parked {
 		return errStillParked
 	}
 	return nil
 }
 
-func (r *retry) tryHow(ctx context.Context, s sequence, events []es.RecordedEvent, refused map[unit]error, keep bool, k *parking, moves bool) error {
+func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, k *fold.Parking, moves bool) error {
 	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		k.forget()
-		if k.refused, k.trying = refused, !keep; s.key != "" {
-			k.only = &s.key
+		k.Forget()
+		if k.Refused, k.Trying = refused, !keep; s.Key != "" {
+			k.Only = &s.Key
 		}
 		b, were, err := r.take(ctx, tx, s, events, k)
 		if err != nil {
 			return err
 		}
-		state, out := r.m.open(b.place(), false), &pgx.Batch{}
-		if err := state.fold(ctx, sendIn(tx), r.m.decode(events), k); err != nil {
+		state, out := r.m.Open(b.place(), false), &pgx.Batch{}
+		if err := state.Fold(ctx, sendIn(tx), r.m.Decode(events), k); err != nil {
 			return err
 		}
-		if err := state.write(ctx, tx.Conn(), out, table.How{Moves: moves}); err != nil {
+		if err := state.Write(ctx, tx.Conn(), out, table.How{Moves: moves}); err != nil {
 			return err
 		}
-		for i := range k.fresh {
-			u := &k.fresh[i]
-			u.attempts, u.first = were[u.event.ID].attempts, were[u.event.ID].first
+		for i := range k.Fresh {
+			u := &k.Fresh[i]
+			u.Attempts, u.First = were[u.Event.ID].attempts, were[u.Event.ID].first
 		}
-		r.p.queueParked(out, b, s.source, k.fresh)
-		r.p.queueBooks(out, &b, &tally{parked: int64(len(k.fresh) - len(events))}, nil)
+		r.p.queueParked(out, b, s.Source, k.Fresh)
+		r.p.queueBooks(out, &b, &tally{parked: int64(len(k.Fresh) - len(events))}, nil)
 		if !keep {
 			out.Queue(constraintsSQL)
 		}
@@ -289,7 +289,7 @@ delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 
 returning event_id, attempts, first_at`
 
 // take locks the build, and takes events of a sequence from what is parked.
-func (r *retry) take(ctx context.Context, tx pgx.Tx, s sequence, events []es.RecordedEvent, k *parking) (b build, were map[uuid.UUID]before, err error) {
+func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []es.RecordedEvent, k *fold.Parking) (b build, were map[uuid.UUID]before, err error) {
 	versions := make([]int64, len(events))
 	for i := range events {
 		versions[i] = int64(events[i].Version)
@@ -297,26 +297,26 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s sequence, events []es.Rec
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
 	r.p.queueLock(batch, r.b, true, func(now build) error { b = now; return nil })
-	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.stream.Category, s.stream.ID, s.key, versions, s.source).Query(func(rows pgx.Rows) error {
+	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before
 		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
 		return err
 	})
-	r.p.queueParking(batch, r.b, []es.StreamID{s.stream}, k)
+	r.p.queueParking(batch, r.b, []es.StreamID{s.Stream}, k)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return b, nil, err
 	}
 	if len(were) != len(events) {
 		return b, nil, errNotThere
 	}
-	k.stored = b.Parked - int64(len(events))
-	if k.most > 0 {
-		k.most = max(k.most, b.Parked) // what is parked may stay so, whatever the program's bound
+	k.Stored = b.Parked - int64(len(events))
+	if k.Most > 0 {
+		k.Most = max(k.Most, b.Parked) // what is parked may stay so, whatever the program's bound
 	}
-	if from, rest := k.from[s]; rest && from < events[0].Version { // somebody has parked an earlier one
+	if from, rest := k.From[s]; rest && from < events[0].Version { // somebody has parked an earlier one
 		return b, nil, errNotThere
 	}
-	delete(k.from, s) // of those that come after
+	delete(k.From, s) // of those that come after
 	return b, were, nil
 }

@@ -1,12 +1,11 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // Rewind makes the read model what it was at a position, for all readers, and pauses the
@@ -21,12 +20,12 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 		return p.invalid
 	}
 	if p.store == nil {
-		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.def.name, to)
+		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.def.Name, to)
 	}
 	if err := p.store.SettleTo(ctx, to); err != nil {
 		return err
 	}
-	if err := Pause(ctx, p.target, p.def.name, fmt.Sprintf("rewound to position %d", to)); err != nil {
+	if err := Pause(ctx, p.target, p.def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
 		return err
 	}
 	return p.replace(ctx, false, append(options, func(r *rebuild) { r.to = &to }))

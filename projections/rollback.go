@@ -1,13 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // Rollback makes the kept build of the projector's version live again, after it has
@@ -34,9 +34,9 @@ returning id`
 func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	d := r.p.def
 	var id int64
-	err = tx.QueryRow(ctx, r.p.q(reopenSQL), d.name, d.version, d.fingerprint()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.q(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", fault.ErrNotBuilt, d.version, d.name)
+		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	if err != nil {
 		return err
@@ -45,11 +45,11 @@ func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 		return err
 	}
 	if (r.b.Kind == kindTopic) != (r.p.store == nil) {
-		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", fault.ErrNotBuilt, d.version, d.name)
+		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	_, gone, err := r.p.changed(ctx, tx, r.b)
 	if err == nil && len(gone) > 0 {
-		err = fmt.Errorf("%w: the kept version %d of %s is damaged (%s): rebuild it", fault.ErrNotBuilt, d.version, d.name, gone[0])
+		err = fmt.Errorf("%w: the kept version %d of %s is damaged (%s): rebuild it", fault.ErrNotBuilt, d.Version, d.Name, gone[0])
 	}
 	return err
 }

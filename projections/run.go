@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // Backoff of Run after failures without a batch in between, and after how many
@@ -111,16 +110,16 @@ func (p *Projector) setSource(ctx context.Context, b build, source string) error
 func (p *Projector) ready(ctx context.Context) (build, error) {
 	for {
 		b, err := p.live(ctx)
-		if err == nil && b.Version == p.def.version && b.Fingerprint != p.def.fingerprint() {
+		if err == nil && b.Version == p.def.Version && b.Fingerprint != p.def.Fingerprint() {
 			return b, fmt.Errorf("%w: %q: the DDL or the Categories are not those that version %d was built with: raise Version, or rebuild this one", fault.ErrInvalid, b.Name, b.Version)
 		}
 		switch {
-		case err == nil && b.Version == p.def.version:
+		case err == nil && b.Version == p.def.Version:
 			return b, nil
-		case err == nil && b.Version > p.def.version:
+		case err == nil && b.Version > p.def.Version:
 			return b, p.tooOld(b)
 		case err == nil && p.served.Load():
-			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.def.version)
+			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.def.Version)
 		case err != nil && !errors.Is(err, fault.ErrNotBuilt):
 			return b, err
 		}
@@ -139,7 +138,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 }
 
 func (p *Projector) tooOld(b build) error {
-	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.def.version)
+	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.def.Version)
 }
 
 // markServed notes that a build of this version has been live while this program ran.
@@ -149,11 +148,11 @@ func (p *Projector) markServed() { p.served.Store(true) }
 const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
 func (p *Projector) recordFailure(ctx context.Context, err error) {
-	if p.def == nil || p.def.name == "" || nothing(p.target) {
+	if p.def == nil || p.def.Name == "" || nothing(p.target) {
 		return
 	}
 	p.cleared.Store(false)
-	if _, err := p.target.Pool().Exec(ctx, p.q(failureSQL), p.def.name, pg.Storable(err.Error())); err != nil {
+	if _, err := p.target.Pool().Exec(ctx, p.q(failureSQL), p.def.Name, pg.Storable(err.Error())); err != nil {
 		p.log.DebugContext(ctx, "failure not recorded", "error", err)
 	}
 }

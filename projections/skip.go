@@ -1,9 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/internal/pg"
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Skip leaves an event out of the read model, now and in every build to come, and in reads
@@ -35,13 +35,13 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 		return Retried{}, p.invalid
 	}
 	if strings.TrimSpace(reason) == "" {
-		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", fault.ErrInvalid, p.def.name, event)
+		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", fault.ErrInvalid, p.def.Name, event)
 	}
 	e, known, err := p.find(ctx, event)
 	if err != nil {
 		return Retried{}, fault.Explain("find the event in the log", err)
 	}
-	var behind []sequence
+	var behind []fold.Sequence
 	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
 		behind, err = p.skip(ctx, tx, e, known, reason)
 		return err
@@ -51,7 +51,7 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 	case errors.Is(err, ErrApplied) || errors.Is(err, ErrNotParked) || errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt):
 		return Retried{}, err
 	default:
-		return Retried{}, fault.Explain("skip an event of "+p.def.name, err)
+		return Retried{}, fault.Explain("skip an event of "+p.def.Name, err)
 	}
 	p.log.InfoContext(ctx, "an event is skipped", "event", event, "reason", reason)
 	if len(behind) == 0 {
@@ -91,11 +91,11 @@ update {asof}.lanes l set counter = l.counter + 1, parked = l.parked - (select c
 where l.build in (select id from mine)`
 
 // skip returns the sequences of the live build that the event was parked in.
-func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bool, reason string) ([]sequence, error) {
-	if _, err := tx.Exec(ctx, p.q(lockBuildsSQL), p.def.name); err != nil {
+func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bool, reason string) ([]fold.Sequence, error) {
+	if _, err := tx.Exec(ctx, p.q(lockBuildsSQL), p.def.Name); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, p.q(buildsOfSQL), p.def.name)
+	rows, err := tx.Query(ctx, p.q(buildsOfSQL), p.def.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -104,16 +104,16 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		return nil, err
 	}
 	if len(builds) == 0 {
-		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.name)
+		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.Name)
 	}
 	var leased bool
-	if err := tx.QueryRow(ctx, p.q(leasedSQL), p.def.name).Scan(&leased); err != nil {
+	if err := tx.QueryRow(ctx, p.q(leasedSQL), p.def.Name).Scan(&leased); err != nil {
 		return nil, err
 	}
 	if leased {
-		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", fault.ErrBusy, p.def.name)
+		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", fault.ErrBusy, p.def.Name)
 	}
-	list, err := readParked(ctx, tx, p.target, []string{p.def.name}, &e.ID, true)
+	list, err := readParked(ctx, tx, p.target, []string{p.def.Name}, &e.ID, true)
 	if err != nil {
 		return nil, err
 	}
@@ -131,19 +131,19 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		return nil, err
 	}
 	keys := []string{""}
-	var behind []sequence
+	var behind []fold.Sequence
 	if i >= 0 {
 		b := builds[i]
 		for _, u := range units[b.ID] {
-			behind = append(behind, sequence{u.Event.Stream, u.Key, u.Source})
+			behind = append(behind, fold.Sequence{Stream: u.Event.Stream, Key: u.Key, Source: u.Source})
 		}
 		if keys, err = p.skippedKeys(ctx, tx, b, units[b.ID]); err != nil {
 			return nil, err
 		}
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(p.q(unparkSQL), p.def.name, e.ID, keys)
-	batch.Queue(p.q(skipSQL), p.def.name, e.ID, keys, pg.Storable(reason))
+	batch.Queue(p.q(unparkSQL), p.def.Name, e.ID, keys)
+	batch.Queue(p.q(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason))
 	return behind, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -152,7 +152,7 @@ const skippedOfSQL = `select key from {asof}.skips where name = $1 and event_id 
 
 // skippedOf returns the rows that an event is skipped for already.
 func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) ([]string, error) {
-	rows, err := tx.Query(ctx, p.q(skippedOfSQL), p.def.name, event)
+	rows, err := tx.Query(ctx, p.q(skippedOfSQL), p.def.Name, event)
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,8 @@ func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) (
 
 // skipAgain changes the reason of what is skipped, and returns what the live build has parked
 // of the stream.
-func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e es.Recorded, keys []string, reason string) ([]sequence, error) {
-	if _, err := tx.Exec(ctx, p.q(skipSQL), p.def.name, e.ID, keys, pg.Storable(reason)); err != nil {
+func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e es.Recorded, keys []string, reason string) ([]fold.Sequence, error) {
+	if _, err := tx.Exec(ctx, p.q(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
 		return nil, err
 	}
 	for _, b := range builds {
@@ -183,7 +183,7 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units [
 	if len(units) == 0 || slices.Contains(keys, "") {
 		return []string{""}, nil
 	}
-	if b.Version != p.def.version || b.Fingerprint != p.def.fingerprint() {
+	if b.Version != p.def.Version || b.Fingerprint != p.def.Fingerprint() {
 		return keys, nil
 	}
 	if _, err := tx.Exec(ctx, searchPathSQL, b.Schema); err != nil {
@@ -193,7 +193,7 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units [
 	if err != nil {
 		return nil, err
 	}
-	if len(m.decode([]es.RecordedEvent{units[0].Event}).keys()) == len(keys) {
+	if len(m.Decode([]es.RecordedEvent{units[0].Event}).Keys()) == len(keys) {
 		return []string{""}, nil
 	}
 	return keys, nil
@@ -203,7 +203,7 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units [
 // rebuild was stopped after it.
 func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []build, units map[int64][]ParkedEvent, e es.Recorded, known bool) error {
 	if !known && len(units) == 0 {
-		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.def.name, e.ID)
+		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.def.Name, e.ID)
 	}
 	for _, b := range builds {
 		parked := len(units[b.ID]) > 0

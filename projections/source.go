@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // source is where a live build gets its events from.
@@ -44,7 +44,7 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	pages := make(chan *page, 1)
+	pages := make(chan *fold.Page, 1)
 	var applied atomic.Int64 // position
 	applied.Store(int64(b.Position))
 	reader := b // as it was: the other goroutine moves b on
@@ -77,16 +77,16 @@ func (logSource) follow(ctx context.Context, p *Projector, b build) error {
 
 // readOn gives page after page, and an empty one when there is nothing to read. It returns
 // where it was.
-func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m model, pages chan<- *page) (es.Position, error) {
+func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
 	for {
 		events, err := p.store.ReadAfter(ctx, at, p.batch)
 		if err != nil {
 			return at.Position, err
 		}
-		pg := &page{}
+		pg := &fold.Page{}
 		if len(events) > 0 {
-			pg = p.def.page(m, events)
-			at.Position, at.EventID = pg.last().Position, pg.last().ID
+			pg = p.def.Page(m, events)
+			at.Position, at.EventID = pg.Last().Position, pg.Last().ID
 		}
 		select {
 		case pages <- pg:
@@ -110,7 +110,7 @@ const (
 )
 
 // quiet waits until it is time to read again.
-func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *page) error {
+func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
 	for range idleReads {
 		grown, err := p.store.Await(ctx, at, p.poll, idleEvery)
 		if grown {
@@ -120,7 +120,7 @@ func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *pag
 			return wait.For(ctx, p.poll)
 		}
 		select {
-		case pages <- &page{}:
+		case pages <- &fold.Page{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -133,9 +133,9 @@ func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *pag
 const liveEvery = 5 * time.Second
 
 // use applies a page of the log, or sees to the build when there was nothing to read.
-func (p *Projector) use(ctx context.Context, b build, pg *page, checked *time.Time) (build, error) {
-	if len(pg.events) > 0 {
-		return p.applyPage(ctx, b, pg.events, pg)
+func (p *Projector) use(ctx context.Context, b build, pg *fold.Page, checked *time.Time) (build, error) {
+	if len(pg.Events) > 0 {
+		return p.applyPage(ctx, b, pg.Events, pg)
 	}
 	if err := p.clearFailure(ctx, b); err != nil {
 		return b, err

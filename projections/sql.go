@@ -1,13 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // SQL is a projection of statements for each event, for what no [Fold] can say:
@@ -23,21 +23,21 @@ type SQL[E es.Event] struct {
 	Codec      es.Codec[E]
 	Categories []string
 	// Order is as in [Fold].
-	Order Order
+	Order fold.Order
 	// Apply queues statements into b. Write table names unqualified: they mean those
 	// of the build that is written. Apply does nothing else: it may be called again
 	// for the same event when a batch is repeated.
 	Apply func(b *pgx.Batch, e E, r es.Recorded)
 }
 
-func (s SQL[E]) compile() (*definition, error) {
-	d := &definition{name: s.Name, version: s.Version, ddl: s.Tables, categories: s.Categories, order: s.Order}
-	if err := d.validate(); err != nil {
+func (s SQL[E]) compile() (*fold.Definition, error) {
+	d := &fold.Definition{Name: s.Name, Version: s.Version, DDL: s.Tables, Categories: s.Categories, Order: s.Order}
+	if err := d.Validate(); err != nil {
 		return nil, err
 	}
 	if s.Codec == nil || s.Apply == nil {
 		return nil, fmt.Errorf("%w: %q: a SQL needs Codec and Apply", fault.ErrInvalid, s.Name)
 	}
-	Statements(d, s.Codec, s.Apply)
+	fold.Statements(d, s.Codec, s.Apply)
 	return d, nil
 }

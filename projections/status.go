@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 	"time"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // Status is how a projection stands.
@@ -109,7 +108,7 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 	if p.invalid != nil {
 		return Status{}, p.invalid
 	}
-	list, err := statuses(ctx, p.target, p.store, &p.def.name, p.def.categories)
+	list, err := statuses(ctx, p.target, p.store, &p.def.Name, p.def.Categories)
 	if err != nil {
 		return Status{}, err
 	}
@@ -117,7 +116,7 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 		list[0].Lag = p.unread(ctx, list[0].Build)
 	}
 	if len(list) == 0 {
-		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.name)
+		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.Name)
 	}
 	return list[0], nil
 }

@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // sumsSQL adds events to what the build has applied. Bind: $1 build, $2 categories, $3
@@ -71,7 +70,7 @@ func (r *recorded) reach(ctx context.Context, p *Projector, upTo es.Position) er
 	if r.sums == nil || r.position > upTo {
 		r.position, r.sums = 0, map[string]pgstore.Sum{}
 	}
-	part, err := p.store.Sums(ctx, r.position, upTo, p.def.categories...)
+	part, err := p.store.Sums(ctx, r.position, upTo, p.def.Categories...)
 	if err != nil {
 		return err
 	}

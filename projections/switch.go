@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // How the switch works.
@@ -246,7 +245,7 @@ func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) er
 	if err != nil {
 		return r.p.refusedInSwitch(err)
 	}
-	r.parked = append(r.parked, found.parking.fresh...)
+	r.parked = append(r.parked, found.parking.Fresh...)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // tally is what the books are told of events that are applied.
@@ -35,10 +36,10 @@ func (t *tally) apply(events []es.RecordedEvent) {
 }
 
 // move counts a page of the log that was read.
-func (t *tally) move(page *page) {
-	t.apply(page.wanted)
-	t.skipped += page.decoded.skipped()
-	t.read += int64(len(page.events))
-	last := page.last()
+func (t *tally) move(page *fold.Page) {
+	t.apply(page.Wanted)
+	t.skipped += page.Decoded.Skipped()
+	t.read += int64(len(page.Events))
+	last := page.Last()
 	t.position, t.event = last.Position, last.ID
 }

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // A read model of another service's events stands in a database that does not have its
@@ -72,7 +71,7 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (*wholeT
 	if err != nil {
 		return nil, applyError{err}
 	}
-	found, err := s.heads(ctx, p.def.name) // after the offsets: what they say was there before
+	found, err := s.heads(ctx, p.def.Name) // after the offsets: what they say was there before
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +216,7 @@ func (p *Projector) unread(ctx context.Context, id int64) int64 {
 	if err != nil || id == 0 {
 		return -1
 	}
-	found, err := p.topics().heads(ctx, p.def.name)
+	found, err := p.topics().heads(ctx, p.def.Name)
 	if err != nil {
 		return -1
 	}

@@ -49,7 +49,7 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 		if err != nil {
 			return applyError{err}
 		}
-		now, err := f.heads(ctx, f.p.def.name) // after the offsets: what they say was there before
+		now, err := f.heads(ctx, f.p.def.Name) // after the offsets: what they say was there before
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

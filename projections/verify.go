@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Verification is what a build has applied, beside what stands in the log.
@@ -73,9 +73,9 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 		return nil, p.invalid
 	}
 	if p.store == nil {
-		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.def.name)
+		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.def.Name)
 	}
-	return verify(ctx, p.target, p.store, p.def.name, p.def)
+	return verify(ctx, p.target, p.store, p.def.Name, p.def)
 }
 
 // Verify does as [Projector.Verify] does, for a projection whose definition no program has
@@ -87,7 +87,7 @@ func Verify(ctx context.Context, target Target, log *pgstore.Store, name string)
 	return verify(ctx, target, log, name, nil)
 }
 
-func verify(ctx context.Context, target Target, log *pgstore.Store, name string, def *definition) ([]Verification, error) {
+func verify(ctx context.Context, target Target, log *pgstore.Store, name string, def *fold.Definition) ([]Verification, error) {
 	builds, _, err := readBuilds(ctx, target.Pool(), target, []string{name})
 	if err != nil {
 		return nil, fault.Explain("read the builds of "+name, err)
@@ -119,7 +119,7 @@ func verify(ctx context.Context, target Target, log *pgstore.Store, name string,
 type verifier struct {
 	target Target
 	log    *pgstore.Store
-	def    *definition // nil: not known
+	def    *fold.Definition // nil: not known
 }
 
 func (v verifier) verify(ctx context.Context, b Build) (*Verification, error) {
@@ -176,8 +176,8 @@ func (v verifier) read(ctx context.Context, id int64) (out *verified, err error)
 // categories are those that a build should have the events of. Its own definition tells,
 // and else those of which it has any.
 func (v verifier) categories(b build, applied map[string]pgstore.Sum) (list []string, partly bool) {
-	if v.def != nil && v.def.fingerprint() == b.Fingerprint {
-		return v.def.categories, false
+	if v.def != nil && v.def.Fingerprint() == b.Fingerprint {
+		return v.def.Categories, false
 	}
 	return slices.Sorted(maps.Keys(applied)), true
 }

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // WaitFor waits until the live read model has applied every event up to a position,
@@ -25,7 +24,7 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 		return p.invalid
 	}
 	if p.store == nil {
-		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", fault.ErrNoLog, p.def.name)
+		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", fault.ErrNoLog, p.def.Name)
 	}
 	return p.waitUntil(ctx, fmt.Sprintf("position %d", position), func() (bool, error) { return p.reached(ctx, position) })
 }
@@ -38,8 +37,8 @@ func (p *Projector) WaitForToken(ctx context.Context, t es.Token) error {
 	if p.invalid != nil {
 		return p.invalid
 	}
-	if !p.def.wants(t.Stream.Category) {
-		return fmt.Errorf("projections: %w: %s has no events of category %s", es.ErrInvalid, p.def.name, t.Stream.Category)
+	if !p.def.Wants(t.Stream.Category) {
+		return fmt.Errorf("projections: %w: %s has no events of category %s", es.ErrInvalid, p.def.Name, t.Stream.Category)
 	}
 	if p.store == nil {
 		return p.waitUntil(ctx, t.String(), func() (bool, error) { return p.hasToken(ctx, t) })
@@ -64,7 +63,7 @@ join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
 func (p *Projector) hasToken(ctx context.Context, t es.Token) (bool, error) {
 	var b build
 	var source string
-	err := p.target.Pool().QueryRow(ctx, p.q(hasTokenSQL), p.def.name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
+	err := p.target.Pool().QueryRow(ctx, p.q(hasTokenSQL), p.def.Name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
@@ -82,14 +81,14 @@ func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bo
 			return err
 		}
 		if err != nil {
-			return fault.Explain(fmt.Sprintf("wait for %s of %s", what, p.def.name), err)
+			return fault.Explain(fmt.Sprintf("wait for %s of %s", what, p.def.Name), err)
 		}
 		if done {
 			return nil
 		}
 		next := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
 		if err := wait.For(ctx, min(next, p.poll)); err != nil {
-			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.def.name, what, err)
+			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.def.Name, what, err)
 		}
 	}
 }
@@ -109,7 +108,7 @@ select exists (select from {asof}.events where position = $3) and not exists (
 
 func (p *Projector) reached(ctx context.Context, position es.Position) (done bool, err error) {
 	var b build
-	err = p.target.Pool().QueryRow(ctx, p.q(reachedSQL), p.def.name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
+	err = p.target.Pool().QueryRow(ctx, p.q(reachedSQL), p.def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
@@ -127,7 +126,7 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 }
 
 func (p *Projector) appliedUpTo(ctx context.Context, b build, position es.Position) (done bool, err error) {
-	err = p.target.Pool().QueryRow(ctx, p.q(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.def.categories).Scan(&done)
+	err = p.target.Pool().QueryRow(ctx, p.q(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.def.Categories).Scan(&done)
 	return done, err
 }
 
@@ -170,7 +169,7 @@ const parkedOfSQL = parkedWhySQL + ` and p.category = $2 and p.stream_id = $3 an
 
 // notParked gives a [*ParkedError] for an event that is parked, as the statement finds it.
 func (p *Projector) notParked(ctx context.Context, position es.Position, sql string, args ...any) error {
-	e := &ParkedError{Projection: p.def.name, Position: position}
+	e := &ParkedError{Projection: p.def.Name, Position: position}
 	err := p.target.Pool().QueryRow(ctx, sql, args...).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

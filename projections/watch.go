@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"time"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // How what Kafka lost is found.
@@ -96,7 +95,7 @@ func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
 	}
 	var missing int64
 	o := &over{after: b.Position}
-	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.categories).Scan(&o.events, &missing, &o.event)
+	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.Categories).Scan(&o.events, &missing, &o.event)
 	if err != nil {
 		return fault.Explain("compare with the log", err)
 	}

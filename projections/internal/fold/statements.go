@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 )
 
 // Statements makes a definition one of statements that apply queues for each event.
-func Statements[E es.Event](d *definition, codec es.Codec[E], apply func(b *pgx.Batch, e E, r es.Recorded)) {
+func Statements[E es.Event](d *Definition, codec es.Codec[E], apply func(b *pgx.Batch, e E, r es.Recorded)) {
 	decoder := newDecoder(codec)
-	d.bind = func(context.Context, pgx.Tx, string) (model, error) {
+	d.Bind = func(context.Context, pgx.Tx, string) (Model, error) {
 		return &queuer[E]{apply: apply, decoder: decoder}, nil
 	}
 }
@@ -37,13 +37,13 @@ type knownEvents[E es.Event] struct {
 	unknown int64
 }
 
-func (k *knownEvents[E]) skipped() int64 { return k.unknown }
-func (k *knownEvents[E]) keys() []string { return []string{""} }
+func (k *knownEvents[E]) Skipped() int64 { return k.unknown }
+func (k *knownEvents[E]) Keys() []string { return []string{""} }
 
-func (q *queuer[E]) decode(events []es.RecordedEvent) decoded {
+func (q *queuer[E]) Decode(events []es.RecordedEvent) Decoded {
 	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}
 	for i := range events {
-		event, ok, err := q.decoder.decode(&events[i])
+		event, ok, err := q.decoder.Decode(&events[i])
 		if ok {
 			k.list = append(k.list, known[E]{event, &events[i], err})
 		} else {
@@ -53,7 +53,7 @@ func (q *queuer[E]) decode(events []es.RecordedEvent) decoded {
 	return k
 }
 
-func (q *queuer[E]) open(place table.Place, _ bool) state { return &queue[E]{queuer: q, place: place} }
+func (q *queuer[E]) Open(place table.Place, _ bool) State { return &queue[E]{queuer: q, place: place} }
 
 // queue is the statements that are to be written.
 type queue[E es.Event] struct {
@@ -62,7 +62,7 @@ type queue[E es.Event] struct {
 	statements []*pgx.QueuedQuery
 }
 
-func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded, parking *parking) error {
+func (q *queue[E]) Fold(_ context.Context, _ table.Send, events Decoded, parking *Parking) error {
 	mine := &pgx.Batch{}
 	for _, k := range events.(*knownEvents[E]).list { //nolint:forcetypeassert // it comes from decode
 		ok, err := parking.admit(k.r, k.why)
@@ -94,7 +94,7 @@ func (q *queue[E]) fold(_ context.Context, _ table.Send, events decoded, parking
 // table.
 const keepPlansSQL = `set local plan_cache_mode to default`
 
-func (q *queue[E]) write(_ context.Context, _ *pgx.Conn, out *pgx.Batch, _ table.How) error {
+func (q *queue[E]) Write(_ context.Context, _ *pgx.Conn, out *pgx.Batch, _ table.How) error {
 	if len(q.statements) > 0 {
 		out.Queue(keepPlansSQL)
 		out.QueuedQueries = append(out.QueuedQueries, q.statements...)
@@ -102,18 +102,18 @@ func (q *queue[E]) write(_ context.Context, _ *pgx.Conn, out *pgx.Batch, _ table
 	return nil
 }
 
-func (q *queue[E]) written(uint32, int) { q.statements = nil }
-func (q *queue[E]) forget()             { q.statements = nil }
-func (q *queue[E]) byPath() bool        { return true }
+func (q *queue[E]) Written(uint32, int) { q.statements = nil }
+func (q *queue[E]) Forget()             { q.statements = nil }
+func (q *queue[E]) ByPath() bool        { return true }
 
 // manyStatements are sent at once.
 const manyStatements = 20_000
 
-func (q *queue[E]) full(int) bool { return len(q.statements) >= manyStatements }
+func (q *queue[E]) Full(int) bool { return len(q.statements) >= manyStatements }
 
-func (q *queue[E]) split() bool { return false }
-func (q *queue[E]) parts() bool { return false }
+func (q *queue[E]) Split() bool { return false }
+func (q *queue[E]) Parts() bool { return false }
 
-func (q *queue[E]) copyParts(context.Context, *pgx.Conn, func() error) error {
+func (q *queue[E]) CopyParts(context.Context, *pgx.Conn, func() error) error {
 	return errors.New("projections: statements have no parts")
 }

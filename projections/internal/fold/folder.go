@@ -1,21 +1,19 @@
-package projections
+package fold
 
 import (
-	"errors"
-	"reflect"
-	"strings"
-
-	"github.com/asof-dev/asof/internal/pg"
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -29,19 +27,19 @@ type Rules[R any, E es.Event] struct {
 }
 
 // Rows makes a definition one of rows that are folds.
-func Rows[R any, E es.Event](d *definition, codec es.Codec[E], rules Rules[R, E]) error {
+func Rows[R any, E es.Event](d *Definition, codec es.Codec[E], rules Rules[R, E]) error {
 	fields, err := table.Fields(reflect.TypeFor[R]())
 	if err != nil {
-		return fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.name, err)
+		return fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.Name, err)
 	}
 	decoder := newDecoder(codec)
-	d.bind = func(ctx context.Context, tx pgx.Tx, schema string) (model, error) {
+	d.Bind = func(ctx context.Context, tx pgx.Tx, schema string) (Model, error) {
 		shape, err := table.Fit(ctx, tx, schema, fields)
 		if _, mine := errors.AsType[table.MismatchError](err); mine {
-			return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.name, err)
+			return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.Name, err)
 		}
 		if err != nil {
-			return nil, fault.Explain("read the table of "+d.name, err)
+			return nil, fault.Explain("read the table of "+d.Name, err)
 		}
 		return &folder[R, E]{def: d, rules: rules, decoder: decoder, shape: shape}, nil
 	}
@@ -50,7 +48,7 @@ func Rows[R any, E es.Event](d *definition, codec es.Codec[E], rules Rules[R, E]
 
 // folder is [Rules] bound to the table of one build.
 type folder[R any, E es.Event] struct {
-	def     *definition
+	def     *Definition
 	rules   Rules[R, E]
 	decoder decoder[E]
 	shape   *table.Shape
@@ -70,9 +68,9 @@ type touches[E es.Event] struct {
 	unknown int64
 }
 
-func (t *touches[E]) skipped() int64 { return t.unknown }
+func (t *touches[E]) Skipped() int64 { return t.unknown }
 
-func (t *touches[E]) keys() []string {
+func (t *touches[E]) Keys() []string {
 	var keys []string
 	for i := range t.list {
 		if !slices.Contains(keys, t.list[i].key) {
@@ -82,17 +80,17 @@ func (t *touches[E]) keys() []string {
 	return keys
 }
 
-func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
+func (f *folder[R, E]) Decode(events []es.RecordedEvent) Decoded {
 	t := &touches[E]{list: make([]touch[E], 0, len(events))}
 	for i := range events {
 		r, n := &events[i], len(t.list)
-		event, known, err := f.decoder.decode(r)
+		event, known, err := f.decoder.Decode(r)
 		if !known {
 			t.unknown++
 			continue
 		}
 		if err == nil {
-			err = guard(func() error { return f.keys(t, event, r) })
+			err = guard(func() error { return f.touched(t, event, r) })
 		}
 		if err != nil {
 			if t.unread == nil {
@@ -104,7 +102,7 @@ func (f *folder[R, E]) decode(events []es.RecordedEvent) decoded {
 	return t
 }
 
-func (f *folder[R, E]) keys(t *touches[E], event E, r *es.RecordedEvent) error {
+func (f *folder[R, E]) touched(t *touches[E], event E, r *es.RecordedEvent) error {
 	if f.rules.Key != nil {
 		return t.add(event, r, f.rules.Key(event, r.Recorded))
 	}
@@ -126,7 +124,7 @@ func (t *touches[E]) add(event E, r *es.RecordedEvent, key string) error {
 	return nil
 }
 
-func (f *folder[R, E]) open(place table.Place, empty bool) state {
+func (f *folder[R, E]) Open(place table.Place, empty bool) State {
 	return &folding[R, E]{folder: f, rows: table.Open[R](f.shape, place, empty)}
 }
 
@@ -136,7 +134,7 @@ type folding[R any, E es.Event] struct {
 	rows *table.Rows[R]
 }
 
-func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decoded, parking *parking) error {
+func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decoded, parking *Parking) error {
 	list, err := admitted(events.(*touches[E]), parking) //nolint:forcetypeassert // it comes from decode
 	if err != nil {
 		return err
@@ -145,7 +143,7 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 	for i := range list {
 		keys[i] = list[i].key
 	}
-	same, err := f.rows.Unify(ctx, send, keys, func() []string { return parking.keys(rowsOf(list)) })
+	same, err := f.rows.Unify(ctx, send, keys, func() []string { return parking.Keys(rowsOf(list)) })
 	if err != nil {
 		return err
 	}
@@ -159,7 +157,7 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 	if err := f.rows.Load(ctx, send); err != nil {
 		return err
 	}
-	if f.def.order == OneStream {
+	if f.def.Order == OneStream {
 		if err := f.oneStream(list, touched); err != nil {
 			return err
 		}
@@ -176,7 +174,7 @@ func (f *folding[R, E]) fold(ctx context.Context, send table.Send, events decode
 }
 
 // admitted leaves out what is parked without a look at its row.
-func admitted[E es.Event](t *touches[E], parking *parking) ([]touch[E], error) {
+func admitted[E es.Event](t *touches[E], parking *Parking) ([]touch[E], error) {
 	if parking.idle() && len(t.unread) == 0 {
 		return t.list, nil
 	}
@@ -203,7 +201,7 @@ func rowsOf[E es.Event](list []touch[E]) map[uuid.UUID][]string {
 }
 
 // apply folds an event into a row, or parks it.
-func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], parking *parking) error {
+func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], parking *Parking) error {
 	if ok, err := parking.admitRow(t.r, row.Key(), t.key); !ok {
 		return err
 	}
@@ -246,44 +244,44 @@ func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) erro
 		by := [2]string{t.r.Stream.Category, t.r.Stream.ID}
 		if row.FedBy != by && row.FedBy != [2]string{} {
 			why := fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", fault.ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]})
-			return &fault.EventError{Projection: f.def.name, Version: f.def.version, Event: t.r.Recorded, Err: why}
+			return &fault.EventError{Projection: f.def.Name, Version: f.def.Version, Event: t.r.Recorded, Err: why}
 		}
 		row.FedBy = by
 	}
 	return nil
 }
 
-func (f *folding[R, E]) write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how table.How) error {
+func (f *folding[R, E]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how table.How) error {
 	return f.rows.Write(ctx, conn, out, how)
 }
 
-func (f *folding[R, E]) written(xid uint32, most int) { f.rows.Written(xid, most) }
-func (f *folding[R, E]) forget()                      { f.rows.Forget() }
-func (f *folding[R, E]) byPath() bool                 { return false }
+func (f *folding[R, E]) Written(xid uint32, most int) { f.rows.Written(xid, most) }
+func (f *folding[R, E]) Forget()                      { f.rows.Forget() }
+func (f *folding[R, E]) ByPath() bool                 { return false }
 
 // manyRows are written at once of those that do not stay in memory.
 const manyRows = 20_000
 
-func (f *folding[R, E]) full(room int) bool {
+func (f *folding[R, E]) Full(room int) bool {
 	return f.rows.Bytes() >= room || !f.rows.Keeps() && f.rows.Dirty() >= manyRows
 }
 
-func (f *folding[R, E]) split() bool { return f.rows.Halve() }
-func (f *folding[R, E]) parts() bool { return f.rows.Parts() }
+func (f *folding[R, E]) Split() bool { return f.rows.Halve() }
+func (f *folding[R, E]) Parts() bool { return f.rows.Parts() }
 
-func (f *folding[R, E]) copyParts(ctx context.Context, conn *pgx.Conn, again func() error) error {
+func (f *folding[R, E]) CopyParts(ctx context.Context, conn *pgx.Conn, again func() error) error {
 	return f.rows.CopyParts(ctx, conn, again)
 }
 
-// fitted is a model whose rows are folds.
-type fitted interface {
-	fit() *table.Shape
-	lost() []string // fields without a column
+// Fitted is a model whose rows are folds.
+type Fitted interface {
+	Fit() *table.Shape
+	Lost() []string // fields without a column
 }
 
-func (f *folder[R, E]) fit() *table.Shape { return f.shape }
+func (f *folder[R, E]) Fit() *table.Shape { return f.shape }
 
-func (f *folder[R, E]) lost() []string {
+func (f *folder[R, E]) Lost() []string {
 	var list []string
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
 		if strings.TrimSpace(field.Tag.Get("db")) == "-" {

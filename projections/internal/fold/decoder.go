@@ -1,4 +1,4 @@
-package projections
+package fold
 
 import (
 	"errors"
@@ -21,8 +21,8 @@ func newDecoder[E es.Event](codec es.Codec[E]) decoder[E] {
 	return d
 }
 
-// decode returns false for an event of a type that the codec does not know.
-func (d *decoder[E]) decode(recorded *es.RecordedEvent) (event E, known bool, err error) {
+// Decode returns false for an event of a type that the codec does not know.
+func (d *decoder[E]) Decode(recorded *es.RecordedEvent) (event E, known bool, err error) {
 	if !d.known[recorded.Type] { // asking the codec would format an error for each
 		return event, false, nil
 	}
