@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -96,7 +97,7 @@ func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error)
 func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (fold.Model, table.Place, error) {
 	schema := p.def.Name + "_asof_" + uuid.New().String()[:13]
 	place := table.Place{Schema: schema, Tag: "as of " + schema}
-	if err := p.makeTables(ctx, tx, schema); err != nil {
+	if err := catalog.MakeTables(ctx, tx, schema, p.def.Name, p.def.DDL); err != nil {
 		return nil, place, err
 	}
 	m, err := p.def.Bind(ctx, tx, schema)

@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -102,13 +102,6 @@ func (b build) mine() bool { return b.Status == building }
 // empty reports a build that nothing was applied to.
 func (b build) empty() bool { return b.mine() && b.Counter == 0 }
 
-// querier is a pool, a connection or a transaction.
-type querier interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // Bind: $1 name.
 const liveSQL = selectBuilds + `where b.name = $1 and b.status = 'live'`
 
@@ -123,7 +116,7 @@ func (p *Projector) live(ctx context.Context) (build, error) {
 	return findLive(ctx, p.target.Pool(), p.q(liveSQL), p.def.Name)
 }
 
-func findLive(ctx context.Context, db querier, sql, name string) (build, error) {
+func findLive(ctx context.Context, db pg.Querier, sql, name string) (build, error) {
 	rows, err := db.Query(ctx, sql, name)
 	if err != nil {
 		return build{}, fault.Explain("find the live build", err)
@@ -137,10 +130,6 @@ func findLive(ctx context.Context, db querier, sql, name string) (build, error) 
 	}
 	return b, nil
 }
-
-// searchPathSQL makes unqualified names mean a build's tables until the transaction
-// ends; what the connection had comes after. Bind: $1 schema.
-const searchPathSQL = `select set_config('search_path', concat_ws(', ', quote_ident($1::text), nullif(current_setting('search_path'), '')), true)`
 
 // bind returns what applies events to a build's tables. The search path is on them.
 func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (fold.Model, error) {

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // Build is one set of tables that a projection was built into.
@@ -107,7 +106,7 @@ where $1::text[] is null or b.name = any($1)
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc, b.id desc`
 
 // readBuilds reads builds, and what their tables are; rows are estimated.
-func readBuilds(ctx context.Context, db querier, target Target, names []string) ([]Build, []*tableOf, error) {
+func readBuilds(ctx context.Context, db pg.Querier, target Target, names []string) ([]Build, []*tableOf, error) {
 	if len(names) == 0 {
 		names = nil
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -35,7 +36,7 @@ where b.id = any($1)
 order by b.id, c.relname`
 
 // readTables gives the builds their tables.
-func readTables(ctx context.Context, db querier, target Target, builds map[int64]*Build) ([]*tableOf, error) {
+func readTables(ctx context.Context, db pg.Querier, target Target, builds map[int64]*Build) ([]*tableOf, error) {
 	ids := make([]int64, 0, len(builds))
 	for id := range builds {
 		ids = append(ids, id)

@@ -1,14 +1,16 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/catalog"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // What operators put on a live table stays with it when another takes its name: a reader
@@ -16,63 +18,16 @@ import (
 // the new tables. All else is noted when the DDL has made them, and what has come since is
 // named before a rebuild begins.
 
-// standsSQL lists what stands on the tables of a schema. Bind: $1 schema.
-const standsSQL = `
-with own as (select oid from pg_namespace where nspname = $1),
-tables as (select c.* from pg_class c where c.relnamespace = (select oid from own))
-select array(
-    select 'row level security on table ' || relname from tables where relrowsecurity
-    union select 'row level security, forced, on table ' || relname from tables where relforcerowsecurity
-    union select format('policy %s on table %s', p.polname, t.relname) from pg_policy p join tables t on t.oid = p.polrelid
-    union select format('trigger %s on table %s', g.tgname, t.relname) from pg_trigger g join tables t on t.oid = g.tgrelid where not g.tgisinternal
-    union select format('rule %s on table %s', w.rulename, t.relname) from pg_rewrite w join tables t on t.oid = w.ev_class where w.rulename <> '_RETURN'
-    union select format('constraint %s on table %s', k.conname, t.relname) from pg_constraint k join tables t on t.oid = k.conrelid where k.contype not in ('t', 'n')
-    union select case relkind when 'i' then 'index ' when 'I' then 'index ' when 'S' then 'sequence ' when 'v' then 'view ' when 'm' then 'materialized view '
-                 when 'c' then 'type ' else 'table ' end || relname from tables where relkind in ('i', 'I', 'S', 'v', 'm', 'c', 'r', 'p', 'f')
-    union select format('column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
-          where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-    union select format('not null of column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
-          where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and a.attnotnull -- a constraint too, but from 18 on only
-    union select format('type of column %s of table %s: %s', a.attname, t.relname, replace(format_type(a.atttypid, a.atttypmod), quote_ident($1) || '.', ''))
-          from pg_attribute a join tables t on t.oid = a.attrelid where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-    union select format('default of column %s of table %s', a.attname, t.relname) from pg_attrdef d
-          join tables t on t.oid = d.adrelid join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where t.relkind in ('r', 'p')
-    union select format('statistics target of column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
-          where t.relkind in ('r', 'p') and a.attnum > 0 and coalesce(a.attstattarget, -1) <> -1
-    union select 'statistics ' || stxname from pg_statistic_ext where stxnamespace = (select oid from own)
-    union select format('replica identity of table %s', relname) from tables where relkind in ('r', 'p') and relreplident <> 'd'
-    union select format('clustering of table %s', t.relname) from pg_index x join tables t on t.oid = x.indrelid where x.indisclustered
-    union select format('options of %s: %s', relname, array_to_string(reloptions, ', ')) from tables where reloptions is not null
-    union select format('comment on table %s: %s', t.relname, d.description) from pg_description d join tables t on t.oid = d.objoid
-          where d.classoid = 'pg_class'::regclass and d.objsubid = 0
-    union select format('comment on column %s of table %s: %s', a.attname, t.relname, d.description) from pg_description d
-          join tables t on t.oid = d.objoid join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid
-          where d.classoid = 'pg_class'::regclass and d.objsubid > 0
-    union select 'comment on the schema: ' || d.description from pg_description d
-          where d.classoid = 'pg_namespace'::regclass and d.objoid = (select oid from own)
-    union select format('function %s(%s)', proname, pg_get_function_identity_arguments(oid)) from pg_proc where pronamespace = (select oid from own)
-    union select format('privileges of function %s: %s', proname, proacl) from pg_proc where pronamespace = (select oid from own) and proacl is not null
-    union select format('privileges of type %s: %s', typname, typacl) from pg_type where typnamespace = (select oid from own) and typacl is not null
-    union select 'default privileges: ' || defaclacl::text from pg_default_acl where defaclnamespace = (select oid from own)
-    order by 1)::text[]`
-
 // noteMadeSQL keeps what the DDL has made. Bind: $1 build, $2 list.
 const noteMadeSQL = `update {asof}.builds set made = $2 where id = $1`
 
 func (p *Projector) noteMade(ctx context.Context, tx pgx.Tx, b build) error {
-	made, err := stands(ctx, tx, b.Schema)
+	made, err := catalog.Stands(ctx, tx, b.Schema)
 	if err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, p.q(noteMadeSQL), b.ID, made)
 	return err
-}
-
-func stands(ctx context.Context, db querier, schema string) (list []string, err error) {
-	if err := db.QueryRow(ctx, standsSQL, schema).Scan(&list); err != nil {
-		return nil, fmt.Errorf("look what stands on the tables of %s: %w", schema, err)
-	}
-	return list, nil
 }
 
 // Bind: $1 build.
@@ -81,30 +36,16 @@ const madeSQL = `select made from {asof}.builds where id = $1`
 // changed compares what stands on the tables of a build with what its DDL has made: what
 // has come since, and what is gone or of another type. Of a build of before that was noted
 // nothing is known.
-func (p *Projector) changed(ctx context.Context, db querier, b build) (since, gone []string, err error) {
+func (p *Projector) changed(ctx context.Context, db pg.Querier, b build) (since, gone []string, err error) {
 	var made []string
 	if err := db.QueryRow(ctx, p.q(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
 		return nil, nil, err
 	}
-	now, err := stands(ctx, db, b.Schema)
+	now, err := catalog.Stands(ctx, db, b.Schema)
 	if err != nil {
 		return nil, nil, err
 	}
-	return without(now, made), without(made, now), nil
-}
-
-// without returns what one list has and the other has not.
-func without(list, other []string) (left []string) {
-	known := make(map[string]bool, len(other))
-	for _, what := range other {
-		known[what] = true
-	}
-	for _, what := range list {
-		if !known[what] {
-			left = append(left, what)
-		}
-	}
-	return left
+	return catalog.Without(now, made), catalog.Without(made, now), nil
 }
 
 // examine names what has come onto the tables of the live build since its DDL made them,

@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/projections/internal/catalog"
+	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -36,30 +35,12 @@ func dropBuild(ctx context.Context, tx pgx.Tx, target Target, b build) error {
 			return err
 		}
 	}
-	if err := lockTables(ctx, tx, b.Schema); err != nil {
+	if err := catalog.LockTables(ctx, tx, b.Schema); err != nil {
 		return err
 	}
-	if err := refuseDependents(ctx, tx, b.Schema, "drop them first"); err != nil {
+	if err := catalog.RefuseDependents(ctx, tx, b.Schema, "drop them first"); err != nil {
 		return err
 	}
 	_, err = tx.Exec(ctx, `drop schema if exists `+table.Quote(b.Schema)+` cascade`)
-	return err
-}
-
-// Bind: $1 schema.
-const ownTablesSQL = `
-select format('%I.%I', $1::text, relname) from pg_class
-where relnamespace = (select oid from pg_namespace where nspname = $1) and relkind in ('r', 'p') order by 1`
-
-func lockTables(ctx context.Context, tx pgx.Tx, schema string) error {
-	rows, err := tx.Query(ctx, ownTablesSQL, schema)
-	if err != nil {
-		return err
-	}
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(tables) == 0 {
-		return err
-	}
-	_, err = tx.Exec(ctx, `lock table `+strings.Join(tables, ", ")+` in access exclusive mode`)
 	return err
 }

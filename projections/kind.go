@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -100,7 +101,7 @@ const reachSQL = `select coalesce(max(position), 0) from {asof}.offsets where bu
 
 // reach is the position after which nothing is applied. Whatever Kafka brought is
 // settled, so the log up to there is final.
-func (p *Projector) reach(ctx context.Context, db querier, b build) (es.Position, error) {
+func (p *Projector) reach(ctx context.Context, db pg.Querier, b build) (es.Position, error) {
 	if b.Kind == kindLog {
 		return b.Position, nil
 	}

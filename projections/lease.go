@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -159,7 +160,7 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, r.p.q(nameSQL), b.ID, b.Schema); err != nil {
 		return err
 	}
-	if err := r.p.makeTables(ctx, tx, b.Schema); err != nil {
+	if err := catalog.MakeTables(ctx, tx, b.Schema, r.p.def.Name, r.p.def.DDL); err != nil {
 		return err
 	}
 	if err := r.p.noteMade(ctx, tx, b); err != nil {
@@ -210,7 +211,7 @@ func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	return nil
 }
 
-func one(ctx context.Context, db querier, sql string, args ...any) (build, error) {
+func one(ctx context.Context, db pg.Querier, sql string, args ...any) (build, error) {
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return build{}, err

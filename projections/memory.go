@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -54,7 +55,7 @@ func (p *Projector) model(ctx context.Context, b build) (m fold.Model, err error
 		return m, nil
 	}
 	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, searchPathSQL, b.Schema); err != nil {
+		if _, err := tx.Exec(ctx, catalog.SearchPathSQL, b.Schema); err != nil {
 			return err
 		}
 		m, err = p.bind(ctx, tx, b)

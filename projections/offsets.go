@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -13,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // offset is how far a build has read a partition.
@@ -48,7 +48,7 @@ func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
-func (p *Projector) offsets(ctx context.Context, db querier, b build) (map[partition]int64, error) {
+func (p *Projector) offsets(ctx context.Context, db pg.Querier, b build) (map[partition]int64, error) {
 	rows, err := db.Query(ctx, p.q(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)

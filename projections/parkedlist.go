@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // ParkedEvent is an event, and a row that it touches, which a build has parked.
@@ -67,7 +67,7 @@ func ShowParked(ctx context.Context, target Target, name string, event uuid.UUID
 	return list, err
 }
 
-func readParked(ctx context.Context, db querier, target Target, names []string, event *uuid.UUID, payload bool) ([]ParkedEvent, error) {
+func readParked(ctx context.Context, db pg.Querier, target Target, names []string, event *uuid.UUID, payload bool) ([]ParkedEvent, error) {
 	rows, err := db.Query(ctx, expand(target, parkedSQL), names, event, payload)
 	if err != nil {
 		return nil, fault.Explain("read what is parked", err)

@@ -66,7 +66,7 @@ func Resume(ctx context.Context, target Target, name string) (bool, error) {
 const pausedSQL = `select reason, since from {asof}.paused where name = $1`
 
 // readPaused returns nil for a projection that is not paused.
-func readPaused(ctx context.Context, db querier, target Target, name string) (*Paused, error) {
+func readPaused(ctx context.Context, db pg.Querier, target Target, name string) (*Paused, error) {
 	var p Paused
 	err := db.QueryRow(ctx, expand(target, pausedSQL), name).Scan(&p.Reason, &p.Since)
 	switch {

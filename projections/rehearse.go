@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/rehearsal"
@@ -46,7 +47,7 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 		return pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
 	}
 	err = begin(func(tx pgx.Tx) error {
-		if err := p.makeTables(ctx, tx, schema); err != nil {
+		if err := catalog.MakeTables(ctx, tx, schema, p.def.Name, p.def.DDL); err != nil {
 			return err
 		}
 		s.model, err = p.def.Bind(ctx, tx, schema)
@@ -69,7 +70,7 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 		return fault.Wrap("rehearse "+p.def.Name, err)
 	}
 	return begin(func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
+		if _, err := tx.Exec(ctx, catalog.SearchPathSQL, schema); err != nil {
 			return err
 		}
 		return read(ctx, tx)
@@ -172,7 +173,7 @@ const tryXidSQL = `select pg_current_xact_id()::xid::text::bigint`
 
 // begin queues what a batch begins with.
 func (s *stage) begin(batch *pgx.Batch, xid *int64) {
-	batch.Queue(searchPathSQL, s.place.Schema)
+	batch.Queue(catalog.SearchPathSQL, s.place.Schema)
 	batch.Queue(longSQL)
 	batch.Queue(`set local synchronous_commit to off`)
 	batch.Queue(tryXidSQL).QueryRow(func(row pgx.Row) error { return row.Scan(xid) })

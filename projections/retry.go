@@ -103,7 +103,7 @@ func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]fold.Sequ
 }
 
 // sequencesOf returns what a build has parked, of a stream or of all.
-func sequencesOf(ctx context.Context, db querier, sql string, b build, stream *es.StreamID) ([]fold.Sequence, error) {
+func sequencesOf(ctx context.Context, db pg.Querier, sql string, b build, stream *es.StreamID) ([]fold.Sequence, error) {
 	var category, id *string
 	if stream != nil {
 		category, id = &stream.Category, &stream.ID

@@ -12,6 +12,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -186,7 +187,7 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units [
 	if b.Version != p.def.Version || b.Fingerprint != p.def.Fingerprint() {
 		return keys, nil
 	}
-	if _, err := tx.Exec(ctx, searchPathSQL, b.Schema); err != nil {
+	if _, err := tx.Exec(ctx, catalog.SearchPathSQL, b.Schema); err != nil {
 		return nil, err
 	}
 	m, err := p.bind(ctx, tx, b)

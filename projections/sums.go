@@ -7,6 +7,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -38,7 +39,7 @@ func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, 
 	return sums, fault.Explain("read what is applied", err)
 }
 
-func readSums(ctx context.Context, db querier, target Target, id int64) (map[string]pgstore.Sum, error) {
+func readSums(ctx context.Context, db pg.Querier, target Target, id int64) (map[string]pgstore.Sum, error) {
 	rows, err := db.Query(ctx, expand(target, readSumsSQL), id)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -131,7 +132,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 			return r.p.refusedInSwitch(err)
 		}
 		if old != nil && r.alike(*old, shadow) && !blind {
-			if differing, err = compareTables(ctx, tx, old.Schema, shadow.Schema); err != nil {
+			if differing, err = catalog.Compare(ctx, tx, old.Schema, shadow.Schema); err != nil {
 				return fmt.Errorf("compare the tables: %w", err)
 			}
 			compared = true

@@ -1,13 +1,13 @@
-package projections
+package catalog
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // What others have built on the tables of a build would follow them when their schema is
@@ -45,8 +45,8 @@ where not exists (select from inside o where o.classid = d.classid and o.objid =
   and not exists (select from inside o where o.classid = w.refclassid and o.objid = w.refobjid)
 order by 1`
 
-// refuseDependents names what depends on a schema, and says what to do about it.
-func refuseDependents(ctx context.Context, tx pgx.Tx, schema, todo string) error {
+// RefuseDependents names what depends on a schema, and says what to do about it.
+func RefuseDependents(ctx context.Context, tx pgx.Tx, schema, todo string) error {
 	rows, err := tx.Query(ctx, dependentsSQL, schema)
 	if err != nil {
 		return fmt.Errorf("look for dependents: %w", err)

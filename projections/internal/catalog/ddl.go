@@ -1,4 +1,4 @@
-package projections
+package catalog
 
 import (
 	"context"
@@ -11,21 +11,21 @@ import (
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
-// makeTables runs the definition's DDL in a new schema and leaves the search path on
-// it.
-func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string) error {
+// MakeTables runs the DDL of a definition, which its errors name, in a new schema and leaves
+// the search path on it.
+func MakeTables(ctx context.Context, tx pgx.Tx, schema, name, ddl string) error {
 	for _, sql := range []string{pg.NoStatementTimeoutSQL, `create schema ` + table.Quote(schema)} {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, searchPathSQL, schema); err != nil {
+	if _, err := tx.Exec(ctx, SearchPathSQL, schema); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, p.def.DDL); err != nil {
-		return fault.Mistake(fmt.Sprintf("%q: its DDL", p.def.Name), err)
+	if _, err := tx.Exec(ctx, ddl); err != nil {
+		return fault.Mistake(fmt.Sprintf("%q: its DDL", name), err)
 	}
-	return p.refuseDDL(ctx, tx, schema)
+	return refuseDDL(ctx, tx, schema, name)
 }
 
 // oddSQL lists what the DDL made that a read model cannot keep, with what to do. Bind: $1
@@ -40,7 +40,7 @@ from pg_class where relnamespace = (select oid from pg_namespace where nspname =
   and (relkind = 'm' or relkind in ('r', 'p') and relpersistence = 'u')
 limit 1`
 
-func (p *Projector) refuseDDL(ctx context.Context, tx pgx.Tx, schema string) error {
+func refuseDDL(ctx context.Context, tx pgx.Tx, schema, name string) error {
 	rows, err := tx.Query(ctx, oddSQL, schema)
 	if err != nil {
 		return fmt.Errorf("look at what the DDL made: %w", err)
@@ -50,7 +50,7 @@ func (p *Projector) refuseDDL(ctx context.Context, tx pgx.Tx, schema string) err
 		return fmt.Errorf("look at what the DDL made: %w", err)
 	}
 	if len(odd) > 0 {
-		return fmt.Errorf("%w: %q: its DDL makes %s", fault.ErrInvalid, p.def.Name, odd[0])
+		return fmt.Errorf("%w: %q: its DDL makes %s", fault.ErrInvalid, name, odd[0])
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package projections
+package catalog
 
 import (
 	"context"
@@ -35,7 +35,7 @@ type keyedTable struct {
 
 // compareTables counts the rows in which the tables of two schemas differ. Rows are
 // compared as images, which works for types without an equality, such as json.
-func compareTables(ctx context.Context, tx pgx.Tx, a, b string) (int64, error) {
+func Compare(ctx context.Context, tx pgx.Tx, a, b string) (int64, error) {
 	rows, err := tx.Query(ctx, tablesSQL, b)
 	if err != nil {
 		return 0, err
