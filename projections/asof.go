@@ -65,7 +65,7 @@ func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, care
 
 // vanishing runs f in a transaction of which nothing is kept.
 func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page)
 // readSkips reads what the projection leaves out.
 func (r *replay) readSkips(ctx context.Context) error {
 	batch := &pgx.Batch{}
-	r.p.queueSkips(batch, r.parking)
+	r.p.books.queueSkips(batch, r.p.def.Name, r.parking)
 	return r.send(ctx, batch)
 }
 

@@ -108,7 +108,7 @@ func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 	life := b.Life
 	once := *w
 	var parked []fold.ParkedUnit
-	err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, found, err := p.lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
@@ -151,7 +151,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 	p.queueSeen(batch, b, w, f.seen)
 	f.parking.Source = w.source
 	if len(w.events) > 0 {
-		p.queueParking(batch, b, streamsOf(w.events), f.parking)
+		p.books.queueParking(batch, b, streamsOf(w.events), f.parking)
 	}
 	switch {
 	case b.Kind == kindTopic && len(w.events) > 0:
@@ -169,8 +169,8 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 // build that is not what the caller thinks gives errFenced, and so does a live one that is
 // paused, except to whom that does not matter.
 func (p *Projector) queueLock(batch *pgx.Batch, b build, even bool, look func(now build) error) {
-	batch.Queue(p.q(lockSQL), b.ID)
-	batch.Queue(p.q(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.books.SQL(lockSQL), b.ID)
+	batch.Queue(p.books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
 		locked, err := pgx.CollectRows(rows, scanBuild)
 		switch {
 		case err != nil:
@@ -180,7 +180,7 @@ func (p *Projector) queueLock(batch *pgx.Batch, b build, even bool, look func(no
 		}
 		return look(locked[0])
 	})
-	batch.Queue(p.q(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
+	batch.Queue(p.books.SQL(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
 }
 
 // applyLocked does the work inside the transaction that holds the build's lock, and
@@ -206,7 +206,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 			return err
 		}
 		t.parked = int64(len(f.parking.Fresh))
-		p.queueParked(out, *b, w.source, f.parking.Fresh)
+		p.books.queueParked(out, *b, w.source, f.parking.Fresh)
 		if err := p.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}
@@ -215,9 +215,9 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 	if w.position > b.Position {
 		t.position, t.event = w.position, w.eventAt(w.position)
 	}
-	p.queueBooks(out, b, &t, nil)
+	p.books.queueBooks(out, b, &t, nil)
 	if w.foreign > 0 {
-		out.Queue(p.q(foreignMessagesSQL), b.ID, w.foreign)
+		out.Queue(p.books.SQL(foreignMessagesSQL), b.ID, w.foreign)
 	}
 	p.queueOffsets(out, *b, w)
 	p.queueOpened(out, *b, w, &f)

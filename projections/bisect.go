@@ -22,7 +22,7 @@ import (
 // of the books is no event's.
 func (p *Projector) refused(err error) bool {
 	server, told := errors.AsType[*pgconn.PgError](err)
-	return table.Refused(err) && (!told || server.SchemaName != p.target.Schema())
+	return table.Refused(err) && (!told || server.SchemaName != p.books.Schema())
 }
 
 // trial applies events, all or none of them. What is refused is parked without a try.
@@ -127,7 +127,7 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 // left returns the events of a work that are to be applied.
 func (p *Projector) left(ctx context.Context, b build, w *work) (events []es.RecordedEvent, err error) {
 	once := *w
-	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, found, err := p.lock(ctx, tx, b, &once)
 		if err != nil {
 			return err

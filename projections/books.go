@@ -1,13 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // checkpointSQL moves the build on, if nobody else has written since it was locked, and
@@ -32,13 +32,13 @@ const foreignMessagesSQL = `update {asof}.builds set foreign_messages = foreign_
 
 // queueBooks writes what is applied, and changes b as its rows are changed. The id of the
 // transaction goes to xid, if that is not nil.
-func (p *Projector) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) {
-	p.queueSums(out, *b, t.sums)
+func (k Books) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) {
+	k.queueSums(out, *b, t.sums)
 	if t.position > b.Position {
 		b.Position, b.Event = t.position, t.event
 	}
 	id, name, version := b.ID, b.Name, b.Version
-	out.Queue(p.q(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.read, t.skipped, orNull(b.Event), t.parked).QueryRow(func(row pgx.Row) error {
+	out.Queue(k.SQL(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.read, t.skipped, orNull(b.Event), t.parked).QueryRow(func(row pgx.Row) error {
 		var by int64
 		err := row.Scan(&by)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -49,7 +49,7 @@ func (p *Projector) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) 
 		}
 		return err
 	})
-	out.Queue(p.q(appliedSQL), b.ID, orNull(b.Life))
+	out.Queue(k.SQL(appliedSQL), b.ID, orNull(b.Life))
 	b.Counter++
 	b.Parked += t.parked
 }

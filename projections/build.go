@@ -11,7 +11,6 @@ import (
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/fault"
-	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -32,27 +31,6 @@ type build struct {
 	Life        uuid.UUID // of the log; Nil before the first batch
 	Counter     int64     // raised by whoever writes
 	Parked      int64     // units that are not applied
-}
-
-// checkpoint is where a build stands in the log. Books that lie in the log's own database
-// are put back with it: then the life of the store is not compared.
-func (p *Projector) checkpoint(b build) es.Checkpoint {
-	c := es.Checkpoint{Position: b.Position, EventID: b.Event}
-	if !p.beside() {
-		c.Life = b.Life
-	}
-	return c
-}
-
-// inLife returns the build as one of a life of the log: the one that it is filled from
-// or, when it is empty, the present one.
-func (p *Projector) inLife(ctx context.Context, b build) (build, error) {
-	if b.Life != uuid.Nil && !p.beside() || p.store == nil {
-		return b, nil
-	}
-	life, err := p.store.Life(ctx)
-	b.Life = life
-	return b, err
 }
 
 const (
@@ -108,16 +86,9 @@ const liveSQL = selectBuilds + `where b.name = $1 and b.status = 'live'`
 // Bind: $1 build.
 const buildSQL = selectBuilds + `where b.id = $1`
 
-// live returns the live build, or [ErrNotBuilt].
-func (p *Projector) live(ctx context.Context) (build, error) {
-	if p.invalid != nil {
-		return build{}, p.invalid
-	}
-	return findLive(ctx, p.target.Pool(), p.q(liveSQL), p.def.Name)
-}
-
-func findLive(ctx context.Context, db pg.Querier, sql, name string) (build, error) {
-	rows, err := db.Query(ctx, sql, name)
+// findLive returns the live build of a projection, or [fault.ErrNotBuilt].
+func (k Books) findLive(ctx context.Context, db pg.Querier, name string) (build, error) {
+	rows, err := db.Query(ctx, k.SQL(liveSQL), name)
 	if err != nil {
 		return build{}, fault.Explain("find the live build", err)
 	}
@@ -131,16 +102,11 @@ func findLive(ctx context.Context, db pg.Querier, sql, name string) (build, erro
 	return b, nil
 }
 
-// bind returns what applies events to a build's tables. The search path is on them.
-func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (fold.Model, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if a := p.bound[b.ID]; a != nil {
-		return a, nil
+// find reads a build.
+func (k Books) find(ctx context.Context, db pg.Querier, id int64) (build, error) {
+	rows, err := db.Query(ctx, k.SQL(buildSQL), id)
+	if err != nil {
+		return build{}, err
 	}
-	a, err := p.def.Bind(ctx, tx, b.Schema)
-	if err == nil {
-		p.bound[b.ID] = a
-	}
-	return a, err
+	return pgx.CollectExactlyOneRow(rows, scanBuild)
 }

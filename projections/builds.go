@@ -65,7 +65,7 @@ func (b Build) Bytes() int64 {
 // no definitions, and so works for a projection that no program has any more.
 func Builds(ctx context.Context, target Target, names ...string) ([]Build, error) {
 	for try := 1; ; try++ {
-		list, err := countedBuilds(ctx, target, names)
+		list, err := countedBuilds(ctx, Books{target}, names)
 		if err == nil || try == countTries || !errors.Is(err, errRenamed) && !pg.NotMigrated(err) {
 			return list, fault.Explain("read the builds", err)
 		}
@@ -80,13 +80,13 @@ const countTries = 5
 var errRenamed = errors.New("the builds are being switched: try again")
 
 // countedBuilds reads the builds and counts their rows in one snapshot.
-func countedBuilds(ctx context.Context, target Target, names []string) (list []Build, err error) {
+func countedBuilds(ctx context.Context, k Books, names []string) (list []Build, err error) {
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, target.Pool(), snapshot, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, k.Pool(), snapshot, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
 			return err
 		}
-		builds, tables, err := readBuilds(ctx, tx, target, names)
+		builds, tables, err := readBuilds(ctx, tx, k, names)
 		if err != nil {
 			return err
 		}
@@ -106,11 +106,11 @@ where $1::text[] is null or b.name = any($1)
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc, b.id desc`
 
 // readBuilds reads builds, and what their tables are; rows are estimated.
-func readBuilds(ctx context.Context, db pg.Querier, target Target, names []string) ([]Build, []*tableOf, error) {
+func readBuilds(ctx context.Context, db pg.Querier, k Books, names []string) ([]Build, []*tableOf, error) {
 	if len(names) == 0 {
 		names = nil
 	}
-	rows, err := db.Query(ctx, expand(target, buildsSQL), names)
+	rows, err := db.Query(ctx, k.SQL(buildsSQL), names)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +122,7 @@ func readBuilds(ctx context.Context, db pg.Querier, target Target, names []strin
 	for i := range builds {
 		byID[builds[i].ID] = &builds[i]
 	}
-	tables, err := readTables(ctx, db, target, byID)
+	tables, err := readTables(ctx, db, k, byID)
 	return builds, tables, err
 }
 

@@ -36,12 +36,12 @@ where b.id = any($1)
 order by b.id, c.relname`
 
 // readTables gives the builds their tables.
-func readTables(ctx context.Context, db pg.Querier, target Target, builds map[int64]*Build) ([]*tableOf, error) {
+func readTables(ctx context.Context, db pg.Querier, k Books, builds map[int64]*Build) ([]*tableOf, error) {
 	ids := make([]int64, 0, len(builds))
 	for id := range builds {
 		ids = append(ids, id)
 	}
-	rows, err := db.Query(ctx, expand(target, buildTablesSQL), ids, countedBytes)
+	rows, err := db.Query(ctx, k.SQL(buildTablesSQL), ids, countedBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (p *Projector) noteMade(ctx context.Context, tx pgx.Tx, b build) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, p.q(noteMadeSQL), b.ID, made)
+	_, err = tx.Exec(ctx, p.books.SQL(noteMadeSQL), b.ID, made)
 	return err
 }
 
@@ -38,7 +38,7 @@ const madeSQL = `select made from {asof}.builds where id = $1`
 // nothing is known.
 func (p *Projector) changed(ctx context.Context, db pg.Querier, b build) (since, gone []string, err error) {
 	var made []string
-	if err := db.QueryRow(ctx, p.q(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
+	if err := db.QueryRow(ctx, p.books.SQL(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
 		return nil, nil, err
 	}
 	now, err := catalog.Stands(ctx, db, b.Schema)

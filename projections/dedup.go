@@ -29,7 +29,7 @@ func (p *Projector) queueSeen(batch *pgx.Batch, b build, w *work, seen versions)
 		categories[i], ids[i] = s.Category, s.ID
 	}
 	batch.Queue(table.PlannedSQL)
-	batch.Queue(p.q(seenSQL), b.ID, categories, ids, w.source).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.books.SQL(seenSQL), b.ID, categories, ids, w.source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
 		_, err := pgx.ForEachRow(rows, []any{&s.Category, &s.ID, &v}, func() error {
@@ -133,13 +133,13 @@ func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b build, w *work, 
 		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
 	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.target.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
 		if err != nil {
 			return err
 		}
 	}
 	if len(vs) > 0 {
-		out.Queue(p.q(saveSeenSQL), b.ID, categories, ids, vs, w.source)
+		out.Queue(p.books.SQL(saveSeenSQL), b.ID, categories, ids, vs, w.source)
 	}
 	return nil
 }

@@ -15,15 +15,15 @@ import (
 // $1 build, $2 status, $3 epoch.
 const forgetSQL = `delete from {asof}.builds where id = $1 and status = $2 and epoch = $3`
 
-// dropBuild removes a build, with its tables and what is known of it. One that another
+// drop removes a build, with its tables and what is known of it. One that another
 // process has taken over or made live meanwhile gives errFenced and stays; one
 // that others depend on gives [ErrDependents]. Its tables are locked before that is asked,
 // so that nobody begins to depend on them in between.
-func dropBuild(ctx context.Context, tx pgx.Tx, target Target, b build) error {
+func (k Books) drop(ctx context.Context, tx pgx.Tx, b build) error {
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true)`); err != nil {
 		return err
 	}
-	tag, err := tx.Exec(ctx, expand(target, forgetSQL), b.ID, b.Status, b.Epoch)
+	tag, err := tx.Exec(ctx, k.SQL(forgetSQL), b.ID, b.Status, b.Epoch)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func dropBuild(ctx context.Context, tx pgx.Tx, target Target, b build) error {
 		return fmt.Errorf("%w: %s version %d, build %d", fault.ErrFenced, b.Name, b.Version, b.ID)
 	}
 	for _, table := range []string{"lanes", "sums", "dedup", "offsets", "parked", "lives", "gaps"} {
-		if _, err := tx.Exec(ctx, expand(target, `delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
+		if _, err := tx.Exec(ctx, k.SQL(`delete from {asof}.`+table+` where build = $1`), b.ID); err != nil {
 			return err
 		}
 	}

@@ -151,8 +151,8 @@ func (s *saver) saveParts(ctx context.Context) error {
 		s.p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
 		s.p.queueThere(batch, &m.tally)
 		m.tally.parked = int64(len(m.parking.Fresh))
-		s.p.queueParked(batch, b, "", m.parking.Fresh)
-		s.p.queueBooks(batch, &b, &m.tally, nil)
+		s.p.books.queueParked(batch, b, "", m.parking.Fresh)
+		s.p.books.queueBooks(batch, &b, &m.tally, nil)
 		return nil
 	})
 	if err != nil {

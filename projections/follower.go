@@ -108,10 +108,10 @@ const databaseSQL = `select current_database()`
 // under another name have groups of their own.
 func (f *follower) groupName(ctx context.Context) (string, error) {
 	var database string
-	if err := f.p.target.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
+	if err := f.p.books.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
 		return "", applyError{fault.Explain("name the consumer group", err)}
 	}
-	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.target.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
+	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.books.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
 }
 
 // begin makes sure that every partition has an offset before which nothing is

@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"fmt"
 	"time"
@@ -11,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // A read model that is fed from topics alone knows of each stream the last version that it
@@ -45,7 +44,7 @@ func (p *Projector) queueGaps(batch *pgx.Batch, b build, w *work, gaps map[es.St
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
-	batch.Queue(p.q(gapsSQL), b.ID, w.source, categories, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.books.SQL(gapsSQL), b.ID, w.source, categories, ids).Query(func(rows pgx.Rows) error {
 		g := gap{source: w.source}
 		_, err := pgx.ForEachRow(rows, []any{&g.stream.Category, &g.stream.ID, (*int64)(&g.version), &g.next}, func() error {
 			gaps[g.stream] = g
@@ -98,16 +97,16 @@ const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 func (p *Projector) queueOpened(out *pgx.Batch, b build, w *work, f *found) {
 	if g := w.again; g != nil {
 		if _, open := f.gaps[g.stream]; !open {
-			out.Queue(p.q(closeGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
+			out.Queue(p.books.SQL(closeGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
 		}
 	}
 	for _, g := range f.opened {
-		out.Queue(p.q(openGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID, int64(g.version), w.offset.topic, w.offset.partition, g.next)
+		out.Queue(p.books.SQL(openGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID, int64(g.version), w.offset.topic, w.offset.partition, g.next)
 	}
 	if len(f.opened) == 0 {
 		return
 	}
-	out.Queue(p.q(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
+	out.Queue(p.books.SQL(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
 		var n int64
 		err := row.Scan(&n)
 		if err == nil && n > p.parked {
@@ -127,7 +126,7 @@ where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.vers
 order by g.next_offset`
 
 func (p *Projector) readyGaps(ctx context.Context, b build, at partition) ([]gap, error) {
-	rows, err := p.target.Pool().Query(ctx, p.q(readyGapsSQL), b.ID, at.topic, at.number)
+	rows, err := p.books.Pool().Query(ctx, p.books.SQL(readyGapsSQL), b.ID, at.topic, at.number)
 	if err != nil {
 		return nil, fault.Explain("read the gaps", err)
 	}
@@ -153,7 +152,7 @@ func (p *Projector) queueLife(batch *pgx.Batch, b build, w *work) {
 	if w.life == uuid.Nil {
 		return
 	}
-	batch.Queue(p.q(lifeSQL), b.ID, w.source, w.life).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.books.SQL(lifeSQL), b.ID, w.source, w.life).Query(func(rows pgx.Rows) error {
 		lives, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 		if err != nil || len(lives) == 0 || lives[0] == w.life {
 			return err

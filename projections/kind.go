@@ -30,7 +30,7 @@ func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, 
 	p.kept.Store(b.ID)
 	for b.Kind != kind {
 		changed := false
-		err := pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		err := pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 			locked, _, err := p.lock(ctx, tx, b, &work{})
 			if err != nil {
 				return err
@@ -82,16 +82,16 @@ update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1
 func (p *Projector) changeKind(ctx context.Context, tx pgx.Tx, b build, kind string) (bool, error) {
 	batch := &pgx.Batch{}
 	if kind == kindKafka {
-		batch.Queue(p.q(seedSQL), b.ID, int64(b.Position), p.def.Categories)
+		batch.Queue(p.books.SQL(seedSQL), b.ID, int64(b.Position), p.def.Categories)
 	} else {
 		reach, err := p.reach(ctx, tx, b)
 		if err != nil || reach > b.Position {
 			return false, err
 		}
-		batch.Queue(p.q(`delete from {asof}.dedup where build = $1`), b.ID)
-		batch.Queue(p.q(`delete from {asof}.offsets where build = $1`), b.ID)
+		batch.Queue(p.books.SQL(`delete from {asof}.dedup where build = $1`), b.ID)
+		batch.Queue(p.books.SQL(`delete from {asof}.offsets where build = $1`), b.ID)
 	}
-	batch.Queue(p.q(kindSQL), b.ID, kind)
+	batch.Queue(p.books.SQL(kindSQL), b.ID, kind)
 	return true, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -106,7 +106,7 @@ func (p *Projector) reach(ctx context.Context, db pg.Querier, b build) (es.Posit
 		return b.Position, nil
 	}
 	var last es.Position
-	if err := db.QueryRow(ctx, p.q(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
+	if err := db.QueryRow(ctx, p.books.SQL(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
 		return 0, fault.Explain("find how far Kafka has come", err)
 	}
 	return max(last, b.Position), nil

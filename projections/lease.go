@@ -50,7 +50,7 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 // claim resumes the build that an earlier call left, or makes a new one, and takes
 // the lease.
 func (r *rebuild) claim(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, r.p.books.Pool(), func(tx pgx.Tx) error {
 		damaged, err := r.p.mayReplaceLive(ctx, tx, r.back)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func (r *rebuild) claim(ctx context.Context) error {
 		r.release(ctx) // a commit that failed may have happened
 		return fault.Explain("begin the rebuild of "+r.p.def.Name, err)
 	}
-	if _, err := r.p.target.Pool().Exec(ctx, r.p.q(afterSkipsSQL), r.p.def.Name); err != nil {
+	if _, err := r.p.books.Pool().Exec(ctx, r.p.books.SQL(afterSkipsSQL), r.p.def.Name); err != nil {
 		r.release(ctx)
 		return fault.Explain("begin the rebuild of "+r.p.def.Name, err)
 	}
@@ -89,7 +89,7 @@ func (r *rebuild) claim(ctx context.Context) error {
 // stillFirst gives errFenced when another process has made a build of the version live just
 // before this one could begin.
 func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
-	b, err := findLive(ctx, tx, r.p.q(liveSQL), r.p.def.Name)
+	b, err := r.p.books.findLive(ctx, tx, r.p.def.Name)
 	switch {
 	case errors.Is(err, fault.ErrNotBuilt):
 		return nil
@@ -108,33 +108,33 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	d := r.p.def
 	var id int64
 	var leased bool
-	err := tx.QueryRow(ctx, r.p.q(lockBuildingSQL), d.Name).Scan(&id, &leased)
+	err := tx.QueryRow(ctx, r.p.books.SQL(lockBuildingSQL), d.Name).Scan(&id, &leased)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	old, err := one(ctx, tx, r.p.q(buildSQL), id)
+	old, err := r.p.books.find(ctx, tx, id)
 	switch {
 	case err != nil:
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
 	case old.Version != d.Version || (old.Kind == kindTopic) != (r.p.store == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
-		return false, dropBuild(ctx, tx, r.p.target, old)
+		return false, r.p.books.drop(ctx, tx, old)
 	}
 	_, gone, err := r.p.changed(ctx, tx, old)
 	if err != nil {
 		return false, err
 	}
 	if len(gone) > 0 || r.to != nil && old.Position > *r.to {
-		return false, dropBuild(ctx, tx, r.p.target, old)
+		return false, r.p.books.drop(ctx, tx, old)
 	}
-	if _, err := tx.Exec(ctx, r.p.q(takeSQL), old.ID); err != nil {
+	if _, err := tx.Exec(ctx, r.p.books.SQL(takeSQL), old.ID); err != nil {
 		return false, err
 	}
-	r.b, err = one(ctx, tx, r.p.q(buildSQL), id)
+	r.b, err = r.p.books.find(ctx, tx, id)
 	return err == nil, err
 }
 
@@ -145,19 +145,19 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	var id int64
-	err = tx.QueryRow(ctx, r.p.q(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.p.buildKind()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.p.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.Name)
 	}
 	if err != nil {
 		return err
 	}
-	b, err := one(ctx, tx, r.p.q(buildSQL), id)
+	b, err := r.p.books.find(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	b.Schema = b.shadowSchema()
-	if _, err := tx.Exec(ctx, r.p.q(nameSQL), b.ID, b.Schema); err != nil {
+	if _, err := tx.Exec(ctx, r.p.books.SQL(nameSQL), b.ID, b.Schema); err != nil {
 		return err
 	}
 	if err := catalog.MakeTables(ctx, tx, b.Schema, r.p.def.Name, r.p.def.DDL); err != nil {
@@ -188,7 +188,7 @@ func (r *rebuild) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	for {
-		_, err := r.p.target.Pool().Exec(ctx, r.p.q(releaseSQL), r.b.ID, r.b.Epoch)
+		_, err := r.p.books.Pool().Exec(ctx, r.p.books.SQL(releaseSQL), r.b.ID, r.b.Epoch)
 		if err == nil {
 			return
 		}
@@ -203,18 +203,10 @@ func (r *rebuild) release(ctx context.Context) {
 // it.
 func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	for wait.For(ctx, leaseTime/3) == nil {
-		tag, err := p.target.Pool().Exec(ctx, p.q(renewSQL), id, epoch)
+		tag, err := p.books.Pool().Exec(ctx, p.books.SQL(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
 			return fmt.Errorf("%w: %s", fault.ErrFenced, p.def.Name)
 		}
 	}
 	return nil
-}
-
-func one(ctx context.Context, db pg.Querier, sql string, args ...any) (build, error) {
-	rows, err := db.Query(ctx, sql, args...)
-	if err != nil {
-		return build{}, err
-	}
-	return pgx.CollectExactlyOneRow(rows, scanBuild)
 }

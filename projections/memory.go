@@ -54,7 +54,7 @@ func (p *Projector) model(ctx context.Context, b build) (m fold.Model, err error
 	if m != nil {
 		return m, nil
 	}
-	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, catalog.SearchPathSQL, b.Schema); err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ const laneSQL = `select position, event_id, counter, parked from {asof}.lanes wh
 // are.
 func (p *Projector) look(ctx context.Context, m *memory) error {
 	batch := &pgx.Batch{}
-	batch.Queue(p.q(laneSQL), m.b.ID).QueryRow(func(row pgx.Row) error {
+	batch.Queue(p.books.SQL(laneSQL), m.b.ID).QueryRow(func(row pgx.Row) error {
 		var event *uuid.UUID
 		err := row.Scan((*int64)(&m.b.Position), &event, &m.b.Counter, &m.b.Parked)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -88,7 +88,7 @@ func (p *Projector) look(ctx context.Context, m *memory) error {
 		m.b.Event = orNil(event)
 		return err
 	})
-	p.queueParking(batch, m.b, nil, m.parking)
+	p.books.queueParking(batch, m.b, nil, m.parking)
 	err := p.send(ctx, batch)
 	m.parking.Stored = m.b.Parked
 	m.known = err == nil
@@ -97,7 +97,7 @@ func (p *Projector) look(ctx context.Context, m *memory) error {
 
 // send makes a round trip outside of any transaction: a batch is one of its own.
 func (p *Projector) send(ctx context.Context, batch *pgx.Batch) error {
-	return p.target.Pool().SendBatch(ctx, batch).Close()
+	return p.books.Pool().SendBatch(ctx, batch).Close()
 }
 
 // fold applies a page to the rows in memory. Nothing is written.
@@ -137,8 +137,8 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 				return err
 			}
 		}
-		p.queueParked(batch, b, "", m.parking.Fresh)
-		p.queueBooks(batch, &b, &m.tally, &xid)
+		p.books.queueParked(batch, b, "", m.parking.Fresh)
+		p.books.queueBooks(batch, &b, &m.tally, &xid)
 		return m.state.Write(ctx, conn, batch, how)
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (p *Projector) written(ctx context.Context, m *memory, b build) {
 
 // transaction sends what f has queued in a transaction, and commits it: two round trips.
 func (p *Projector) transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
-	return p.target.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+	return p.books.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 		conn, batch := c.Conn(), &pgx.Batch{}
 		batch.Queue(`begin isolation level read committed`)
 		err := f(conn, batch)
@@ -204,7 +204,7 @@ func (p *Projector) queueThere(batch *pgx.Batch, t *tally) {
 		return
 	}
 	position := t.position
-	batch.Queue(p.q(thereSQL), int64(position), t.event).QueryRow(func(row pgx.Row) error {
+	batch.Queue(p.books.SQL(thereSQL), int64(position), t.event).QueryRow(func(row pgx.Row) error {
 		var there bool
 		err := row.Scan(&there)
 		if err == nil && !there {

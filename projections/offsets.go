@@ -34,7 +34,7 @@ type partition struct {
 const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
 
 func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID, error) {
-	rows, err := p.target.Pool().Query(ctx, p.q(topicIDsSQL), b.ID)
+	rows, err := p.books.Pool().Query(ctx, p.books.SQL(topicIDsSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
 	}
@@ -49,7 +49,7 @@ func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
 func (p *Projector) offsets(ctx context.Context, db pg.Querier, b build) (map[partition]int64, error) {
-	rows, err := db.Query(ctx, p.q(offsetsOfSQL), b.ID)
+	rows, err := db.Query(ctx, p.books.SQL(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
 	}
@@ -83,7 +83,7 @@ on conflict (build, topic, partition) do update set next_offset = excluded.next_
 
 func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 	for _, o := range w.begin {
-		out.Queue(p.q(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), orNull(o.id))
+		out.Queue(p.books.SQL(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), orNull(o.id))
 	}
 	o := w.offset
 	if o == nil {
@@ -93,7 +93,7 @@ func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 	for i := range w.events {
 		last = max(last, w.events[i].Position)
 	}
-	out.Queue(p.q(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
+	out.Queue(p.books.SQL(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() != 1 {
 				return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.partition, o.topic)
@@ -151,7 +151,7 @@ func (p *Projector) queueOurs(batch *pgx.Batch, w *work) {
 		return
 	}
 	c := claimsOf(w.events)
-	batch.Queue(p.q(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.books.SQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
 			return err

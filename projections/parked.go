@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"context"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,12 +24,12 @@ const skipsSQL = `select event_id, key from {asof}.skips where name = $1`
 
 // queueParking reads what a build has parked, of the streams of some events or, without
 // any, of all. How many units they are stands in the lane.
-func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, into *fold.Parking) {
+func (k Books) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, into *fold.Parking) {
 	var categories, ids []string
 	for _, s := range streams {
 		categories, ids = append(categories, s.Category), append(ids, s.ID)
 	}
-	batch.Queue(p.q(sequencesSQL), b.ID, categories, ids, into.Source).Query(func(rows pgx.Rows) error {
+	batch.Queue(k.SQL(sequencesSQL), b.ID, categories, ids, into.Source).Query(func(rows pgx.Rows) error {
 		s := fold.Sequence{Source: into.Source}
 		var v int64
 		_, err := pgx.ForEachRow(rows, []any{&s.Stream.Category, &s.Stream.ID, &s.Key, &v}, func() error {
@@ -42,12 +41,12 @@ func (p *Projector) queueParking(batch *pgx.Batch, b build, streams []es.StreamI
 		})
 		return err
 	})
-	p.queueSkips(batch, into)
+	k.queueSkips(batch, b.Name, into)
 }
 
 // queueSkips reads what the projection leaves out.
-func (p *Projector) queueSkips(batch *pgx.Batch, into *fold.Parking) {
-	batch.Queue(p.q(skipsSQL), p.def.Name).Query(func(rows pgx.Rows) error {
+func (k Books) queueSkips(batch *pgx.Batch, name string, into *fold.Parking) {
+	batch.Queue(k.SQL(skipsSQL), name).Query(func(rows pgx.Rows) error {
 		var u fold.Unit
 		_, err := pgx.ForEachRow(rows, []any{&u.Event, &u.Key}, func() error {
 			if into.Skips == nil {
@@ -71,7 +70,7 @@ from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::
      u (category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)`
 
 // queueParked writes units that are to be parked.
-func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []fold.ParkedUnit) {
+func (k Books) queueParked(out *pgx.Batch, b build, source string, units []fold.ParkedUnit) {
 	if len(units) == 0 {
 		return
 	}
@@ -103,22 +102,5 @@ func (p *Projector) queueParked(out *pgx.Batch, b build, source string, units []
 			firsts[i] = &u.First
 		}
 	}
-	out.Queue(p.q(parkSQL), b.ID, categories, streams, keys, versions, positions, ids, types, schemas, contentTypes, times, metadata, data, errors, attempts, firsts, source)
-}
-
-// tellParked says what was parked because of itself.
-func (p *Projector) tellParked(ctx context.Context, units []fold.ParkedUnit) {
-	waiting := 0
-	for i := range units {
-		u := &units[i]
-		if u.Why == nil {
-			waiting++
-			continue
-		}
-		e := &u.Event
-		p.log.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.Key, "error", u.Why)
-	}
-	if waiting > 0 {
-		p.log.DebugContext(ctx, "events are parked behind others", "events", waiting)
-	}
+	out.Queue(k.SQL(parkSQL), b.ID, categories, streams, keys, versions, positions, ids, types, schemas, contentTypes, times, metadata, data, errors, attempts, firsts, source)
 }

@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // read applies the messages of one partition while it is assigned to this process.
@@ -80,7 +79,7 @@ func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
 
 // offset returns where to read a partition from. One that is new has none yet.
 func (f *follower) offset(ctx context.Context, at partition) (int64, error) {
-	stored, err := f.p.offsets(ctx, f.p.target.Pool(), f.b)
+	stored, err := f.p.offsets(ctx, f.p.books.Pool(), f.b)
 	if err != nil {
 		return 0, applyError{err}
 	}

@@ -31,15 +31,16 @@ on conflict (name) do update set reason = excluded.reason`
 //
 // A projection that the books do not have gives [ErrNotBuilt].
 func Pause(ctx context.Context, target Target, name, reason string) error {
-	err := pgx.BeginTxFunc(ctx, target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, expand(target, lockBuildsSQL), name) // a batch that has begun ends before
+	k := Books{target}
+	err := pgx.BeginTxFunc(ctx, k.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, k.SQL(lockBuildsSQL), name) // a batch that has begun ends before
 		if err != nil {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
 			return fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 		}
-		_, err = tx.Exec(ctx, expand(target, pauseSQL), name, pg.Storable(reason))
+		_, err = tx.Exec(ctx, k.SQL(pauseSQL), name, pg.Storable(reason))
 		return err
 	})
 	if errors.Is(err, fault.ErrNotBuilt) {
@@ -55,34 +56,17 @@ const resumeSQL = `delete from {asof}.paused where name = $1`
 // Rewind that they have not noticed yet. It reports whether the projection was paused; one
 // that the books do not have was not.
 func Resume(ctx context.Context, target Target, name string) (bool, error) {
-	tag, err := target.Pool().Exec(ctx, expand(target, resumeSQL), name)
+	tag, err := target.Pool().Exec(ctx, Books{target}.SQL(resumeSQL), name)
 	if err != nil {
 		return false, fault.Explain("resume "+name, err)
 	}
 	return tag.RowsAffected() > 0, nil
 }
 
-// pausedSQL reads whether a projection is paused. Bind: $1 name.
-const pausedSQL = `select reason, since from {asof}.paused where name = $1`
-
-// readPaused returns nil for a projection that is not paused.
-func readPaused(ctx context.Context, db pg.Querier, target Target, name string) (*Paused, error) {
-	var p Paused
-	err := db.QueryRow(ctx, expand(target, pausedSQL), name).Scan(&p.Reason, &p.Since)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil //nolint:nilnil // it is not paused
-	case err != nil:
-		return nil, err
-	default:
-		return &p, nil
-	}
-}
-
 // awaitResume waits while the projection is paused.
 func (p *Projector) awaitResume(ctx context.Context) error {
 	for told := false; ; told = true {
-		paused, err := readPaused(ctx, p.target.Pool(), p.target, p.def.Name)
+		paused, err := p.books.paused(ctx, p.books.Pool(), p.def.Name)
 		if err != nil {
 			return fault.Explain("ask whether "+p.def.Name+" is paused", err)
 		}

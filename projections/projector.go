@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections/internal/fault"
@@ -19,7 +16,7 @@ import (
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	target  Target
+	books   Books
 	store   *pgstore.Store // the log; nil when there is none
 	def     *fold.Definition
 	invalid error // of the definition: what every method returns
@@ -87,7 +84,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]fold.Model{}}
+	p := &Projector{books: Books{target}, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]fold.Model{}}
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -110,7 +107,7 @@ func New(target Target, def Definition, options ...Option) *Projector {
 // checkOptions refuses what New was given.
 func (p *Projector) checkOptions() error {
 	switch {
-	case nothing(p.target):
+	case nothing(p.books):
 		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.def.Name)
 	case p.store == nil && p.source.kind() != kindTopic:
 		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.def.Name)
@@ -134,11 +131,4 @@ func (p *Projector) Name() string {
 		return ""
 	}
 	return p.def.Name
-}
-
-// q puts the schema of the books in the place of {asof}.
-func (p *Projector) q(sql string) string { return expand(p.target, sql) }
-
-func expand(target Target, sql string) string {
-	return strings.ReplaceAll(sql, "{asof}", pgx.Identifier{target.Schema()}.Sanitize())
 }

@@ -192,7 +192,7 @@ from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning 
 // of the whole.
 func (r *rebuild) measure(ctx context.Context, head es.Position) error {
 	left := max(int64(head-r.b.Position), 0)
-	err := r.p.target.Pool().QueryRow(ctx, r.p.q(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
+	err := r.p.books.Pool().QueryRow(ctx, r.p.books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
 		return fault.Explain("measure the log", err)
 	}
@@ -211,7 +211,7 @@ func (r *rebuild) tell(phase string) {
 // stands still meanwhile.
 func (r *rebuild) verify(ctx context.Context) error {
 	r.tell("verifying")
-	applied, err := r.p.sums(ctx, r.b)
+	applied, err := r.p.books.sums(ctx, r.b)
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 
 // discard drops the build, and returns why.
 func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.target.Pool(), func(tx pgx.Tx) error { return dropBuild(ctx, tx, r.p.target, r.b) })
+	err := pgx.BeginFunc(ctx, r.p.books.Pool(), func(tx pgx.Tx) error { return r.p.books.drop(ctx, tx, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, fault.ErrFenced): // it is another's, and of another position

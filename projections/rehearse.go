@@ -44,7 +44,7 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 	schema := p.def.Name + "_try_" + uuid.New().String()[:13]
 	s := &stage{p: p, plan: plan, place: table.Place{Schema: schema, Tag: "try " + schema}, seen: versions{}}
 	begin := func(use func(tx pgx.Tx) error) error {
-		return pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
+		return pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
 	}
 	err = begin(func(tx pgx.Tx) error {
 		if err := catalog.MakeTables(ctx, tx, schema, p.def.Name, p.def.DDL); err != nil {
@@ -60,7 +60,7 @@ func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx
 		return fault.Wrap("rehearse "+p.def.Name, err)
 	}
 	defer func() {
-		_, dropped := p.target.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
+		_, dropped := p.books.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
 		if dropped != nil {
 			err = errors.Join(err, fault.Explain("drop the schema "+schema, dropped))
 		}

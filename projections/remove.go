@@ -1,8 +1,6 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // DropBuild drops a build that is kept, or whose rebuild was stopped, with its tables and
@@ -21,7 +20,7 @@ import (
 // [ErrBusy], one that others depend on gives [ErrDependents], and none of that number gives
 // [ErrNotBuilt]. Nothing is dropped then.
 func DropBuild(ctx context.Context, target Target, name string, id int64) (Build, error) {
-	list, err := dropBuilds(ctx, target, name, &id)
+	list, err := dropBuilds(ctx, Books{target}, name, &id)
 	if err != nil {
 		return Build{}, err
 	}
@@ -34,7 +33,7 @@ func DropBuild(ctx context.Context, target Target, name string, id int64) (Build
 // right now, and tables that are in use, give [ErrBusy]; what else is refused is as with
 // [DropBuild]. All are dropped or none.
 func DropProjection(ctx context.Context, target Target, name string) ([]Build, error) {
-	return dropBuilds(ctx, target, name, nil)
+	return dropBuilds(ctx, Books{target}, name, nil)
 }
 
 // holdSQL locks builds, and does not wait for whoever holds one. Bind: $1 name, $2 build;
@@ -45,20 +44,20 @@ const holdSQL = `select id from {asof}.builds where name = $1 and ($2::bigint is
 const heldSQL = selectBuilds + `where b.id = any($1) order by b.id`
 
 // dropBuilds drops one build, or all when none is given, in one transaction.
-func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dropped []Build, err error) {
-	err = pgx.BeginTxFunc(ctx, target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+func dropBuilds(ctx context.Context, k Books, name string, id *int64) (dropped []Build, err error) {
+	err = pgx.BeginTxFunc(ctx, k.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
 			return err
 		}
-		builds, err := hold(ctx, tx, target, name, id)
+		builds, err := hold(ctx, tx, k, name, id)
 		if err != nil {
 			return err
 		}
-		if dropped, err = mayDrop(ctx, tx, target, name, builds, id != nil); err != nil {
+		if dropped, err = mayDrop(ctx, tx, k, name, builds, id != nil); err != nil {
 			return err
 		}
 		for _, b := range builds {
-			if err := dropBuild(ctx, tx, target, b); pg.Is(err, pg.LockNotAvailable) {
+			if err := k.drop(ctx, tx, b); pg.Is(err, pg.LockNotAvailable) {
 				return fmt.Errorf("%w: somebody uses the tables of %s: try again when nobody does: %w", fault.ErrBusy, b.Schema, err)
 			} else if err != nil {
 				return err
@@ -68,7 +67,7 @@ func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dro
 			return nil
 		}
 		for _, books := range []string{"paused", "skips"} {
-			if _, err := tx.Exec(ctx, expand(target, `delete from {asof}.`+books+` where name = $1`), name); err != nil {
+			if _, err := tx.Exec(ctx, k.SQL(`delete from {asof}.`+books+` where name = $1`), name); err != nil {
 				return err
 			}
 		}
@@ -86,8 +85,8 @@ func dropBuilds(ctx context.Context, target Target, name string, id *int64) (dro
 
 // hold locks builds, and then reads them: whoever wants to write to one, to switch it or
 // to take it up waits, and finds that it is gone.
-func hold(ctx context.Context, tx pgx.Tx, target Target, name string, id *int64) ([]build, error) {
-	rows, err := tx.Query(ctx, expand(target, holdSQL), name, id)
+func hold(ctx context.Context, tx pgx.Tx, k Books, name string, id *int64) ([]build, error) {
+	rows, err := tx.Query(ctx, k.SQL(holdSQL), name, id)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +101,7 @@ func hold(ctx context.Context, tx pgx.Tx, target Target, name string, id *int64)
 	case len(ids) == 0:
 		return nil, fmt.Errorf("%w: %s has no build %d", fault.ErrNotBuilt, name, *id)
 	}
-	if rows, err = tx.Query(ctx, expand(target, heldSQL), ids); err != nil {
+	if rows, err = tx.Query(ctx, k.SQL(heldSQL), ids); err != nil {
 		return nil, err
 	}
 	builds, err := pgx.CollectRows(rows, scanBuild)
@@ -114,8 +113,8 @@ func hold(ctx context.Context, tx pgx.Tx, target Target, name string, id *int64)
 
 // mayDrop refuses builds that are locked and yet not to be dropped, and returns what they
 // are.
-func mayDrop(ctx context.Context, tx pgx.Tx, target Target, name string, builds []build, single bool) ([]Build, error) {
-	all, _, err := readBuilds(ctx, tx, target, []string{name})
+func mayDrop(ctx context.Context, tx pgx.Tx, k Books, name string, builds []build, single bool) ([]Build, error) {
+	all, _, err := readBuilds(ctx, tx, k, []string{name})
 	if err != nil {
 		return nil, err
 	}

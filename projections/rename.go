@@ -47,11 +47,11 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, b
 		if there {
 			batch.Queue(`alter schema ` + table.Quote(old.Schema) + ` rename to ` + table.Quote(aside))
 		}
-		batch.Queue(p.q(becomeSQL), old.ID, retired, aside)
-		batch.Queue(p.q(offsetsSQL), shadow.ID, old.ID)
+		batch.Queue(p.books.SQL(becomeSQL), old.ID, retired, aside)
+		batch.Queue(p.books.SQL(offsetsSQL), shadow.ID, old.ID)
 	}
 	batch.Queue(`alter schema ` + table.Quote(shadow.Schema) + ` rename to ` + table.Quote(shadow.Name))
-	batch.Queue(p.q(becomeSQL), shadow.ID, live, shadow.Name)
+	batch.Queue(p.books.SQL(becomeSQL), shadow.ID, live, shadow.Name)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("rename the schemas: %w", err)
 	}
@@ -69,7 +69,7 @@ select exists (select from pg_namespace where nspname = $1)
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
 func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
-	old, err := findLive(ctx, tx, p.q(liveSQL), p.def.Name)
+	old, err := p.books.findLive(ctx, tx, p.def.Name)
 	if errors.Is(err, fault.ErrNotBuilt) {
 		return false, p.refuseForeign(ctx, tx)
 	}
@@ -87,7 +87,7 @@ func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (d
 
 func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 	var foreign bool
-	if err := tx.QueryRow(ctx, p.q(foreignSQL), p.def.Name).Scan(&foreign); err != nil {
+	if err := tx.QueryRow(ctx, p.books.SQL(foreignSQL), p.def.Name).Scan(&foreign); err != nil {
 		return err
 	}
 	if foreign {
@@ -105,13 +105,13 @@ where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
 // switch.
 func (p *Projector) dropRetired(ctx context.Context, name string) {
-	rows, err := p.target.Pool().Query(ctx, p.q(olderSQL), name)
+	rows, err := p.books.Pool().Query(ctx, p.books.SQL(olderSQL), name)
 	if err == nil {
 		var builds []build
 		builds, err = pgx.CollectRows(rows, scanBuild)
 		for _, b := range builds {
-			err = pgx.BeginFunc(ctx, p.target.Pool(), func(tx pgx.Tx) error {
-				return dropBuild(ctx, tx, p.target, b)
+			err = pgx.BeginFunc(ctx, p.books.Pool(), func(tx pgx.Tx) error {
+				return p.books.drop(ctx, tx, b)
 			})
 			if err != nil {
 				break

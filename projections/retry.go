@@ -99,7 +99,7 @@ where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
 group by 1, 2, 3, 4 order by 1, 2, key = '', min(version), 3, 4`
 
 func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]fold.Sequence, error) {
-	return sequencesOf(ctx, r.p.target.Pool(), r.p.q(parkedSequencesSQL), r.b, stream)
+	return sequencesOf(ctx, r.p.books.Pool(), r.p.books.SQL(parkedSequencesSQL), r.b, stream)
 }
 
 // sequencesOf returns what a build has parked, of a stream or of all.
@@ -129,7 +129,7 @@ func (r *retry) all(ctx context.Context, list []fold.Sequence) error {
 
 // event retries the sequences that an event begins.
 func (r *retry) event(ctx context.Context, id uuid.UUID) error {
-	list, err := readParked(ctx, r.p.target.Pool(), r.p.target, []string{r.b.Name}, &id, false)
+	list, err := readParked(ctx, r.p.books.Pool(), r.p.books, []string{r.b.Name}, &id, false)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(conv
 
 // read returns the first events of a sequence.
 func (r *retry) read(ctx context.Context, s fold.Sequence, limit int) ([]es.RecordedEvent, error) {
-	rows, err := r.p.target.Pool().Query(ctx, r.p.q(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
+	rows, err := r.p.books.Pool().Query(ctx, r.p.books.SQL(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEv
 }
 
 func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, k *fold.Parking, moves bool) error {
-	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		k.Forget()
 		if k.Refused, k.Trying = refused, !keep; s.Key != "" {
 			k.Only = &s.Key
@@ -267,8 +267,8 @@ func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.Recorde
 			u := &k.Fresh[i]
 			u.Attempts, u.First = were[u.Event.ID].attempts, were[u.Event.ID].first
 		}
-		r.p.queueParked(out, b, s.Source, k.Fresh)
-		r.p.queueBooks(out, &b, &tally{parked: int64(len(k.Fresh) - len(events))}, nil)
+		r.p.books.queueParked(out, b, s.Source, k.Fresh)
+		r.p.books.queueBooks(out, &b, &tally{parked: int64(len(k.Fresh) - len(events))}, nil)
 		if !keep {
 			out.Queue(constraintsSQL)
 		}
@@ -297,13 +297,13 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []e
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
 	r.p.queueLock(batch, r.b, true, func(now build) error { b = now; return nil })
-	batch.Queue(r.p.q(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
+	batch.Queue(r.p.books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before
 		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
 		return err
 	})
-	r.p.queueParking(batch, r.b, []es.StreamID{s.Stream}, k)
+	r.p.books.queueParking(batch, r.b, []es.StreamID{s.Stream}, k)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return b, nil, err
 	}

@@ -25,7 +25,7 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 	if err := p.store.SettleTo(ctx, to); err != nil {
 		return err
 	}
-	if err := Pause(ctx, p.target, p.def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
+	if err := Pause(ctx, p.books, p.def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
 		return err
 	}
 	return p.replace(ctx, false, append(options, func(r *rebuild) { r.to = &to }))

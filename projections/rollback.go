@@ -34,14 +34,14 @@ returning id`
 func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	d := r.p.def
 	var id int64
-	err = tx.QueryRow(ctx, r.p.q(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.books.SQL(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	if err != nil {
 		return err
 	}
-	if r.b, err = one(ctx, tx, r.p.q(buildSQL), id); err != nil {
+	if r.b, err = r.p.books.find(ctx, tx, id); err != nil {
 		return err
 	}
 	if (r.b.Kind == kindTopic) != (r.p.store == nil) {

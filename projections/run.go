@@ -99,7 +99,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
 func (p *Projector) setSource(ctx context.Context, b build, source string) error {
-	if _, err := p.target.Pool().Exec(ctx, p.q(sourceSQL), b.ID, source); err != nil {
+	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(sourceSQL), b.ID, source); err != nil {
 		return fault.Explain("say where the events come from", err)
 	}
 	return nil
@@ -148,11 +148,11 @@ func (p *Projector) markServed() { p.served.Store(true) }
 const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
 func (p *Projector) recordFailure(ctx context.Context, err error) {
-	if p.def == nil || p.def.Name == "" || nothing(p.target) {
+	if p.def == nil || p.def.Name == "" || nothing(p.books) {
 		return
 	}
 	p.cleared.Store(false)
-	if _, err := p.target.Pool().Exec(ctx, p.q(failureSQL), p.def.Name, pg.Storable(err.Error())); err != nil {
+	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(failureSQL), p.def.Name, pg.Storable(err.Error())); err != nil {
 		p.log.DebugContext(ctx, "failure not recorded", "error", err)
 	}
 }
@@ -165,7 +165,7 @@ func (p *Projector) clearFailure(ctx context.Context, b build) error {
 	if p.cleared.Load() {
 		return nil
 	}
-	if _, err := p.target.Pool().Exec(ctx, p.q(clearedSQL), b.ID); err != nil {
+	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(clearedSQL), b.ID); err != nil {
 		return fault.Explain("say that it runs", err)
 	}
 	p.cleared.Store(true)

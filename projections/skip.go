@@ -43,7 +43,7 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 		return Retried{}, fault.Explain("find the event in the log", err)
 	}
 	var behind []fold.Sequence
-	err = pgx.BeginTxFunc(ctx, p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
 		behind, err = p.skip(ctx, tx, e, known, reason)
 		return err
 	})
@@ -93,10 +93,10 @@ where l.build in (select id from mine)`
 
 // skip returns the sequences of the live build that the event was parked in.
 func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bool, reason string) ([]fold.Sequence, error) {
-	if _, err := tx.Exec(ctx, p.q(lockBuildsSQL), p.def.Name); err != nil {
+	if _, err := tx.Exec(ctx, p.books.SQL(lockBuildsSQL), p.def.Name); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, p.q(buildsOfSQL), p.def.Name)
+	rows, err := tx.Query(ctx, p.books.SQL(buildsOfSQL), p.def.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -108,13 +108,13 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.Name)
 	}
 	var leased bool
-	if err := tx.QueryRow(ctx, p.q(leasedSQL), p.def.Name).Scan(&leased); err != nil {
+	if err := tx.QueryRow(ctx, p.books.SQL(leasedSQL), p.def.Name).Scan(&leased); err != nil {
 		return nil, err
 	}
 	if leased {
 		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", fault.ErrBusy, p.def.Name)
 	}
-	list, err := readParked(ctx, tx, p.target, []string{p.def.Name}, &e.ID, true)
+	list, err := readParked(ctx, tx, p.books, []string{p.def.Name}, &e.ID, true)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +143,8 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		}
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(p.q(unparkSQL), p.def.Name, e.ID, keys)
-	batch.Queue(p.q(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason))
+	batch.Queue(p.books.SQL(unparkSQL), p.def.Name, e.ID, keys)
+	batch.Queue(p.books.SQL(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason))
 	return behind, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -153,7 +153,7 @@ const skippedOfSQL = `select key from {asof}.skips where name = $1 and event_id 
 
 // skippedOf returns the rows that an event is skipped for already.
 func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) ([]string, error) {
-	rows, err := tx.Query(ctx, p.q(skippedOfSQL), p.def.Name, event)
+	rows, err := tx.Query(ctx, p.books.SQL(skippedOfSQL), p.def.Name, event)
 	if err != nil {
 		return nil, err
 	}
@@ -163,12 +163,12 @@ func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) (
 // skipAgain changes the reason of what is skipped, and returns what the live build has parked
 // of the stream.
 func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e es.Recorded, keys []string, reason string) ([]fold.Sequence, error) {
-	if _, err := tx.Exec(ctx, p.q(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
+	if _, err := tx.Exec(ctx, p.books.SQL(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
 		return nil, err
 	}
 	for _, b := range builds {
 		if b.Status == live {
-			return sequencesOf(ctx, tx, p.q(parkedSequencesSQL), b, &e.Stream)
+			return sequencesOf(ctx, tx, p.books.SQL(parkedSequencesSQL), b, &e.Stream)
 		}
 	}
 	return nil, nil
@@ -221,7 +221,7 @@ func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []build, u
 		case passed && b.Status == live:
 			return fmt.Errorf("%w: %s: event %s, version %d of %s: append another event that corrects what it says", ErrApplied, b.Name, e.ID, e.Version, e.Stream)
 		case passed:
-			if err := dropBuild(ctx, tx, p.target, b); err != nil {
+			if err := p.books.drop(ctx, tx, b); err != nil {
 				return err
 			}
 		}
@@ -238,7 +238,7 @@ func (p *Projector) find(ctx context.Context, event uuid.UUID) (es.Recorded, boo
 	if p.store == nil {
 		return e, false, nil
 	}
-	err := p.store.Pool().QueryRow(ctx, expand(p.store, findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
+	err := p.store.Pool().QueryRow(ctx, Books{p.store}.SQL(findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, false, nil
 	}
@@ -254,6 +254,6 @@ func (p *Projector) passed(ctx context.Context, tx pgx.Tx, b build, e es.Recorde
 		return e.Position <= b.Position, nil
 	}
 	var last es.Version
-	err := tx.QueryRow(ctx, p.q(lastSeenSQL), b.ID, e.Stream.Category, e.Stream.ID).Scan((*int64)(&last))
+	err := tx.QueryRow(ctx, p.books.SQL(lastSeenSQL), b.ID, e.Stream.Category, e.Stream.ID).Scan((*int64)(&last))
 	return e.Version <= last, err
 }

@@ -108,7 +108,7 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 	if p.invalid != nil {
 		return Status{}, p.invalid
 	}
-	list, err := statuses(ctx, p.target, p.store, &p.def.Name, p.def.Categories)
+	list, err := statuses(ctx, p.books, p.store, &p.def.Name, p.def.Categories)
 	if err != nil {
 		return Status{}, err
 	}
@@ -126,11 +126,11 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 // others.
 func List(ctx context.Context, target Target) ([]Status, error) {
 	store, _ := target.(*pgstore.Store)
-	return statuses(ctx, target, store, nil, nil)
+	return statuses(ctx, Books{target}, store, nil, nil)
 }
 
-func statuses(ctx context.Context, target Target, store *pgstore.Store, name *string, categories []string) ([]Status, error) {
-	rows, err := target.Pool().Query(ctx, expand(target, statusSQL), name)
+func statuses(ctx context.Context, k Books, store *pgstore.Store, name *string, categories []string) ([]Status, error) {
+	rows, err := k.Pool().Query(ctx, k.SQL(statusSQL), name)
 	if err != nil {
 		return nil, fault.Explain("read the status", err)
 	}
@@ -148,7 +148,7 @@ func statuses(ctx context.Context, target Target, store *pgstore.Store, name *st
 		case live:
 			s.Gaps = b.gaps()
 			s.Build, s.Source, s.Position, s.Skipped, s.Parked, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Parked, b.Foreign
-			if err := s.measure(ctx, target, store, b.Kind, categories); err != nil {
+			if err := s.measure(ctx, k, store, b.Kind, categories); err != nil {
 				return nil, err
 			}
 		case building:
@@ -162,7 +162,7 @@ func statuses(ctx context.Context, target Target, store *pgstore.Store, name *st
 	return list, nil
 }
 
-func (s *Status) measure(ctx context.Context, target Target, store *pgstore.Store, kind string, categories []string) error {
+func (s *Status) measure(ctx context.Context, k Books, store *pgstore.Store, kind string, categories []string) error {
 	switch {
 	case store == nil || kind == kindTopic:
 		s.Lag = -1
@@ -173,7 +173,7 @@ func (s *Status) measure(ctx context.Context, target Target, store *pgstore.Stor
 		return err
 	}
 	var seconds float64
-	err := target.Pool().QueryRow(ctx, expand(target, lagSQL), s.Build, int64(s.Position), categories, maxLag).Scan(&s.Lag, &seconds)
+	err := k.Pool().QueryRow(ctx, k.SQL(lagSQL), s.Build, int64(s.Position), categories, maxLag).Scan(&s.Lag, &seconds)
 	if err != nil {
 		return fault.Explain("measure the lag of "+s.Name, err)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/fault"
@@ -18,7 +17,7 @@ insert into {asof}.sums as s (build, lane, category, events, hash)
 select $1, 0, * from unnest($2::text[], $3::bigint[], $4::bigint[])
 on conflict (build, lane, category) do update set events = s.events + excluded.events, hash = s.hash # excluded.hash`
 
-func (p *Projector) queueSums(out *pgx.Batch, b build, sums map[string]pgstore.Sum) {
+func (k Books) queueSums(out *pgx.Batch, b build, sums map[string]pgstore.Sum) {
 	if len(sums) == 0 {
 		return
 	}
@@ -27,20 +26,21 @@ func (p *Projector) queueSums(out *pgx.Batch, b build, sums map[string]pgstore.S
 	for category, sum := range sums {
 		categories, counts, hashes = append(categories, category), append(counts, sum.Events), append(hashes, int64(sum.Hash)) //nolint:gosec // the bits count
 	}
-	out.Queue(p.q(sumsSQL), b.ID, categories, counts, hashes)
+	out.Queue(k.SQL(sumsSQL), b.ID, categories, counts, hashes)
 }
 
 // Bind: $1 build.
 const readSumsSQL = `select category, sum(events)::bigint, bit_xor(hash) from {asof}.sums where build = $1 group by category`
 
 // sums returns what a build has applied, by category.
-func (p *Projector) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
-	sums, err := readSums(ctx, p.target.Pool(), p.target, b.ID)
+func (k Books) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
+	sums, err := k.readSums(ctx, k.Pool(), b.ID)
 	return sums, fault.Explain("read what is applied", err)
 }
 
-func readSums(ctx context.Context, db pg.Querier, target Target, id int64) (map[string]pgstore.Sum, error) {
-	rows, err := db.Query(ctx, expand(target, readSumsSQL), id)
+// readSums returns what a build has applied, by category.
+func (k Books) readSums(ctx context.Context, db pg.Querier, id int64) (map[string]pgstore.Sum, error) {
+	rows, err := db.Query(ctx, k.SQL(readSumsSQL), id)
 	if err != nil {
 		return nil, err
 	}
@@ -57,27 +57,4 @@ func collectSums(rows pgx.Rows) (map[string]pgstore.Sum, error) {
 		return nil
 	})
 	return sums, err
-}
-
-// recorded is what stands in the log up to a position. It is summed up in parts, beside
-// other work.
-type recorded struct {
-	position es.Position
-	sums     map[string]pgstore.Sum
-}
-
-// reach sums up to a settled position.
-func (r *recorded) reach(ctx context.Context, p *Projector, upTo es.Position) error {
-	if r.sums == nil || r.position > upTo {
-		r.position, r.sums = 0, map[string]pgstore.Sum{}
-	}
-	part, err := p.store.Sums(ctx, r.position, upTo, p.def.Categories...)
-	if err != nil {
-		return err
-	}
-	for category, sum := range part {
-		r.sums[category] = r.sums[category].Plus(sum)
-	}
-	r.position = upTo
-	return nil
 }

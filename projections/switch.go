@@ -109,12 +109,12 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 	r.parked = nil
 	var differing int64
 	compared, blind := false, r.blind
-	err := pgx.BeginTxFunc(ctx, r.p.target.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		old, err := r.lockBoth(ctx, tx, &shadow)
 		if err != nil {
 			return err
 		}
-		paused, err := readPaused(ctx, tx, r.p.target, shadow.Name)
+		paused, err := r.p.books.paused(ctx, tx, shadow.Name)
 		if err != nil {
 			return err
 		}
@@ -179,10 +179,10 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, r.p.q(lockBothSQL), r.b.Name); err != nil {
+	if _, err := tx.Exec(ctx, r.p.books.SQL(lockBothSQL), r.b.Name); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, r.p.q(bothSQL), r.b.Name)
+	rows, err := tx.Query(ctx, r.p.books.SQL(bothSQL), r.b.Name)
 	if err != nil {
 		return nil, err
 	}

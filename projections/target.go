@@ -40,4 +40,4 @@ func FromLog(store *pgstore.Store) Option { return func(p *Projector) { p.store 
 
 // beside reports a read model in the database of its log: both are put back at once, and
 // one transaction sees both.
-func (p *Projector) beside() bool { return p.store != nil && p.store.Pool() == p.target.Pool() }
+func (p *Projector) beside() bool { return p.store != nil && p.store.Pool() == p.books.Pool() }

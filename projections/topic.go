@@ -67,7 +67,7 @@ type wholeTopics struct {
 // whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
 func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (*wholeTopics, error) {
-	stored, err := p.offsets(ctx, p.target.Pool(), b)
+	stored, err := p.offsets(ctx, p.books.Pool(), b)
 	if err != nil {
 		return nil, applyError{err}
 	}
@@ -188,7 +188,7 @@ func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b build, at p
 		})
 		if errors.Is(err, kafka.ErrGone) {
 			p.log.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.stream, "source", g.source, "error", err)
-			_, err = p.target.Pool().Exec(ctx, p.q(lostGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
+			_, err = p.books.Pool().Exec(ctx, p.books.SQL(lostGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
 			if err != nil {
 				return applyError{fault.Explain("say that events are lost", err)}
 			}
@@ -212,7 +212,7 @@ const askKafka = 2 * time.Second
 func (p *Projector) unread(ctx context.Context, id int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
-	stored, err := p.offsets(ctx, p.target.Pool(), build{ID: id})
+	stored, err := p.offsets(ctx, p.books.Pool(), build{ID: id})
 	if err != nil || id == 0 {
 		return -1
 	}

@@ -45,7 +45,7 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 		if err := wait.For(ctx, f.every); err != nil {
 			return err
 		}
-		stored, err := f.p.offsets(ctx, f.p.target.Pool(), f.b)
+		stored, err := f.p.offsets(ctx, f.p.books.Pool(), f.b)
 		if err != nil {
 			return applyError{err}
 		}

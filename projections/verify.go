@@ -75,7 +75,7 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 	if p.store == nil {
 		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.def.Name)
 	}
-	return verify(ctx, p.target, p.store, p.def.Name, p.def)
+	return verify(ctx, p.books, p.store, p.def.Name, p.def)
 }
 
 // Verify does as [Projector.Verify] does, for a projection whose definition no program has
@@ -84,18 +84,18 @@ func Verify(ctx context.Context, target Target, log *pgstore.Store, name string)
 	if nothing(target) || log == nil {
 		return nil, fmt.Errorf("%w: %q: Verify compares a database of builds with a log: give it both", fault.ErrInvalid, name)
 	}
-	return verify(ctx, target, log, name, nil)
+	return verify(ctx, Books{target}, log, name, nil)
 }
 
-func verify(ctx context.Context, target Target, log *pgstore.Store, name string, def *fold.Definition) ([]Verification, error) {
-	builds, _, err := readBuilds(ctx, target.Pool(), target, []string{name})
+func verify(ctx context.Context, k Books, log *pgstore.Store, name string, def *fold.Definition) ([]Verification, error) {
+	builds, _, err := readBuilds(ctx, k.Pool(), k, []string{name})
 	if err != nil {
 		return nil, fault.Explain("read the builds of "+name, err)
 	}
 	if len(builds) == 0 {
 		return nil, fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 	}
-	v := verifier{target: target, log: log, def: def}
+	v := verifier{books: k, log: log, def: def}
 	list := make([]Verification, 0, len(builds))
 	for _, b := range builds {
 		if b.Kind == kindTopic {
@@ -117,9 +117,9 @@ func verify(ctx context.Context, target Target, log *pgstore.Store, name string,
 
 // verifier compares builds with a log.
 type verifier struct {
-	target Target
-	log    *pgstore.Store
-	def    *fold.Definition // nil: not known
+	books Books
+	log   *pgstore.Store
+	def   *fold.Definition // nil: not known
 }
 
 func (v verifier) verify(ctx context.Context, b Build) (*Verification, error) {
@@ -152,8 +152,8 @@ type verified struct {
 // time.
 func (v verifier) read(ctx context.Context, id int64) (out *verified, err error) {
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err = pgx.BeginTxFunc(ctx, v.target.Pool(), snapshot, func(tx pgx.Tx) error {
-		b, err := one(ctx, tx, expand(v.target, buildSQL), id)
+	err = pgx.BeginTxFunc(ctx, v.books.Pool(), snapshot, func(tx pgx.Tx) error {
+		b, err := v.books.find(ctx, tx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -161,7 +161,7 @@ func (v verifier) read(ctx context.Context, id int64) (out *verified, err error)
 			return err
 		}
 		out = &verified{build: b}
-		if out.applied, err = readSums(ctx, tx, v.target, id); err != nil {
+		if out.applied, err = v.books.readSums(ctx, tx, id); err != nil {
 			return err
 		}
 		out.categories, out.partly = v.categories(b, out.applied)
@@ -196,7 +196,7 @@ func (v verifier) reached(ctx context.Context, tx pgx.Tx, b build, categories []
 	if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, expand(v.target, reachedSumsSQL), b.ID, int64(b.Position), categories)
+	rows, err := tx.Query(ctx, v.books.SQL(reachedSumsSQL), b.ID, int64(b.Position), categories)
 	if err != nil {
 		return nil, err
 	}

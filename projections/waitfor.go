@@ -63,12 +63,12 @@ join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
 func (p *Projector) hasToken(ctx context.Context, t es.Token) (bool, error) {
 	var b build
 	var source string
-	err := p.target.Pool().QueryRow(ctx, p.q(hasTokenSQL), p.def.Name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
+	err := p.books.Pool().QueryRow(ctx, p.books.SQL(hasTokenSQL), p.def.Name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case err == nil && b.Parked > 0:
-		err = p.notParked(ctx, t.Position, p.q(parkedOfSQL), b.ID, t.Stream.Category, t.Stream.ID, int64(t.Version), source)
+		err = p.notParked(ctx, t.Position, p.books.SQL(parkedOfSQL), b.ID, t.Stream.Category, t.Stream.ID, int64(t.Version), source)
 	}
 	return err == nil, err
 }
@@ -108,7 +108,7 @@ select exists (select from {asof}.events where position = $3) and not exists (
 
 func (p *Projector) reached(ctx context.Context, position es.Position) (done bool, err error) {
 	var b build
-	err = p.target.Pool().QueryRow(ctx, p.q(reachedSQL), p.def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
+	err = p.books.Pool().QueryRow(ctx, p.books.SQL(reachedSQL), p.def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
@@ -120,13 +120,13 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 		done, err = p.appliedUpTo(ctx, b, position)
 	}
 	if done && (b.Parked > 0 || b.Kind == kindKafka) { // which may have parked it since
-		err = p.notParked(ctx, position, p.q(parkedAtSQL), b.ID, int64(position))
+		err = p.notParked(ctx, position, p.books.SQL(parkedAtSQL), b.ID, int64(position))
 	}
 	return done, err
 }
 
 func (p *Projector) appliedUpTo(ctx context.Context, b build, position es.Position) (done bool, err error) {
-	err = p.target.Pool().QueryRow(ctx, p.q(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.def.Categories).Scan(&done)
+	err = p.books.Pool().QueryRow(ctx, p.books.SQL(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.def.Categories).Scan(&done)
 	return done, err
 }
 
@@ -170,7 +170,7 @@ const parkedOfSQL = parkedWhySQL + ` and p.category = $2 and p.stream_id = $3 an
 // notParked gives a [*ParkedError] for an event that is parked, as the statement finds it.
 func (p *Projector) notParked(ctx context.Context, position es.Position, sql string, args ...any) error {
 	e := &ParkedError{Projection: p.def.Name, Position: position}
-	err := p.target.Pool().QueryRow(ctx, sql, args...).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
+	err := p.books.Pool().QueryRow(ctx, sql, args...).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil

@@ -95,7 +95,7 @@ func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
 	}
 	var missing int64
 	o := &over{after: b.Position}
-	err := f.p.target.Pool().QueryRow(ctx, f.p.q(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.Categories).Scan(&o.events, &missing, &o.event)
+	err := f.p.books.Pool().QueryRow(ctx, f.p.books.SQL(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.Categories).Scan(&o.events, &missing, &o.event)
 	if err != nil {
 		return fault.Explain("compare with the log", err)
 	}

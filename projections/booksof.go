@@ -1,0 +1,23 @@
+package projections
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// Database is where read models stand, with the books.
+type Database interface {
+	Pool() *pgxpool.Pool
+	Schema() string // of the books
+}
+
+// Books are the framework's tables that say what is applied.
+type Books struct{ Database }
+
+// SQL puts the schema of the books in the place of {asof}.
+func (k Books) SQL(text string) string {
+	return strings.ReplaceAll(text, "{asof}", pg.Quote(k.Schema()))
+}

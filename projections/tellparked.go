@@ -1,0 +1,24 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/asof-dev/asof/projections/internal/fold"
+)
+
+// tellParked says what was parked because of itself.
+func (p *Projector) tellParked(ctx context.Context, units []fold.ParkedUnit) {
+	waiting := 0
+	for i := range units {
+		u := &units[i]
+		if u.Why == nil {
+			waiting++
+			continue
+		}
+		e := &u.Event
+		p.log.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.Key, "error", u.Why)
+	}
+	if waiting > 0 {
+		p.log.DebugContext(ctx, "events are parked behind others", "events", waiting)
+	}
+}
