@@ -166,7 +166,7 @@ func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page)
 // readSkips reads what the projection leaves out.
 func (r *replay) readSkips(ctx context.Context) error {
 	batch := &pgx.Batch{}
-	r.p.books.queueSkips(batch, r.p.def.Name, r.parking)
+	r.p.books.QueueSkips(batch, r.p.def.Name, r.parking)
 	return r.send(ctx, batch)
 }
 

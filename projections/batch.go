@@ -13,6 +13,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -60,7 +61,7 @@ const lockSQL = `select from {asof}.builds where id = $1 for update`
 // lockedSQL reads the build as the last holder of the lock left it, if it is still what
 // the caller thinks, and a live one is not paused. Bind: $1 build, $2 status, $3 epoch, $4
 // kind, $5 whether it does not matter that it is paused.
-const lockedSQL = selectBuilds + `where b.id = $1 and b.status = $2 and b.epoch = $3 and b.kind = $4
+const lockedSQL = books.SelectBuilds + `where b.id = $1 and b.status = $2 and b.epoch = $3 and b.kind = $4
   and ($5 or b.status <> 'live' or not exists (select from {asof}.paused where name = b.name))`
 
 // lockPathSQL is searchPathSQL for the build that is locked. Bind: $1 build, $2 idle.
@@ -77,7 +78,7 @@ const idle = time.Minute
 // then. The row lock on the build makes it one at a time; a build that was switched
 // or taken over meanwhile gives errFenced, and nothing is written. What the database
 // refuses is parked, in which case the work takes several transactions.
-func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error) {
+func (p *Projector) commit(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	next, err := p.tryMoving(ctx, b, w)
 	if p.refused(err) && len(w.events) > 0 {
 		next, err = p.bisectWork(ctx, b, w)
@@ -90,7 +91,7 @@ func (p *Projector) commit(ctx context.Context, b build, w *work) (build, error)
 }
 
 // tryMoving is try, and again if a unique value may have moved between rows.
-func (p *Projector) tryMoving(ctx context.Context, b build, w *work) (build, error) {
+func (p *Projector) tryMoving(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	next, err := p.try(ctx, b, w)
 	if moved(err) && !w.moves {
 		again := *w
@@ -104,7 +105,7 @@ func (p *Projector) tryMoving(ctx context.Context, b build, w *work) (build, err
 // moved reports that a unique value may have moved between rows.
 func moved(err error) bool { return pg.Is(err, pg.UniqueViolation) }
 
-func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
+func (p *Projector) try(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	life := b.Life
 	once := *w
 	var parked []fold.ParkedUnit
@@ -143,21 +144,21 @@ const constraintsSQL = `set constraints all immediate`
 // lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
-func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (build, found, error) {
+func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *work) (books.Build, found, error) {
 	f := found{seen: versions{}, parking: fold.NewParking(p.def, p.parked), gaps: map[es.StreamID]gap{}}
-	var locked build
+	var locked books.Build
 	batch := &pgx.Batch{}
-	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })
+	p.queueLock(batch, b, false, func(now books.Build) error { locked = now; return nil })
 	p.queueSeen(batch, b, w, f.seen)
 	f.parking.Source = w.source
 	if len(w.events) > 0 {
-		p.books.queueParking(batch, b, streamsOf(w.events), f.parking)
+		p.books.QueueParking(batch, b, streamsOf(w.events), f.parking)
 	}
 	switch {
-	case b.Kind == kindTopic && len(w.events) > 0:
+	case b.Kind == books.KindTopic && len(w.events) > 0:
 		p.queueGaps(batch, b, w, f.gaps)
 		p.queueLife(batch, b, w)
-	case b.Kind == kindKafka && w.offset != nil:
+	case b.Kind == books.KindKafka && w.offset != nil:
 		p.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
@@ -168,10 +169,10 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 // queueLock takes the build's row and shows it as the last holder of the lock left it. A
 // build that is not what the caller thinks gives errFenced, and so does a live one that is
 // paused, except to whom that does not matter.
-func (p *Projector) queueLock(batch *pgx.Batch, b build, even bool, look func(now build) error) {
+func (p *Projector) queueLock(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
 	batch.Queue(p.books.SQL(lockSQL), b.ID)
 	batch.Queue(p.books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
-		locked, err := pgx.CollectRows(rows, scanBuild)
+		locked, err := pgx.CollectRows(rows, books.ScanBuild)
 		switch {
 		case err != nil:
 			return err
@@ -185,7 +186,7 @@ func (p *Projector) queueLock(batch *pgx.Batch, b build, even bool, look func(no
 
 // applyLocked does the work inside the transaction that holds the build's lock, and
 // changes b as the row is changed.
-func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *work, f found) error {
+func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *work, f found) error {
 	seen, before := f.seen, maps.Clone(f.seen)
 	if w.position > 0 && w.position <= b.Position || w.over != nil && w.over.after != b.Position {
 		return nil // another process did it
@@ -200,24 +201,24 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 	}
 	w.gapped = w.gapped || len(f.opened) > 0
 	out := &pgx.Batch{}
-	t := tally{read: w.read(b.Position)}
+	t := books.Tally{Read: w.read(b.Position)}
 	if len(todo) > 0 {
-		if t.skipped, err = p.foldLocked(ctx, tx, *b, w, todo, f.parking, out); err != nil {
+		if t.Skipped, err = p.foldLocked(ctx, tx, *b, w, todo, f.parking, out); err != nil {
 			return err
 		}
-		t.parked = int64(len(f.parking.Fresh))
-		p.books.queueParked(out, *b, w.source, f.parking.Fresh)
+		t.Parked = int64(len(f.parking.Fresh))
+		p.books.QueueParked(out, *b, w.source, f.parking.Fresh)
 		if err := p.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}
-		t.apply(todo)
+		t.Apply(todo)
 	}
 	if w.position > b.Position {
-		t.position, t.event = w.position, w.eventAt(w.position)
+		t.Position, t.Event = w.position, w.eventAt(w.position)
 	}
-	p.books.queueBooks(out, b, &t, nil)
+	p.books.QueueTally(out, b, &t, nil)
 	if w.foreign > 0 {
-		out.Queue(p.books.SQL(foreignMessagesSQL), b.ID, w.foreign)
+		out.Queue(p.books.SQL(books.ForeignMessagesSQL), b.ID, w.foreign)
 	}
 	p.queueOffsets(out, *b, w)
 	p.queueOpened(out, *b, w, &f)
@@ -226,17 +227,17 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *build, w *wor
 
 // foldLocked folds events and writes what they come to, with rows that are looked up in
 // the transaction.
-func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b build, w *work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
+func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b books.Build, w *work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
 	m, err := p.bind(ctx, tx, b)
 	if err != nil {
 		return 0, err
 	}
 	events := m.Decode(todo)
-	state := m.Open(b.place(), b.empty())
+	state := m.Open(b.Place(), b.Empty())
 	if err := state.Fold(ctx, sendIn(tx), events, parking); err != nil {
 		return 0, err
 	}
-	return events.Skipped(), state.Write(ctx, tx.Conn(), out, table.How{Alone: b.mine() && w.bulk, Moves: w.moves})
+	return events.Skipped(), state.Write(ctx, tx.Conn(), out, table.How{Alone: b.Mine() && w.bulk, Moves: w.moves})
 }
 
 // sendIn makes round trips in a transaction.

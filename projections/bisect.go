@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -94,13 +95,13 @@ func (p *Projector) culprits(ctx context.Context, m fold.Model, event []es.Recor
 }
 
 // bisectWork commits work that the database has refused.
-func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, error) {
+func (p *Projector) bisectWork(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	m, err := p.model(ctx, b)
 	if err != nil {
 		return b, err
 	}
 	events := w.events
-	if b.Kind != kindLog { // what is left of it, without gaps
+	if b.Kind != books.KindLog { // what is left of it, without gaps
 		if events, err = p.left(ctx, b, w); err != nil {
 			return b, err
 		}
@@ -108,7 +109,7 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 	after := w.after
 	err = p.bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 		once := &work{events: part, after: after, source: w.source, refused: refused, rehearse: !keep, bulk: w.bulk}
-		if b.Kind == kindLog {
+		if b.Kind == books.KindLog {
 			once.position = part[len(part)-1].Position
 		}
 		next, err := p.tryMoving(ctx, b, once)
@@ -125,7 +126,7 @@ func (p *Projector) bisectWork(ctx context.Context, b build, w *work) (build, er
 }
 
 // left returns the events of a work that are to be applied.
-func (p *Projector) left(ctx context.Context, b build, w *work) (events []es.RecordedEvent, err error) {
+func (p *Projector) left(ctx context.Context, b books.Build, w *work) (events []es.RecordedEvent, err error) {
 	once := *w
 	err = pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, found, err := p.lock(ctx, tx, b, &once)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -65,7 +66,7 @@ func (b Build) Bytes() int64 {
 // no definitions, and so works for a projection that no program has any more.
 func Builds(ctx context.Context, target Target, names ...string) ([]Build, error) {
 	for try := 1; ; try++ {
-		list, err := countedBuilds(ctx, Books{target}, names)
+		list, err := countedBuilds(ctx, books.Of(target), names)
 		if err == nil || try == countTries || !errors.Is(err, errRenamed) && !pg.NotMigrated(err) {
 			return list, fault.Explain("read the builds", err)
 		}
@@ -80,7 +81,7 @@ const countTries = 5
 var errRenamed = errors.New("the builds are being switched: try again")
 
 // countedBuilds reads the builds and counts their rows in one snapshot.
-func countedBuilds(ctx context.Context, k Books, names []string) (list []Build, err error) {
+func countedBuilds(ctx context.Context, k books.Books, names []string) (list []Build, err error) {
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, k.Pool(), snapshot, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
@@ -106,7 +107,7 @@ where $1::text[] is null or b.name = any($1)
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc, b.id desc`
 
 // readBuilds reads builds, and what their tables are; rows are estimated.
-func readBuilds(ctx context.Context, db pg.Querier, k Books, names []string) ([]Build, []*tableOf, error) {
+func readBuilds(ctx context.Context, db pg.Querier, k books.Books, names []string) ([]Build, []*tableOf, error) {
 	if len(names) == 0 {
 		names = nil
 	}
@@ -130,7 +131,7 @@ func scanListed(row pgx.CollectableRow) (Build, error) {
 	b := Build{Tables: []BuildTable{}}
 	var status string
 	err := row.Scan(&b.ID, &b.Projection, &b.Version, &status, &b.Schema, &b.Kind, &b.Source, (*int64)(&b.Position), &b.Made, &b.Changed, &b.Active, &b.Gone)
-	if b.State = status; status == retired {
+	if b.State = status; status == books.Retired {
 		b.State = BuildKept
 	}
 	return b, err

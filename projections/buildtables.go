@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -36,7 +37,7 @@ where b.id = any($1)
 order by b.id, c.relname`
 
 // readTables gives the builds their tables.
-func readTables(ctx context.Context, db pg.Querier, k Books, builds map[int64]*Build) ([]*tableOf, error) {
+func readTables(ctx context.Context, db pg.Querier, k books.Books, builds map[int64]*Build) ([]*tableOf, error) {
 	ids := make([]int64, 0, len(builds))
 	for id := range builds {
 		ids = append(ids, id)

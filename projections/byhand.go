@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -21,7 +22,7 @@ import (
 // noteMadeSQL keeps what the DDL has made. Bind: $1 build, $2 list.
 const noteMadeSQL = `update {asof}.builds set made = $2 where id = $1`
 
-func (p *Projector) noteMade(ctx context.Context, tx pgx.Tx, b build) error {
+func (p *Projector) noteMade(ctx context.Context, tx pgx.Tx, b books.Build) error {
 	made, err := catalog.Stands(ctx, tx, b.Schema)
 	if err != nil {
 		return err
@@ -36,7 +37,7 @@ const madeSQL = `select made from {asof}.builds where id = $1`
 // changed compares what stands on the tables of a build with what its DDL has made: what
 // has come since, and what is gone or of another type. Of a build of before that was noted
 // nothing is known.
-func (p *Projector) changed(ctx context.Context, db pg.Querier, b build) (since, gone []string, err error) {
+func (p *Projector) changed(ctx context.Context, db pg.Querier, b books.Build) (since, gone []string, err error) {
 	var made []string
 	if err := db.QueryRow(ctx, p.books.SQL(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
 		return nil, nil, err
@@ -51,7 +52,7 @@ func (p *Projector) changed(ctx context.Context, db pg.Querier, b build) (since,
 // examine names what has come onto the tables of the live build since its DDL made them,
 // and reports tables that somebody has dropped or changed: these are replaced as they are.
 // A column of another type is damage.
-func (p *Projector) examine(ctx context.Context, tx pgx.Tx, b build) (damaged bool, err error) {
+func (p *Projector) examine(ctx context.Context, tx pgx.Tx, b books.Build) (damaged bool, err error) {
 	since, gone, err := p.changed(ctx, tx, b)
 	if err != nil {
 		return false, err

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -19,8 +20,8 @@ select s.category, s.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
 join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4`
 
-func (p *Projector) queueSeen(batch *pgx.Batch, b build, w *work, seen versions) {
-	if len(w.events) == 0 || b.Kind == kindLog {
+func (p *Projector) queueSeen(batch *pgx.Batch, b books.Build, w *work, seen versions) {
+	if len(w.events) == 0 || b.Kind == books.KindLog {
 		return
 	}
 	streams := streamsOf(w.events)
@@ -55,11 +56,11 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 }
 
 // admit drops events that were applied or are not wanted.
-func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b build, w *work, f *found) ([]es.RecordedEvent, error) {
+func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *work, f *found) ([]es.RecordedEvent, error) {
 	switch b.Kind {
-	case kindKafka:
+	case books.KindKafka:
 		return p.admitVersions(ctx, tx, w.events, f.seen)
-	case kindTopic:
+	case books.KindTopic:
 		return p.admitStreams(w, f), nil
 	}
 	todo := make([]es.RecordedEvent, 0, len(w.events))
@@ -119,7 +120,7 @@ insert into {asof}.dedup (build, category, stream_id, version, source)
 select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
-func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b build, w *work, before, seen versions, out *pgx.Batch) error {
+func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *work, before, seen versions, out *pgx.Batch) error {
 	var categories, ids []string
 	var vs []int64
 	var added [][]any

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -34,7 +35,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if r.b.Position >= upTo {
 		return nil
 	}
-	if r.b.Kind == kindKafka { // what it has applied stands in its dedup rows
+	if r.b.Kind == books.KindKafka { // what it has applied stands in its dedup rows
 		return r.fillCarefully(ctx, upTo)
 	}
 	m, err := r.p.remember(ctx, r.b)
@@ -105,7 +106,7 @@ func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 
 // finish writes the rest, and meanwhile sums up the log, which is compared after.
 func (s *saver) finish(ctx context.Context) error {
-	position := s.m.tally.position
+	position := s.m.tally.Position
 	if position == 0 { // nothing came
 		return nil
 	}
@@ -137,7 +138,7 @@ func (s *saver) save(ctx context.Context) error {
 // saveParts writes rows that memory has no room for at once, part after part, each from a
 // pass over the log, in one transaction. The books are locked at its end alone.
 func (s *saver) saveParts(ctx context.Context) error {
-	m, upTo := s.m, s.m.tally.position
+	m, upTo := s.m, s.m.tally.Position
 	was, b := m.b, m.b
 	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		batch.Queue(longSQL)
@@ -148,11 +149,11 @@ func (s *saver) saveParts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
+		s.p.queueLock(batch, was, false, func(now books.Build) error { return sameLane(now, was) })
 		s.p.queueThere(batch, &m.tally)
-		m.tally.parked = int64(len(m.parking.Fresh))
-		s.p.books.queueParked(batch, b, "", m.parking.Fresh)
-		s.p.books.queueBooks(batch, &b, &m.tally, nil)
+		m.tally.Parked = int64(len(m.parking.Fresh))
+		s.p.books.QueueParked(batch, b, "", m.parking.Fresh)
+		s.p.books.QueueTally(batch, &b, &m.tally, nil)
 		return nil
 	})
 	if err != nil {

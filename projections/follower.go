@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -18,7 +19,7 @@ import (
 type follower struct {
 	*kafkaSource
 	p       *Projector
-	b       build
+	b       books.Build
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -38,7 +39,7 @@ const gapsSQL = `
 select category, stream_id, version, next_offset from {asof}.gaps
 where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
 
-func (p *Projector) queueGaps(batch *pgx.Batch, b build, w *work, gaps map[es.StreamID]gap) {
+func (p *Projector) queueGaps(batch *pgx.Batch, b books.Build, w *work, gaps map[es.StreamID]gap) {
 	streams := streamsOf(w.events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
@@ -94,7 +95,7 @@ const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 an
 const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
-func (p *Projector) queueOpened(out *pgx.Batch, b build, w *work, f *found) {
+func (p *Projector) queueOpened(out *pgx.Batch, b books.Build, w *work, f *found) {
 	if g := w.again; g != nil {
 		if _, open := f.gaps[g.stream]; !open {
 			out.Queue(p.books.SQL(closeGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
@@ -125,7 +126,7 @@ join {asof}.dedup d on d.build = g.build and d.category = g.category and d.strea
 where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.version and not g.lost
 order by g.next_offset`
 
-func (p *Projector) readyGaps(ctx context.Context, b build, at partition) ([]gap, error) {
+func (p *Projector) readyGaps(ctx context.Context, b books.Build, at partition) ([]gap, error) {
 	rows, err := p.books.Pool().Query(ctx, p.books.SQL(readyGapsSQL), b.ID, at.topic, at.number)
 	if err != nil {
 		return nil, fault.Explain("read the gaps", err)
@@ -148,7 +149,7 @@ select life from {asof}.lives where build = $1 and source = $2`
 
 // queueLife refuses messages of another life of their store: versions that were lost with
 // the former are given again.
-func (p *Projector) queueLife(batch *pgx.Batch, b build, w *work) {
+func (p *Projector) queueLife(batch *pgx.Batch, b books.Build, w *work) {
 	if w.life == uuid.Nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -100,7 +101,7 @@ func (s *kafkaSource) name(p *Projector) {
 	}
 }
 
-func (s *kafkaSource) kind() string { return kindKafka }
+func (s *kafkaSource) kind() string { return books.KindKafka }
 
 func (s *kafkaSource) String() string {
 	if len(s.topics) == 1 {
@@ -110,7 +111,7 @@ func (s *kafkaSource) String() string {
 }
 
 // follow reads Kafka and watches the log at the same time.
-func (s *kafkaSource) follow(ctx context.Context, p *Projector, b build) error {
+func (s *kafkaSource) follow(ctx context.Context, p *Projector, b books.Build) error {
 	b, err := p.inLife(ctx, b)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -20,8 +21,8 @@ import (
 
 // takeKind makes the build one of a kind of source, unless the projector did so before
 // and another has changed it since.
-func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, error) {
-	if b.Kind != kind && (b.Kind == kindTopic || kind == kindTopic) {
+func (p *Projector) takeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
+	if b.Kind != kind && (b.Kind == books.KindTopic || kind == books.KindTopic) {
 		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", fault.ErrInvalid, b.Name, b.Kind, kind)
 	}
 	if b.Kind != kind && p.kept.Load() == b.ID {
@@ -56,7 +57,7 @@ func (p *Projector) takeKind(ctx context.Context, b build, kind string) (build, 
 }
 
 // follow applies what the log has next.
-func (p *Projector) follow(ctx context.Context, b build) (build, error) {
+func (p *Projector) follow(ctx context.Context, b books.Build) (books.Build, error) {
 	next, n, err := p.pull(ctx, b, p.batch)
 	if err == nil && n == 0 {
 		err = wait.For(ctx, p.poll)
@@ -79,9 +80,9 @@ update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1
 
 // changeKind reports whether the kind could be changed: not before the log is applied up
 // to where Kafka was.
-func (p *Projector) changeKind(ctx context.Context, tx pgx.Tx, b build, kind string) (bool, error) {
+func (p *Projector) changeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind string) (bool, error) {
 	batch := &pgx.Batch{}
-	if kind == kindKafka {
+	if kind == books.KindKafka {
 		batch.Queue(p.books.SQL(seedSQL), b.ID, int64(b.Position), p.def.Categories)
 	} else {
 		reach, err := p.reach(ctx, tx, b)
@@ -101,8 +102,8 @@ const reachSQL = `select coalesce(max(position), 0) from {asof}.offsets where bu
 
 // reach is the position after which nothing is applied. Whatever Kafka brought is
 // settled, so the log up to there is final.
-func (p *Projector) reach(ctx context.Context, db pg.Querier, b build) (es.Position, error) {
-	if b.Kind == kindLog {
+func (p *Projector) reach(ctx context.Context, db pg.Querier, b books.Build) (es.Position, error) {
+	if b.Kind == books.KindLog {
 		return b.Position, nil
 	}
 	var last es.Position

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -89,7 +90,7 @@ func (r *rebuild) claim(ctx context.Context) error {
 // stillFirst gives errFenced when another process has made a build of the version live just
 // before this one could begin.
 func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
-	b, err := r.p.books.findLive(ctx, tx, r.p.def.Name)
+	b, err := r.p.books.FindLive(ctx, tx, r.p.def.Name)
 	switch {
 	case errors.Is(err, fault.ErrNotBuilt):
 		return nil
@@ -115,26 +116,26 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	old, err := r.p.books.find(ctx, tx, id)
+	old, err := r.p.books.Find(ctx, tx, id)
 	switch {
 	case err != nil:
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
-	case old.Version != d.Version || (old.Kind == kindTopic) != (r.p.store == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
-		return false, r.p.books.drop(ctx, tx, old)
+	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.p.store == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
+		return false, r.p.books.Drop(ctx, tx, old)
 	}
 	_, gone, err := r.p.changed(ctx, tx, old)
 	if err != nil {
 		return false, err
 	}
 	if len(gone) > 0 || r.to != nil && old.Position > *r.to {
-		return false, r.p.books.drop(ctx, tx, old)
+		return false, r.p.books.Drop(ctx, tx, old)
 	}
 	if _, err := tx.Exec(ctx, r.p.books.SQL(takeSQL), old.ID); err != nil {
 		return false, err
 	}
-	r.b, err = r.p.books.find(ctx, tx, id)
+	r.b, err = r.p.books.Find(ctx, tx, id)
 	return err == nil, err
 }
 
@@ -152,11 +153,11 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	b, err := r.p.books.find(ctx, tx, id)
+	b, err := r.p.books.Find(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	b.Schema = b.shadowSchema()
+	b.Schema = b.ShadowSchema()
 	if _, err := tx.Exec(ctx, r.p.books.SQL(nameSQL), b.ID, b.Schema); err != nil {
 		return err
 	}
@@ -174,9 +175,9 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 // buildKind is that of a build that is made: from the log, where there is one.
 func (p *Projector) buildKind() string {
 	if p.store == nil {
-		return kindTopic
+		return books.KindTopic
 	}
-	return kindLog
+	return books.KindLog
 }
 
 // release lets the next call resume at once. It runs after ctx has ended too, and

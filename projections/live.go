@@ -7,6 +7,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -18,7 +19,7 @@ const manyTries = 10
 // applyPage applies a page of the log to the live build, from the rows in memory. In this
 // process pages wait for their turn here, not in the database with a connection each; and
 // one that has begun is finished when ctx ends.
-func (p *Projector) applyPage(ctx context.Context, b build, events []es.RecordedEvent, pg *fold.Page) (build, error) {
+func (p *Projector) applyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -52,7 +53,7 @@ func (p *Projector) applyPage(ctx context.Context, b build, events []es.Recorded
 }
 
 // memoryOf returns the rows of the live build that are in memory.
-func (p *Projector) memoryOf(ctx context.Context, b build) (*memory, error) {
+func (p *Projector) memoryOf(ctx context.Context, b books.Build) (*memory, error) {
 	if m := p.memory; m != nil && m.b.ID == b.ID && m.b.Epoch == b.Epoch && m.b.Kind == b.Kind && m.b.Status == b.Status {
 		if m.known && (m.b.Counter != b.Counter || m.b.Position != b.Position) {
 			m.forget()
@@ -69,7 +70,7 @@ func (p *Projector) memoryOf(ctx context.Context, b build) (*memory, error) {
 }
 
 // tryPage folds a page and writes it. What another process has applied of it is left out.
-func (p *Projector) tryPage(ctx context.Context, m *memory, pg *fold.Page) (build, error) {
+func (p *Projector) tryPage(ctx context.Context, m *memory, pg *fold.Page) (books.Build, error) {
 	if !m.known {
 		if err := p.look(ctx, m); err != nil {
 			return m.b, err

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -26,28 +27,28 @@ import (
 // What an operator changes by SQL raises no counter; that a row is not what it was, the
 // write itself finds out. In both cases all is forgotten, and folded again.
 type memory struct {
-	b       build // as its last writer left it
-	known   bool  // the counter of b was read before any row was
+	b       books.Build // as its last writer left it
+	known   bool        // the counter of b was read before any row was
 	model   fold.Model
 	state   fold.State
 	parking *fold.Parking
-	tally   tally // of what is folded
+	tally   books.Tally // of what is folded
 }
 
 // errOvertaken: another process has written to the build.
 var errOvertaken = errors.New("projections: another process has written to the build")
 
 // remember begins to keep rows of a build.
-func (p *Projector) remember(ctx context.Context, b build) (*memory, error) {
+func (p *Projector) remember(ctx context.Context, b books.Build) (*memory, error) {
 	m, err := p.model(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	return &memory{b: b, model: m, state: m.Open(b.place(), b.empty()), parking: fold.NewParking(p.def, p.parked)}, nil
+	return &memory{b: b, model: m, state: m.Open(b.Place(), b.Empty()), parking: fold.NewParking(p.def, p.parked)}, nil
 }
 
 // model returns what applies events to a build's tables.
-func (p *Projector) model(ctx context.Context, b build) (m fold.Model, err error) {
+func (p *Projector) model(ctx context.Context, b books.Build) (m fold.Model, err error) {
 	p.mu.Lock()
 	m = p.bound[b.ID]
 	p.mu.Unlock()
@@ -68,7 +69,7 @@ func (p *Projector) model(ctx context.Context, b build) (m fold.Model, err error
 func (m *memory) forget() {
 	m.state.Forget()
 	m.parking.Forget()
-	m.tally = tally{}
+	m.tally = books.Tally{}
 	m.known = false
 }
 
@@ -85,10 +86,10 @@ func (p *Projector) look(ctx context.Context, m *memory) error {
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("%w: build %d is dropped", fault.ErrFenced, m.b.ID)
 		}
-		m.b.Event = orNil(event)
+		m.b.Event = books.OrNil(event)
 		return err
 	})
-	p.books.queueParking(batch, m.b, nil, m.parking)
+	p.books.QueueParking(batch, m.b, nil, m.parking)
 	err := p.send(ctx, batch)
 	m.parking.Stored = m.b.Parked
 	m.known = err == nil
@@ -104,7 +105,7 @@ func (p *Projector) send(ctx context.Context, batch *pgx.Batch) error {
 func (p *Projector) fold(ctx context.Context, m *memory, pg *fold.Page) error {
 	err := m.state.Fold(ctx, p.send, pg.Decoded, m.parking)
 	if err == nil {
-		m.tally.move(pg)
+		m.tally.Move(pg)
 	}
 	return err
 }
@@ -113,8 +114,8 @@ func (p *Projector) fold(ctx context.Context, m *memory, pg *fold.Page) error {
 // as most bytes allow. After an error the memory must forget. errOvertaken and
 // [table.ErrStale] mean that it was not right any more.
 func (p *Projector) save(ctx context.Context, m *memory, most int) error {
-	how := table.How{Alone: m.b.mine()}
-	m.tally.parked = int64(len(m.parking.Fresh))
+	how := table.How{Alone: m.b.Mine()}
+	m.tally.Parked = int64(len(m.parking.Fresh))
 	err := p.trySave(ctx, m, how, most)
 	if moved(err) {
 		how.Moves = true
@@ -130,15 +131,15 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 	was, b := m.b, m.b
 	var xid uint32
 	err := p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
-		p.queueLock(batch, was, false, func(now build) error { return sameLane(now, was) })
+		p.queueLock(batch, was, false, func(now books.Build) error { return sameLane(now, was) })
 		p.queueThere(batch, &m.tally)
 		if how.Alone || m.state.ByPath() {
 			if err := sendOn(ctx, conn, batch); err != nil {
 				return err
 			}
 		}
-		p.books.queueParked(batch, b, "", m.parking.Fresh)
-		p.books.queueBooks(batch, &b, &m.tally, &xid)
+		p.books.QueueParked(batch, b, "", m.parking.Fresh)
+		p.books.QueueTally(batch, &b, &m.tally, &xid)
 		return m.state.Write(ctx, conn, batch, how)
 	})
 	if err != nil {
@@ -150,9 +151,9 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 }
 
 // written says that what is folded is committed, and how the build is then.
-func (p *Projector) written(ctx context.Context, m *memory, b build) {
+func (p *Projector) written(ctx context.Context, m *memory, b books.Build) {
 	p.tellParked(ctx, m.parking.Fresh)
-	m.b, m.tally = b, tally{}
+	m.b, m.tally = b, books.Tally{}
 	m.parking.Written()
 }
 
@@ -184,7 +185,7 @@ func sendOn(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch) error {
 }
 
 // sameLane refuses a build that somebody else has written to.
-func sameLane(now, b build) error {
+func sameLane(now, b books.Build) error {
 	switch {
 	case now.Counter == b.Counter && now.Position == b.Position && now.Event == b.Event:
 		return nil
@@ -199,12 +200,12 @@ func sameLane(now, b build) error {
 const thereSQL = `select exists (select from {asof}.events where position = $1 and event_id = $2)`
 
 // queueThere refuses events that were read before the database was put back.
-func (p *Projector) queueThere(batch *pgx.Batch, t *tally) {
-	if !p.beside() || t.position == 0 {
+func (p *Projector) queueThere(batch *pgx.Batch, t *books.Tally) {
+	if !p.beside() || t.Position == 0 {
 		return
 	}
-	position := t.position
-	batch.Queue(p.books.SQL(thereSQL), int64(position), t.event).QueryRow(func(row pgx.Row) error {
+	position := t.Position
+	batch.Queue(p.books.SQL(thereSQL), int64(position), t.Event).QueryRow(func(row pgx.Row) error {
 		var there bool
 		err := row.Scan(&there)
 		if err == nil && !there {
@@ -216,6 +217,6 @@ func (p *Projector) queueThere(batch *pgx.Batch, t *tally) {
 
 // careful applies a page of the log as commit does, with rows that are looked up under the
 // lock, and so finds the events whose values the database refuses.
-func (p *Projector) careful(ctx context.Context, b build, events []es.RecordedEvent, bulk bool) (build, error) {
+func (p *Projector) careful(ctx context.Context, b books.Build, events []es.RecordedEvent, bulk bool) (books.Build, error) {
 	return p.commit(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position, bulk: bulk})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -33,7 +34,7 @@ type partition struct {
 // topicIDsSQL reads which topics a build has read. Bind: $1 build.
 const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
 
-func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID, error) {
+func (p *Projector) topicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
 	rows, err := p.books.Pool().Query(ctx, p.books.SQL(topicIDsSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
@@ -48,7 +49,7 @@ func (p *Projector) topicIDs(ctx context.Context, b build) (map[string]uuid.UUID
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
-func (p *Projector) offsets(ctx context.Context, db pg.Querier, b build) (map[partition]int64, error) {
+func (p *Projector) offsets(ctx context.Context, db pg.Querier, b books.Build) (map[partition]int64, error) {
 	rows, err := db.Query(ctx, p.books.SQL(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
@@ -81,9 +82,9 @@ const beginOffsetSQL = `
 insert into {asof}.offsets as p (build, topic, partition, next_offset, position, topic_id) values ($1, $2, $3, $4, $5, $6)
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
-func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
+func (p *Projector) queueOffsets(out *pgx.Batch, b books.Build, w *work) {
 	for _, o := range w.begin {
-		out.Queue(p.books.SQL(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), orNull(o.id))
+		out.Queue(p.books.SQL(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), books.OrNull(o.id))
 	}
 	o := w.offset
 	if o == nil {

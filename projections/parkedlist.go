@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -54,20 +55,20 @@ func ListParked(ctx context.Context, target Target, names ...string) ([]ParkedEv
 	if len(names) == 0 {
 		names = nil
 	}
-	return readParked(ctx, target.Pool(), Books{target}, names, nil, false)
+	return readParked(ctx, target.Pool(), books.Of(target), names, nil, false)
 }
 
 // ShowParked returns an event that builds of a projection have parked, with its payload, for
 // each build and row; [ErrNotParked] when none has.
 func ShowParked(ctx context.Context, target Target, name string, event uuid.UUID) ([]ParkedEvent, error) {
-	list, err := readParked(ctx, target.Pool(), Books{target}, []string{name}, &event, true)
+	list, err := readParked(ctx, target.Pool(), books.Of(target), []string{name}, &event, true)
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("%w: %s has not parked event %s", ErrNotParked, name, event)
 	}
 	return list, err
 }
 
-func readParked(ctx context.Context, db pg.Querier, k Books, names []string, event *uuid.UUID, payload bool) ([]ParkedEvent, error) {
+func readParked(ctx context.Context, db pg.Querier, k books.Books, names []string, event *uuid.UUID, payload bool) ([]ParkedEvent, error) {
 	rows, err := db.Query(ctx, k.SQL(parkedSQL), names, event, payload)
 	if err != nil {
 		return nil, fault.Explain("read what is parked", err)
@@ -87,7 +88,7 @@ func scanParked(row pgx.CollectableRow) (ParkedEvent, error) {
 		err = e.Metadata.UnmarshalBinary(metadata)
 	}
 	e.RecordedAt = e.RecordedAt.UTC()
-	if p.State = status; status == retired {
+	if p.State = status; status == books.Retired {
 		p.State = BuildKept
 	}
 	return p, err
@@ -111,7 +112,7 @@ func ListSkipped(ctx context.Context, target Target, names ...string) ([]Skipped
 	if len(names) == 0 {
 		names = nil
 	}
-	rows, err := target.Pool().Query(ctx, Books{target}.SQL(skippedSQL), names)
+	rows, err := target.Pool().Query(ctx, books.Of(target).SQL(skippedSQL), names)
 	if err != nil {
 		return nil, fault.Explain("read what is skipped", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -31,7 +32,7 @@ on conflict (name) do update set reason = excluded.reason`
 //
 // A projection that the books do not have gives [ErrNotBuilt].
 func Pause(ctx context.Context, target Target, name, reason string) error {
-	k := Books{target}
+	k := books.Of(target)
 	err := pgx.BeginTxFunc(ctx, k.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, k.SQL(lockBuildsSQL), name) // a batch that has begun ends before
 		if err != nil {
@@ -56,7 +57,7 @@ const resumeSQL = `delete from {asof}.paused where name = $1`
 // Rewind that they have not noticed yet. It reports whether the projection was paused; one
 // that the books do not have was not.
 func Resume(ctx context.Context, target Target, name string) (bool, error) {
-	tag, err := target.Pool().Exec(ctx, Books{target}.SQL(resumeSQL), name)
+	tag, err := target.Pool().Exec(ctx, books.Of(target).SQL(resumeSQL), name)
 	if err != nil {
 		return false, fault.Explain("resume "+name, err)
 	}
@@ -66,7 +67,7 @@ func Resume(ctx context.Context, target Target, name string) (bool, error) {
 // awaitResume waits while the projection is paused.
 func (p *Projector) awaitResume(ctx context.Context) error {
 	for told := false; ; told = true {
-		paused, err := p.books.paused(ctx, p.books.Pool(), p.def.Name)
+		paused, err := p.books.Paused(ctx, p.books.Pool(), p.def.Name)
 		if err != nil {
 			return fault.Explain("ask whether "+p.def.Name+" is paused", err)
 		}

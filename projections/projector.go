@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -16,7 +17,7 @@ import (
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	books   Books
+	books   books.Books
 	store   *pgstore.Store // the log; nil when there is none
 	def     *fold.Definition
 	invalid error // of the definition: what every method returns
@@ -84,7 +85,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{books: Books{target}, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]fold.Model{}}
+	p := &Projector{books: books.Of(target), source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]fold.Model{}}
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -109,7 +110,7 @@ func (p *Projector) checkOptions() error {
 	switch {
 	case nothing(p.books):
 		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.def.Name)
-	case p.store == nil && p.source.kind() != kindTopic:
+	case p.store == nil && p.source.kind() != books.KindTopic:
 		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.def.Name)
 	case p.batch < 1:
 		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.def.Name, p.batch)

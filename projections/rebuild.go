@@ -14,6 +14,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -43,7 +44,7 @@ func WithProgress(f func(Progress)) RebuildOption { return func(r *rebuild) { r.
 // rebuild is one call of Rebuild.
 type rebuild struct {
 	p        *Projector
-	b        build
+	b        books.Build
 	back     bool              // to an older version
 	first    bool              // only if no build of the version is live
 	to       *es.Position      // as far as it goes; nil: to the end of the log
@@ -211,7 +212,7 @@ func (r *rebuild) tell(phase string) {
 // stands still meanwhile.
 func (r *rebuild) verify(ctx context.Context) error {
 	r.tell("verifying")
-	applied, err := r.p.books.sums(ctx, r.b)
+	applied, err := r.p.books.Sums(ctx, r.b)
 	if err != nil {
 		return err
 	}
@@ -226,7 +227,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 
 // discard drops the build, and returns why.
 func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.books.Pool(), func(tx pgx.Tx) error { return r.p.books.drop(ctx, tx, r.b) })
+	err := pgx.BeginFunc(ctx, r.p.books.Pool(), func(tx pgx.Tx) error { return r.p.books.Drop(ctx, tx, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, fault.ErrFenced): // it is another's, and of another position

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -20,7 +21,7 @@ import (
 // [ErrBusy], one that others depend on gives [ErrDependents], and none of that number gives
 // [ErrNotBuilt]. Nothing is dropped then.
 func DropBuild(ctx context.Context, target Target, name string, id int64) (Build, error) {
-	list, err := dropBuilds(ctx, Books{target}, name, &id)
+	list, err := dropBuilds(ctx, books.Of(target), name, &id)
 	if err != nil {
 		return Build{}, err
 	}
@@ -33,7 +34,7 @@ func DropBuild(ctx context.Context, target Target, name string, id int64) (Build
 // right now, and tables that are in use, give [ErrBusy]; what else is refused is as with
 // [DropBuild]. All are dropped or none.
 func DropProjection(ctx context.Context, target Target, name string) ([]Build, error) {
-	return dropBuilds(ctx, Books{target}, name, nil)
+	return dropBuilds(ctx, books.Of(target), name, nil)
 }
 
 // holdSQL locks builds, and does not wait for whoever holds one. Bind: $1 name, $2 build;
@@ -41,10 +42,10 @@ func DropProjection(ctx context.Context, target Target, name string) ([]Build, e
 const holdSQL = `select id from {asof}.builds where name = $1 and ($2::bigint is null or id = $2) order by id for update nowait`
 
 // Bind: $1 builds.
-const heldSQL = selectBuilds + `where b.id = any($1) order by b.id`
+const heldSQL = books.SelectBuilds + `where b.id = any($1) order by b.id`
 
 // dropBuilds drops one build, or all when none is given, in one transaction.
-func dropBuilds(ctx context.Context, k Books, name string, id *int64) (dropped []Build, err error) {
+func dropBuilds(ctx context.Context, k books.Books, name string, id *int64) (dropped []Build, err error) {
 	err = pgx.BeginTxFunc(ctx, k.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
 			return err
@@ -57,7 +58,7 @@ func dropBuilds(ctx context.Context, k Books, name string, id *int64) (dropped [
 			return err
 		}
 		for _, b := range builds {
-			if err := k.drop(ctx, tx, b); pg.Is(err, pg.LockNotAvailable) {
+			if err := k.Drop(ctx, tx, b); pg.Is(err, pg.LockNotAvailable) {
 				return fmt.Errorf("%w: somebody uses the tables of %s: try again when nobody does: %w", fault.ErrBusy, b.Schema, err)
 			} else if err != nil {
 				return err
@@ -85,7 +86,7 @@ func dropBuilds(ctx context.Context, k Books, name string, id *int64) (dropped [
 
 // hold locks builds, and then reads them: whoever wants to write to one, to switch it or
 // to take it up waits, and finds that it is gone.
-func hold(ctx context.Context, tx pgx.Tx, k Books, name string, id *int64) ([]build, error) {
+func hold(ctx context.Context, tx pgx.Tx, k books.Books, name string, id *int64) ([]books.Build, error) {
 	rows, err := tx.Query(ctx, k.SQL(holdSQL), name, id)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func hold(ctx context.Context, tx pgx.Tx, k Books, name string, id *int64) ([]bu
 	if rows, err = tx.Query(ctx, k.SQL(heldSQL), ids); err != nil {
 		return nil, err
 	}
-	builds, err := pgx.CollectRows(rows, scanBuild)
+	builds, err := pgx.CollectRows(rows, books.ScanBuild)
 	if err == nil && len(builds) != len(ids) {
 		err = fmt.Errorf("of builds %d only %d have a row in lanes: somebody has deleted it: insert one, of lane 0", ids, len(builds))
 	}
@@ -113,13 +114,13 @@ func hold(ctx context.Context, tx pgx.Tx, k Books, name string, id *int64) ([]bu
 
 // mayDrop refuses builds that are locked and yet not to be dropped, and returns what they
 // are.
-func mayDrop(ctx context.Context, tx pgx.Tx, k Books, name string, builds []build, single bool) ([]Build, error) {
+func mayDrop(ctx context.Context, tx pgx.Tx, k books.Books, name string, builds []books.Build, single bool) ([]Build, error) {
 	all, _, err := readBuilds(ctx, tx, k, []string{name})
 	if err != nil {
 		return nil, err
 	}
 	held := slices.DeleteFunc(all, func(b Build) bool {
-		return !slices.ContainsFunc(builds, func(h build) bool { return h.ID == b.ID })
+		return !slices.ContainsFunc(builds, func(h books.Build) bool { return h.ID == b.ID })
 	})
 	for _, b := range held {
 		switch {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -26,7 +27,7 @@ on conflict (build, topic, partition) do update set next_offset = excluded.next_
 
 // rename makes the shadow live and retires the old build, in the transaction that
 // holds the locks of both.
-func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, back bool) error {
+func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Build, back bool) error {
 	if _, err := p.mayReplaceLive(ctx, tx, back); err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, b
 		for _, grant := range grants {
 			batch.Queue(grant)
 		}
-		aside := old.shadowSchema()
+		aside := old.ShadowSchema()
 		there, err := catalog.Exists(ctx, tx, old.Schema)
 		if err != nil {
 			return err
@@ -47,15 +48,15 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *build, b
 		if there {
 			batch.Queue(`alter schema ` + table.Quote(old.Schema) + ` rename to ` + table.Quote(aside))
 		}
-		batch.Queue(p.books.SQL(becomeSQL), old.ID, retired, aside)
+		batch.Queue(p.books.SQL(becomeSQL), old.ID, books.Retired, aside)
 		batch.Queue(p.books.SQL(offsetsSQL), shadow.ID, old.ID)
 	}
 	batch.Queue(`alter schema ` + table.Quote(shadow.Schema) + ` rename to ` + table.Quote(shadow.Name))
-	batch.Queue(p.books.SQL(becomeSQL), shadow.ID, live, shadow.Name)
+	batch.Queue(p.books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("rename the schemas: %w", err)
 	}
-	shadow.Status, shadow.Schema = live, shadow.Name
+	shadow.Status, shadow.Schema = books.Live, shadow.Name
 	return nil
 }
 
@@ -69,7 +70,7 @@ select exists (select from pg_namespace where nspname = $1)
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
 func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
-	old, err := p.books.findLive(ctx, tx, p.def.Name)
+	old, err := p.books.FindLive(ctx, tx, p.def.Name)
 	if errors.Is(err, fault.ErrNotBuilt) {
 		return false, p.refuseForeign(ctx, tx)
 	}
@@ -99,7 +100,7 @@ func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 // olderSQL lists the builds that are kept no longer: all retired ones but the last.
 // Bind: $1 name.
 const olderSQL = `
-` + selectBuilds + `
+` + books.SelectBuilds + `
 where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc offset 1`
 
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
@@ -107,11 +108,11 @@ where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc
 func (p *Projector) dropRetired(ctx context.Context, name string) {
 	rows, err := p.books.Pool().Query(ctx, p.books.SQL(olderSQL), name)
 	if err == nil {
-		var builds []build
-		builds, err = pgx.CollectRows(rows, scanBuild)
+		var builds []books.Build
+		builds, err = pgx.CollectRows(rows, books.ScanBuild)
 		for _, b := range builds {
 			err = pgx.BeginFunc(ctx, p.books.Pool(), func(tx pgx.Tx) error {
-				return p.books.drop(ctx, tx, b)
+				return p.books.Drop(ctx, tx, b)
 			})
 			if err != nil {
 				break

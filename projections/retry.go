@@ -12,6 +12,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
@@ -63,7 +64,7 @@ func (p *Projector) RetryAll(ctx context.Context) (Retried, error) {
 // retry is one call.
 type retry struct {
 	p    *Projector
-	b    build
+	b    books.Build
 	m    fold.Model
 	done Retried
 }
@@ -103,7 +104,7 @@ func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]fold.Sequ
 }
 
 // sequencesOf returns what a build has parked, of a stream or of all.
-func sequencesOf(ctx context.Context, db pg.Querier, sql string, b build, stream *es.StreamID) ([]fold.Sequence, error) {
+func sequencesOf(ctx context.Context, db pg.Querier, sql string, b books.Build, stream *es.StreamID) ([]fold.Sequence, error) {
 	var category, id *string
 	if stream != nil {
 		category, id = &stream.Category, &stream.ID
@@ -256,7 +257,7 @@ func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.Recorde
 		if err != nil {
 			return err
 		}
-		state, out := r.m.Open(b.place(), false), &pgx.Batch{}
+		state, out := r.m.Open(b.Place(), false), &pgx.Batch{}
 		if err := state.Fold(ctx, sendIn(tx), r.m.Decode(events), k); err != nil {
 			return err
 		}
@@ -267,8 +268,8 @@ func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.Recorde
 			u := &k.Fresh[i]
 			u.Attempts, u.First = were[u.Event.ID].attempts, were[u.Event.ID].first
 		}
-		r.p.books.queueParked(out, b, s.Source, k.Fresh)
-		r.p.books.queueBooks(out, &b, &tally{parked: int64(len(k.Fresh) - len(events))}, nil)
+		r.p.books.QueueParked(out, b, s.Source, k.Fresh)
+		r.p.books.QueueTally(out, &b, &books.Tally{Parked: int64(len(k.Fresh) - len(events))}, nil)
 		if !keep {
 			out.Queue(constraintsSQL)
 		}
@@ -289,21 +290,21 @@ delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 
 returning event_id, attempts, first_at`
 
 // take locks the build, and takes events of a sequence from what is parked.
-func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []es.RecordedEvent, k *fold.Parking) (b build, were map[uuid.UUID]before, err error) {
+func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []es.RecordedEvent, k *fold.Parking) (b books.Build, were map[uuid.UUID]before, err error) {
 	versions := make([]int64, len(events))
 	for i := range events {
 		versions[i] = int64(events[i].Version)
 	}
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
-	r.p.queueLock(batch, r.b, true, func(now build) error { b = now; return nil })
+	r.p.queueLock(batch, r.b, true, func(now books.Build) error { b = now; return nil })
 	batch.Queue(r.p.books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before
 		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
 		return err
 	})
-	r.p.books.queueParking(batch, r.b, []es.StreamID{s.Stream}, k)
+	r.p.books.QueueParking(batch, r.b, []es.StreamID{s.Stream}, k)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return b, nil, err
 	}

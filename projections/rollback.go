@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -41,10 +42,10 @@ func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.b, err = r.p.books.find(ctx, tx, id); err != nil {
+	if r.b, err = r.p.books.Find(ctx, tx, id); err != nil {
 		return err
 	}
-	if (r.b.Kind == kindTopic) != (r.p.store == nil) {
+	if (r.b.Kind == books.KindTopic) != (r.p.store == nil) {
 		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	_, gone, err := r.p.changed(ctx, tx, r.b)

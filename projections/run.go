@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -98,7 +99,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 // sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
-func (p *Projector) setSource(ctx context.Context, b build, source string) error {
+func (p *Projector) setSource(ctx context.Context, b books.Build, source string) error {
 	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(sourceSQL), b.ID, source); err != nil {
 		return fault.Explain("say where the events come from", err)
 	}
@@ -107,7 +108,7 @@ func (p *Projector) setSource(ctx context.Context, b build, source string) error
 
 // ready returns the live build of the projector's version, and makes it first when
 // there is none.
-func (p *Projector) ready(ctx context.Context) (build, error) {
+func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 	for {
 		b, err := p.live(ctx)
 		if err == nil && b.Version == p.def.Version && b.Fingerprint != p.def.Fingerprint() {
@@ -137,7 +138,7 @@ func (p *Projector) ready(ctx context.Context) (build, error) {
 	}
 }
 
-func (p *Projector) tooOld(b build) error {
+func (p *Projector) tooOld(b books.Build) error {
 	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.def.Version)
 }
 
@@ -161,7 +162,7 @@ func (p *Projector) recordFailure(ctx context.Context, err error) {
 const clearedSQL = `update {asof}.builds set failure = null where id = $1 and failure is not null`
 
 // clearFailure is for a projector that has caught up: it has no batch that would do it.
-func (p *Projector) clearFailure(ctx context.Context, b build) error {
+func (p *Projector) clearFailure(ctx context.Context, b books.Build) error {
 	if p.cleared.Load() {
 		return nil
 	}

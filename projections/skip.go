@@ -12,6 +12,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -72,7 +73,7 @@ var ErrApplied = errors.New("projections: the event is applied")
 const lockBuildsSQL = `select from {asof}.builds where name = $1 order by id for update`
 
 // Bind: $1 name.
-const buildsOfSQL = selectBuilds + `where b.name = $1 order by b.id`
+const buildsOfSQL = books.SelectBuilds + `where b.name = $1 order by b.id`
 
 // leasedSQL asks whether a rebuild is under way. Bind: $1 name.
 const leasedSQL = `select exists (select from {asof}.builds where name = $1 and status = 'building' and lease_until > clock_timestamp())`
@@ -100,7 +101,7 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 	if err != nil {
 		return nil, err
 	}
-	builds, err := pgx.CollectRows(rows, scanBuild)
+	builds, err := pgx.CollectRows(rows, books.ScanBuild)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 	for _, u := range list {
 		units[u.Build] = append(units[u.Build], u)
 	}
-	i := slices.IndexFunc(builds, func(b build) bool { return b.Status == live })
+	i := slices.IndexFunc(builds, func(b books.Build) bool { return b.Status == books.Live })
 	if already, err := p.skippedOf(ctx, tx, e.ID); err != nil {
 		return nil, err
 	} else if len(already) > 0 && (i < 0 || len(units[builds[i].ID]) == 0) {
@@ -162,12 +163,12 @@ func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) (
 
 // skipAgain changes the reason of what is skipped, and returns what the live build has parked
 // of the stream.
-func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e es.Recorded, keys []string, reason string) ([]fold.Sequence, error) {
+func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []books.Build, e es.Recorded, keys []string, reason string) ([]fold.Sequence, error) {
 	if _, err := tx.Exec(ctx, p.books.SQL(skipSQL), p.def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
 		return nil, err
 	}
 	for _, b := range builds {
-		if b.Status == live {
+		if b.Status == books.Live {
 			return sequencesOf(ctx, tx, p.books.SQL(parkedSequencesSQL), b, &e.Stream)
 		}
 	}
@@ -176,7 +177,7 @@ func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []build, e 
 
 // skippedKeys are the rows that lack an event which is skipped: those that it is parked for,
 // where others have it; an empty one where none has.
-func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units []ParkedEvent) ([]string, error) {
+func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b books.Build, units []ParkedEvent) ([]string, error) {
 	var keys []string
 	for _, u := range units {
 		keys = append(keys, u.Key)
@@ -202,26 +203,26 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b build, units [
 
 // dropPassed refuses an event that the live build has applied, and drops a build whose
 // rebuild was stopped after it.
-func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []build, units map[int64][]ParkedEvent, e es.Recorded, known bool) error {
+func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []books.Build, units map[int64][]ParkedEvent, e es.Recorded, known bool) error {
 	if !known && len(units) == 0 {
 		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.def.Name, e.ID)
 	}
 	for _, b := range builds {
 		parked := len(units[b.ID]) > 0
-		if b.Status == building { // for some rows, and applied to others
+		if b.Status == books.Building { // for some rows, and applied to others
 			parked = slices.ContainsFunc(units[b.ID], func(u ParkedEvent) bool { return u.Key == "" })
 		}
-		if parked || b.Status == retired || !known {
+		if parked || b.Status == books.Retired || !known {
 			continue
 		}
 		passed, err := p.passed(ctx, tx, b, e)
 		switch {
 		case err != nil:
 			return err
-		case passed && b.Status == live:
+		case passed && b.Status == books.Live:
 			return fmt.Errorf("%w: %s: event %s, version %d of %s: append another event that corrects what it says", ErrApplied, b.Name, e.ID, e.Version, e.Stream)
 		case passed:
-			if err := p.books.drop(ctx, tx, b); err != nil {
+			if err := p.books.Drop(ctx, tx, b); err != nil {
 				return err
 			}
 		}
@@ -238,7 +239,7 @@ func (p *Projector) find(ctx context.Context, event uuid.UUID) (es.Recorded, boo
 	if p.store == nil {
 		return e, false, nil
 	}
-	err := p.store.Pool().QueryRow(ctx, Books{p.store}.SQL(findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
+	err := p.store.Pool().QueryRow(ctx, books.Of(p.store).SQL(findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, false, nil
 	}
@@ -249,8 +250,8 @@ func (p *Projector) find(ctx context.Context, event uuid.UUID) (es.Recorded, boo
 const lastSeenSQL = `select coalesce(max(version), 0) from {asof}.dedup where build = $1 and category = $2 and stream_id = $3`
 
 // passed reports that a build has applied an event, or would have.
-func (p *Projector) passed(ctx context.Context, tx pgx.Tx, b build, e es.Recorded) (bool, error) {
-	if e.Position <= b.Position || b.Kind == kindLog {
+func (p *Projector) passed(ctx context.Context, tx pgx.Tx, b books.Build, e es.Recorded) (bool, error) {
+	if e.Position <= b.Position || b.Kind == books.KindLog {
 		return e.Position <= b.Position, nil
 	}
 	var last es.Version

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -20,7 +21,7 @@ type source interface {
 	// check refuses a definition that the source cannot serve.
 	check(p *Projector) error
 	// follow applies events until ctx ends, the build is fenced or something fails.
-	follow(ctx context.Context, p *Projector, b build) error
+	follow(ctx context.Context, p *Projector, b books.Build) error
 	kind() string
 	String() string
 }
@@ -29,12 +30,12 @@ type source interface {
 type logSource struct{}
 
 func (logSource) check(*Projector) error { return nil }
-func (logSource) kind() string           { return kindLog }
+func (logSource) kind() string           { return books.KindLog }
 func (logSource) String() string         { return "log" }
 
 // follow applies page after page, and reads and decodes the next ones meanwhile. When
 // there is nothing to read it asks now and then whether the build is still the live one.
-func (logSource) follow(ctx context.Context, p *Projector, b build) error {
+func (logSource) follow(ctx context.Context, p *Projector, b books.Build) error {
 	b, err := p.inLife(ctx, b)
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *fol
 const liveEvery = 5 * time.Second
 
 // use applies a page of the log, or sees to the build when there was nothing to read.
-func (p *Projector) use(ctx context.Context, b build, pg *fold.Page, checked *time.Time) (build, error) {
+func (p *Projector) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
 	if len(pg.Events) > 0 {
 		return p.applyPage(ctx, b, pg.Events, pg)
 	}
@@ -153,7 +154,7 @@ func (p *Projector) use(ctx context.Context, b build, pg *fold.Page, checked *ti
 }
 
 // pull applies the next page of the log to the live build.
-func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, error) {
+func (p *Projector) pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
 	b, err := p.inLife(ctx, b)
 	if err != nil {
 		return b, 0, err
@@ -168,7 +169,7 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 	if err != nil || len(events) == 0 {
 		return b, 0, err
 	}
-	if b.Kind == kindLog {
+	if b.Kind == books.KindLog {
 		b, err = p.applyPage(ctx, b, events, nil)
 	} else {
 		b, err = p.commitLive(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position})
@@ -178,7 +179,7 @@ func (p *Projector) pull(ctx context.Context, b build, limit int) (build, int, e
 
 // maybePutBack returns errFenced for a build that was put back with its log: it is right
 // to go on from where it is now. It returns why for any other.
-func (p *Projector) maybePutBack(ctx context.Context, b build, why error) error {
+func (p *Projector) maybePutBack(ctx context.Context, b books.Build, why error) error {
 	if p.putBack(ctx, b) {
 		return fmt.Errorf("%w: the database was put back: %w", fault.ErrFenced, why)
 	}
@@ -187,7 +188,7 @@ func (p *Projector) maybePutBack(ctx context.Context, b build, why error) error 
 
 // putBack reports a build that was put back with its log: it is right to go on from
 // where it is now.
-func (p *Projector) putBack(ctx context.Context, b build) bool {
+func (p *Projector) putBack(ctx context.Context, b books.Build) bool {
 	now, err := p.live(ctx)
 	return err == nil && now.ID == b.ID && now.Position < b.Position
 }
@@ -195,7 +196,7 @@ func (p *Projector) putBack(ctx context.Context, b build) bool {
 // commitLive is commit for the live build. In this process batches wait for their
 // turn here, not in the database with a connection each; and a batch that has begun
 // is finished when ctx ends.
-func (p *Projector) commitLive(ctx context.Context, b build, w *work) (build, error) {
+func (p *Projector) commitLive(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -210,7 +211,7 @@ func (p *Projector) commitLive(ctx context.Context, b build, w *work) (build, er
 const batchGrace = 5 * time.Second
 
 // stillLive gives errFenced when another build is live.
-func (p *Projector) stillLive(ctx context.Context, b build) error {
+func (p *Projector) stillLive(ctx context.Context, b books.Build) error {
 	now, err := p.live(ctx)
 	if err == nil && now.ID != b.ID {
 		err = fault.ErrFenced

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -126,10 +127,10 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 // others.
 func List(ctx context.Context, target Target) ([]Status, error) {
 	store, _ := target.(*pgstore.Store)
-	return statuses(ctx, Books{target}, store, nil, nil)
+	return statuses(ctx, books.Of(target), store, nil, nil)
 }
 
-func statuses(ctx context.Context, k Books, store *pgstore.Store, name *string, categories []string) ([]Status, error) {
+func statuses(ctx context.Context, k books.Books, store *pgstore.Store, name *string, categories []string) ([]Status, error) {
 	rows, err := k.Pool().Query(ctx, k.SQL(statusSQL), name)
 	if err != nil {
 		return nil, fault.Explain("read the status", err)
@@ -145,15 +146,15 @@ func statuses(ctx context.Context, k Books, store *pgstore.Store, name *string, 
 		}
 		s := &list[len(list)-1]
 		switch b.Status {
-		case live:
+		case books.Live:
 			s.Gaps = b.gaps()
 			s.Build, s.Source, s.Position, s.Skipped, s.Parked, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Parked, b.Foreign
 			if err := s.measure(ctx, k, store, b.Kind, categories); err != nil {
 				return nil, err
 			}
-		case building:
+		case books.Building:
 			s.Building = &Building{Version: b.Version, Done: b.Done, Total: b.Total, Active: b.Leased}
-		case retired:
+		case books.Retired:
 			if s.Retired == 0 {
 				s.Retired = b.Version
 			}
@@ -162,12 +163,12 @@ func statuses(ctx context.Context, k Books, store *pgstore.Store, name *string, 
 	return list, nil
 }
 
-func (s *Status) measure(ctx context.Context, k Books, store *pgstore.Store, kind string, categories []string) error {
+func (s *Status) measure(ctx context.Context, k books.Books, store *pgstore.Store, kind string, categories []string) error {
 	switch {
-	case store == nil || kind == kindTopic:
+	case store == nil || kind == books.KindTopic:
 		s.Lag = -1
 		return nil
-	case kind == kindLog:
+	case kind == books.KindLog:
 		extent, err := store.Beyond(ctx, s.Position, maxLag, categories...)
 		s.Lag, s.Behind = extent.Events, extent.Age
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -97,7 +98,7 @@ const lockBothSQL = `
 select from {asof}.builds where name = $1 and status in ('live', 'building') order by id for update`
 
 // Bind: $1 name.
-const bothSQL = selectBuilds + `where b.name = $1 and b.status in ('live', 'building')`
+const bothSQL = books.SelectBuilds + `where b.name = $1 and b.status in ('live', 'building')`
 
 func (r *rebuild) trySwitch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
@@ -114,7 +115,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		paused, err := r.p.books.paused(ctx, tx, shadow.Name)
+		paused, err := r.p.books.Paused(ctx, tx, shadow.Name)
 		if err != nil {
 			return err
 		}
@@ -147,13 +148,13 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 }
 
 // alike reports builds that are equal at the same position.
-func (r *rebuild) alike(a, b build) bool {
-	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && a.Kind != kindTopic && b.Kind != kindTopic && r.ofOneLog(a, b) && !r.damaged
+func (r *rebuild) alike(a, b books.Build) bool {
+	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && a.Kind != books.KindTopic && b.Kind != books.KindTopic && r.ofOneLog(a, b) && !r.damaged
 }
 
 // ofOneLog reports builds whose positions mean the same events. A build of another life of
 // the store is replaced as it is: the new one has less, since events were lost.
-func (r *rebuild) ofOneLog(a, b build) bool { return r.p.beside() || a.Life == b.Life }
+func (r *rebuild) ofOneLog(a, b books.Build) bool { return r.p.beside() || a.Life == b.Life }
 
 // bringLive catches the live build up before the lock, when it will be compared: its own
 // projector may not run. One that is paused stands still, and is not compared.
@@ -175,7 +176,7 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 }
 
 // lockBoth returns the live build, nil when there is none.
-func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*build, error) {
+func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) (*books.Build, error) {
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
@@ -186,14 +187,14 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 	if err != nil {
 		return nil, err
 	}
-	builds, err := pgx.CollectRows(rows, scanBuild)
+	builds, err := pgx.CollectRows(rows, books.ScanBuild)
 	if err != nil {
 		return nil, err
 	}
-	var old *build
+	var old *books.Build
 	mine := false
 	for _, b := range builds {
-		if b.Status == live {
+		if b.Status == books.Live {
 			old = &b
 		} else if b.ID == shadow.ID && b.Epoch == shadow.Epoch {
 			*shadow, mine = b, true
@@ -208,8 +209,8 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *build) (*buil
 // level brings the shadow up to what the live build has applied, and the live build
 // up to the shadow unless they are not compared. What the database refuses of it ends the
 // try: it is parked outside.
-func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build, blind bool) error {
-	if old == nil || !r.ofOneLog(*old, *shadow) || old.Kind == kindTopic {
+func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build, blind bool) error {
+	if old == nil || !r.ofOneLog(*old, *shadow) || old.Kind == books.KindTopic {
 		return nil
 	}
 	reach, err := r.p.reach(ctx, tx, *old)
@@ -229,14 +230,14 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *build, blin
 }
 
 // advance applies the log up to a settled position inside the switch.
-func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *build, upTo es.Position) error {
+func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
 	return r.p.readLog(ctx, r.p.checkpoint(*b), upTo, pageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &work{events: page, position: page[len(page)-1].Position})
 	})
 }
 
 // inSwitch is commit without a transaction of its own.
-func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *build, w *work) error {
+func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *work) error {
 	locked, found, err := r.p.lock(ctx, tx, *b, w)
 	if err != nil {
 		return err

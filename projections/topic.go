@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -29,9 +30,9 @@ func (s *topicSource) check(p *Projector) error {
 	return nil
 }
 
-func (s *topicSource) kind() string { return kindTopic }
+func (s *topicSource) kind() string { return books.KindTopic }
 
-func (s *topicSource) follow(ctx context.Context, p *Projector, b build) error {
+func (s *topicSource) follow(ctx context.Context, p *Projector, b books.Build) error {
 	f := &follower{kafkaSource: s.kafkaSource, p: p, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchBuild(ctx) })
@@ -66,7 +67,7 @@ type wholeTopics struct {
 
 // whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
-func (p *Projector) whole(ctx context.Context, s *kafkaSource, b build) (*wholeTopics, error) {
+func (p *Projector) whole(ctx context.Context, s *kafkaSource, b books.Build) (*wholeTopics, error) {
 	stored, err := p.offsets(ctx, p.books.Pool(), b)
 	if err != nil {
 		return nil, applyError{err}
@@ -170,7 +171,7 @@ func (s *kafkaSource) runOf(at partition, from int64, messages []kafka.Message) 
 
 // readAgain reads streams again that have got what they waited for, up to where their
 // partition is read.
-func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b build, at partition, next int64, apply func(*work) error) error {
+func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at partition, next int64, apply func(*work) error) error {
 	gaps, err := p.readyGaps(ctx, b, at)
 	if err != nil {
 		return applyError{err}
@@ -212,7 +213,7 @@ const askKafka = 2 * time.Second
 func (p *Projector) unread(ctx context.Context, id int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
-	stored, err := p.offsets(ctx, p.books.Pool(), build{ID: id})
+	stored, err := p.offsets(ctx, p.books.Pool(), books.Build{ID: id})
 	if err != nil || id == 0 {
 		return -1
 	}

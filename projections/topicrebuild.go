@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/books"
 )
 
 // A rebuild of a read model that is fed from topics alone reads them from their beginning.
@@ -90,8 +91,8 @@ func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at partitio
 }
 
 // levelTopics brings the shadow, in the switch, up to where the live build has read.
-func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *build) error {
-	if old == nil || old.Kind != kindTopic {
+func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books.Build) error {
+	if old == nil || old.Kind != books.KindTopic {
 		return nil
 	}
 	was, err := r.p.offsets(ctx, tx, *old)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
@@ -84,10 +85,10 @@ func Verify(ctx context.Context, target Target, log *pgstore.Store, name string)
 	if nothing(target) || log == nil {
 		return nil, fmt.Errorf("%w: %q: Verify compares a database of builds with a log: give it both", fault.ErrInvalid, name)
 	}
-	return verify(ctx, Books{target}, log, name, nil)
+	return verify(ctx, books.Of(target), log, name, nil)
 }
 
-func verify(ctx context.Context, k Books, log *pgstore.Store, name string, def *fold.Definition) ([]Verification, error) {
+func verify(ctx context.Context, k books.Books, log *pgstore.Store, name string, def *fold.Definition) ([]Verification, error) {
 	builds, _, err := readBuilds(ctx, k.Pool(), k, []string{name})
 	if err != nil {
 		return nil, fault.Explain("read the builds of "+name, err)
@@ -98,7 +99,7 @@ func verify(ctx context.Context, k Books, log *pgstore.Store, name string, def *
 	v := verifier{books: k, log: log, def: def}
 	list := make([]Verification, 0, len(builds))
 	for _, b := range builds {
-		if b.Kind == kindTopic {
+		if b.Kind == books.KindTopic {
 			continue
 		}
 		one, err := v.verify(ctx, b)
@@ -109,7 +110,7 @@ func verify(ctx context.Context, k Books, log *pgstore.Store, name string, def *
 			list = append(list, *one)
 		}
 	}
-	if len(list) == 0 && builds[0].Kind == kindTopic {
+	if len(list) == 0 && builds[0].Kind == books.KindTopic {
 		return nil, fmt.Errorf("%w: the builds of %s are fed from topics alone", fault.ErrNoLog, name)
 	}
 	return list, nil
@@ -117,30 +118,30 @@ func verify(ctx context.Context, k Books, log *pgstore.Store, name string, def *
 
 // verifier compares builds with a log.
 type verifier struct {
-	books Books
+	books books.Books
 	log   *pgstore.Store
 	def   *fold.Definition // nil: not known
 }
 
 func (v verifier) verify(ctx context.Context, b Build) (*Verification, error) {
-	books, err := v.read(ctx, b.ID)
-	if err != nil || books == nil {
+	of, err := v.read(ctx, b.ID)
+	if err != nil || of == nil {
 		return nil, err
 	}
-	b.Tables, b.Kind, b.Position = nil, books.build.Kind, books.build.Position
-	out := &Verification{Build: b, Partly: books.partly}
-	if b.Kind == kindLog && (len(books.categories) > 0 || !books.partly) {
-		if books.logged, err = v.log.Sums(ctx, 0, b.Position, books.categories...); err != nil {
+	b.Tables, b.Kind, b.Position = nil, of.build.Kind, of.build.Position
+	out := &Verification{Build: b, Partly: of.partly}
+	if b.Kind == books.KindLog && (len(of.categories) > 0 || !of.partly) {
+		if of.logged, err = v.log.Sums(ctx, 0, b.Position, of.categories...); err != nil {
 			return nil, err
 		}
 	}
-	out.Categories = compareSums(books.applied, books.logged)
+	out.Categories = compareSums(of.applied, of.logged)
 	return out, nil
 }
 
 // verified is what the books say of a build, in one snapshot.
 type verified struct {
-	build      build
+	build      books.Build
 	categories []string // to be compared; none means all, unless partly
 	partly     bool
 	applied    map[string]pgstore.Sum
@@ -153,7 +154,7 @@ type verified struct {
 func (v verifier) read(ctx context.Context, id int64) (out *verified, err error) {
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, v.books.Pool(), snapshot, func(tx pgx.Tx) error {
-		b, err := v.books.find(ctx, tx, id)
+		b, err := v.books.Find(ctx, tx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -161,11 +162,11 @@ func (v verifier) read(ctx context.Context, id int64) (out *verified, err error)
 			return err
 		}
 		out = &verified{build: b}
-		if out.applied, err = v.books.readSums(ctx, tx, id); err != nil {
+		if out.applied, err = v.books.ReadSums(ctx, tx, id); err != nil {
 			return err
 		}
 		out.categories, out.partly = v.categories(b, out.applied)
-		if b.Kind == kindKafka {
+		if b.Kind == books.KindKafka {
 			out.logged, err = v.reached(ctx, tx, b, out.categories)
 		}
 		return err
@@ -175,7 +176,7 @@ func (v verifier) read(ctx context.Context, id int64) (out *verified, err error)
 
 // categories are those that a build should have the events of. Its own definition tells,
 // and else those of which it has any.
-func (v verifier) categories(b build, applied map[string]pgstore.Sum) (list []string, partly bool) {
+func (v verifier) categories(b books.Build, applied map[string]pgstore.Sum) (list []string, partly bool) {
 	if v.def != nil && v.def.Fingerprint() == b.Fingerprint {
 		return v.def.Categories, false
 	}
@@ -192,7 +193,7 @@ left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.strea
 where e.category = any($3) and (e.position <= $2 or e.version <= s.version)
 group by e.category`
 
-func (v verifier) reached(ctx context.Context, tx pgx.Tx, b build, categories []string) (map[string]pgstore.Sum, error) {
+func (v verifier) reached(ctx context.Context, tx pgx.Tx, b books.Build, categories []string) (map[string]pgstore.Sum, error) {
 	if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
 		return nil, err
 	}
@@ -200,7 +201,7 @@ func (v verifier) reached(ctx context.Context, tx pgx.Tx, b build, categories []
 	if err != nil {
 		return nil, err
 	}
-	return collectSums(rows)
+	return books.CollectSums(rows)
 }
 
 // compareSums lists the categories of both.

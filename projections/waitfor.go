@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -61,7 +62,7 @@ join {asof}.dedup d on d.build = b.id and d.category = $3 and d.stream_id = $4 a
 join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
 
 func (p *Projector) hasToken(ctx context.Context, t es.Token) (bool, error) {
-	var b build
+	var b books.Build
 	var source string
 	err := p.books.Pool().QueryRow(ctx, p.books.SQL(hasTokenSQL), p.def.Name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
 	switch {
@@ -107,25 +108,25 @@ select exists (select from {asof}.events where position = $3) and not exists (
     where e.position > $2 and e.position <= $3 and e.version > coalesce(s.version, 0) and ($4::text[] is null or e.category = any($4)))`
 
 func (p *Projector) reached(ctx context.Context, position es.Position) (done bool, err error) {
-	var b build
+	var b books.Build
 	err = p.books.Pool().QueryRow(ctx, p.books.SQL(reachedSQL), p.def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case err != nil:
 		return false, err
-	case b.Kind == kindLog || b.Position >= position:
+	case b.Kind == books.KindLog || b.Position >= position:
 		done = b.Position >= position
 	default:
 		done, err = p.appliedUpTo(ctx, b, position)
 	}
-	if done && (b.Parked > 0 || b.Kind == kindKafka) { // which may have parked it since
+	if done && (b.Parked > 0 || b.Kind == books.KindKafka) { // which may have parked it since
 		err = p.notParked(ctx, position, p.books.SQL(parkedAtSQL), b.ID, int64(position))
 	}
 	return done, err
 }
 
-func (p *Projector) appliedUpTo(ctx context.Context, b build, position es.Position) (done bool, err error) {
+func (p *Projector) appliedUpTo(ctx context.Context, b books.Build, position es.Position) (done bool, err error) {
 	err = p.books.Pool().QueryRow(ctx, p.books.SQL(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.def.Categories).Scan(&done)
 	return done, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
@@ -54,7 +55,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 }
 
 // followLog applies what the log has, until Kafka is read.
-func (f *follower) followLog(ctx context.Context, b build) error {
+func (f *follower) followLog(ctx context.Context, b books.Build) error {
 	for !f.reading.Load() {
 		next, n, err := f.p.pull(ctx, b, f.p.batch)
 		if err != nil || n == 0 {
@@ -89,7 +90,7 @@ where e.position > $2 and e.position <= $3`
 
 // sweep applies what is missing up to a settled position, and moves the build's
 // position there.
-func (f *follower) sweep(ctx context.Context, b build, upTo es.Position) error {
+func (f *follower) sweep(ctx context.Context, b books.Build, upTo es.Position) error {
 	if upTo <= b.Position {
 		return nil
 	}

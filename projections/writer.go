@@ -7,12 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // checkpoint is where a build stands in the log. Books that lie in the log's own database
 // are put back with it: then the life of the store is not compared.
-func (p *Projector) checkpoint(b build) es.Checkpoint {
+func (p *Projector) checkpoint(b books.Build) es.Checkpoint {
 	c := es.Checkpoint{Position: b.Position, EventID: b.Event}
 	if !p.beside() {
 		c.Life = b.Life
@@ -22,7 +23,7 @@ func (p *Projector) checkpoint(b build) es.Checkpoint {
 
 // inLife returns the build as one of a life of the log: the one that it is filled from
 // or, when it is empty, the present one.
-func (p *Projector) inLife(ctx context.Context, b build) (build, error) {
+func (p *Projector) inLife(ctx context.Context, b books.Build) (books.Build, error) {
 	if b.Life != uuid.Nil && !p.beside() || p.store == nil {
 		return b, nil
 	}
@@ -32,15 +33,15 @@ func (p *Projector) inLife(ctx context.Context, b build) (build, error) {
 }
 
 // live returns the live build, or [ErrNotBuilt].
-func (p *Projector) live(ctx context.Context) (build, error) {
+func (p *Projector) live(ctx context.Context) (books.Build, error) {
 	if p.invalid != nil {
-		return build{}, p.invalid
+		return books.Build{}, p.invalid
 	}
-	return p.books.findLive(ctx, p.books.Pool(), p.def.Name)
+	return p.books.FindLive(ctx, p.books.Pool(), p.def.Name)
 }
 
 // bind returns what applies events to a build's tables. The search path is on them.
-func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b build) (fold.Model, error) {
+func (p *Projector) bind(ctx context.Context, tx pgx.Tx, b books.Build) (fold.Model, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if a := p.bound[b.ID]; a != nil {

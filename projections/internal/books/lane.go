@@ -1,4 +1,4 @@
-package projections
+package books
 
 import (
 	"errors"
@@ -27,18 +27,18 @@ set life = coalesce($2, life), failure = null, updated_at = clock_timestamp(),
     lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
 where id = $1`
 
-// foreignMessagesSQL counts messages that are no events of the log. Bind: $1 build, $2 messages.
-const foreignMessagesSQL = `update {asof}.builds set foreign_messages = foreign_messages + $2 where id = $1`
+// ForeignMessagesSQL counts messages that are no events of the log. Bind: $1 build, $2 messages.
+const ForeignMessagesSQL = `update {asof}.builds set foreign_messages = foreign_messages + $2 where id = $1`
 
 // queueBooks writes what is applied, and changes b as its rows are changed. The id of the
 // transaction goes to xid, if that is not nil.
-func (k Books) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) {
+func (k Books) QueueTally(out *pgx.Batch, b *Build, t *Tally, xid *uint32) {
 	k.queueSums(out, *b, t.sums)
-	if t.position > b.Position {
-		b.Position, b.Event = t.position, t.event
+	if t.Position > b.Position {
+		b.Position, b.Event = t.Position, t.Event
 	}
 	id, name, version := b.ID, b.Name, b.Version
-	out.Queue(k.SQL(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.read, t.skipped, orNull(b.Event), t.parked).QueryRow(func(row pgx.Row) error {
+	out.Queue(k.SQL(checkpointSQL), b.ID, b.Counter, int64(b.Position), t.Read, t.Skipped, OrNull(b.Event), t.Parked).QueryRow(func(row pgx.Row) error {
 		var by int64
 		err := row.Scan(&by)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -49,19 +49,19 @@ func (k Books) queueBooks(out *pgx.Batch, b *build, t *tally, xid *uint32) {
 		}
 		return err
 	})
-	out.Queue(k.SQL(appliedSQL), b.ID, orNull(b.Life))
+	out.Queue(k.SQL(appliedSQL), b.ID, OrNull(b.Life))
 	b.Counter++
-	b.Parked += t.parked
+	b.Parked += t.Parked
 }
 
-func orNull(id uuid.UUID) *uuid.UUID {
+func OrNull(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {
 		return nil
 	}
 	return &id
 }
 
-func orNil(id *uuid.UUID) uuid.UUID {
+func OrNil(id *uuid.UUID) uuid.UUID {
 	if id == nil {
 		return uuid.Nil
 	}

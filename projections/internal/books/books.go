@@ -1,4 +1,7 @@
-package projections
+// Package books has the framework's tables that say what is applied to which build: builds
+// and their lanes, sums, what is parked, skipped and paused. It reads and writes their rows,
+// and knows nothing of how events are applied, nor where they come from.
+package books
 
 import (
 	"strings"
@@ -16,6 +19,9 @@ type Database interface {
 
 // Books are the framework's tables that say what is applied.
 type Books struct{ Database }
+
+// Of returns the books in a database.
+func Of(db Database) Books { return Books{db} }
 
 // SQL puts the schema of the books in the place of {asof}.
 func (k Books) SQL(text string) string {

@@ -1,4 +1,4 @@
-package projections
+package books
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 // $1 build, $2 status, $3 epoch.
 const forgetSQL = `delete from {asof}.builds where id = $1 and status = $2 and epoch = $3`
 
-// drop removes a build, with its tables and what is known of it. One that another
+// Drop removes a build, with its tables and what is known of it. One that another
 // process has taken over or made live meanwhile gives errFenced and stays; one
 // that others depend on gives [ErrDependents]. Its tables are locked before that is asked,
 // so that nobody begins to depend on them in between.
-func (k Books) drop(ctx context.Context, tx pgx.Tx, b build) error {
+func (k Books) Drop(ctx context.Context, tx pgx.Tx, b Build) error {
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true)`); err != nil {
 		return err
 	}

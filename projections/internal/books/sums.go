@@ -1,4 +1,4 @@
-package projections
+package books
 
 import (
 	"context"
@@ -17,7 +17,7 @@ insert into {asof}.sums as s (build, lane, category, events, hash)
 select $1, 0, * from unnest($2::text[], $3::bigint[], $4::bigint[])
 on conflict (build, lane, category) do update set events = s.events + excluded.events, hash = s.hash # excluded.hash`
 
-func (k Books) queueSums(out *pgx.Batch, b build, sums map[string]pgstore.Sum) {
+func (k Books) queueSums(out *pgx.Batch, b Build, sums map[string]pgstore.Sum) {
 	if len(sums) == 0 {
 		return
 	}
@@ -32,23 +32,23 @@ func (k Books) queueSums(out *pgx.Batch, b build, sums map[string]pgstore.Sum) {
 // Bind: $1 build.
 const readSumsSQL = `select category, sum(events)::bigint, bit_xor(hash) from {asof}.sums where build = $1 group by category`
 
-// sums returns what a build has applied, by category.
-func (k Books) sums(ctx context.Context, b build) (map[string]pgstore.Sum, error) {
-	sums, err := k.readSums(ctx, k.Pool(), b.ID)
+// Sums returns what a build has applied, by category.
+func (k Books) Sums(ctx context.Context, b Build) (map[string]pgstore.Sum, error) {
+	sums, err := k.ReadSums(ctx, k.Pool(), b.ID)
 	return sums, fault.Explain("read what is applied", err)
 }
 
-// readSums returns what a build has applied, by category.
-func (k Books) readSums(ctx context.Context, db pg.Querier, id int64) (map[string]pgstore.Sum, error) {
+// ReadSums returns what a build has applied, by category.
+func (k Books) ReadSums(ctx context.Context, db pg.Querier, id int64) (map[string]pgstore.Sum, error) {
 	rows, err := db.Query(ctx, k.SQL(readSumsSQL), id)
 	if err != nil {
 		return nil, err
 	}
-	return collectSums(rows)
+	return CollectSums(rows)
 }
 
-// collectSums reads rows of a category, a count and a hash.
-func collectSums(rows pgx.Rows) (map[string]pgstore.Sum, error) {
+// CollectSums reads rows of a category, a count and a hash.
+func CollectSums(rows pgx.Rows) (map[string]pgstore.Sum, error) {
 	sums := map[string]pgstore.Sum{}
 	var category string
 	var events, hash int64

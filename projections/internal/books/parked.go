@@ -1,4 +1,4 @@
-package projections
+package books
 
 import (
 	"time"
@@ -22,9 +22,9 @@ group by 1, 2, 3`
 // skipsSQL reads which events a projection leaves out. Bind: $1 name.
 const skipsSQL = `select event_id, key from {asof}.skips where name = $1`
 
-// queueParking reads what a build has parked, of the streams of some events or, without
+// QueueParking reads what a build has parked, of the streams of some events or, without
 // any, of all. How many units they are stands in the lane.
-func (k Books) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, into *fold.Parking) {
+func (k Books) QueueParking(batch *pgx.Batch, b Build, streams []es.StreamID, into *fold.Parking) {
 	var categories, ids []string
 	for _, s := range streams {
 		categories, ids = append(categories, s.Category), append(ids, s.ID)
@@ -41,11 +41,11 @@ func (k Books) queueParking(batch *pgx.Batch, b build, streams []es.StreamID, in
 		})
 		return err
 	})
-	k.queueSkips(batch, b.Name, into)
+	k.QueueSkips(batch, b.Name, into)
 }
 
-// queueSkips reads what the projection leaves out.
-func (k Books) queueSkips(batch *pgx.Batch, name string, into *fold.Parking) {
+// QueueSkips reads what the projection leaves out.
+func (k Books) QueueSkips(batch *pgx.Batch, name string, into *fold.Parking) {
 	batch.Queue(k.SQL(skipsSQL), name).Query(func(rows pgx.Rows) error {
 		var u fold.Unit
 		_, err := pgx.ForEachRow(rows, []any{&u.Event, &u.Key}, func() error {
@@ -69,8 +69,8 @@ select $1, $17, category, stream_id, key, sha256(convert_to(key, 'UTF8')), versi
 from unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::text[], $9::int[], $10::text[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::text[], $15::int[], $16::timestamptz[])
      u (category, stream_id, key, version, position, event_id, type, schema_version, content_type, recorded_at, metadata, data, error, attempts, first_at)`
 
-// queueParked writes units that are to be parked.
-func (k Books) queueParked(out *pgx.Batch, b build, source string, units []fold.ParkedUnit) {
+// QueueParked writes units that are to be parked.
+func (k Books) QueueParked(out *pgx.Batch, b Build, source string, units []fold.ParkedUnit) {
 	if len(units) == 0 {
 		return
 	}

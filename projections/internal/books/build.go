@@ -1,4 +1,4 @@
-package projections
+package books
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
-// build is a row of builds, which is one set of tables, with how far it has got.
-type build struct {
+// Build is a row of builds, which is one set of tables, with how far it has got.
+type Build struct {
 	ID          int64
 	Name        string
 	Version     int
@@ -34,79 +34,79 @@ type build struct {
 }
 
 const (
-	building = "building"
-	live     = "live"
-	retired  = "retired"
+	Building = "building"
+	Live     = "live"
+	Retired  = "retired"
 )
 
 // Kinds of source. From the log, the position alone tells what is applied; from Kafka
 // the versions of each stream do, with the log behind them or without one.
 const (
-	kindLog   = "log"
-	kindKafka = "kafka"
-	kindTopic = "topic"
+	KindLog   = "log"
+	KindKafka = "kafka"
+	KindTopic = "topic"
 )
 
-// selectBuilds reads builds; a condition comes behind it. In a statement that locks
+// SelectBuilds reads builds; a condition comes behind it. In a statement that locks
 // them it would read the lanes as they were before the lock: lock first.
-const selectBuilds = `
+const SelectBuilds = `
 select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, l.parked, b.life
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 `
 
-func scanBuild(row pgx.CollectableRow) (build, error) {
-	var b build
+func ScanBuild(row pgx.CollectableRow) (Build, error) {
+	var b Build
 	return b, b.scan(row)
 }
 
-func (b *build) scan(row pgx.CollectableRow) error {
+func (b *Build) scan(row pgx.CollectableRow) error {
 	var event, life *uuid.UUID
 	err := row.Scan(&b.ID, &b.Name, &b.Version, &b.Status, &b.Schema, &b.Fingerprint, &b.Program, &b.Kind, &b.Epoch, &b.Identity,
 		(*int64)(&b.Position), &event, &b.Counter, &b.Parked, &life)
-	b.Event, b.Life = orNil(event), orNil(life)
+	b.Event, b.Life = OrNil(event), OrNil(life)
 	return err
 }
 
-// shadowSchema names the schema of a build that is not live. It is never used
+// ShadowSchema names the schema of a build that is not live. It is never used
 // twice, so that no connection knows another table by the name.
-func (b build) shadowSchema() string { return fmt.Sprintf("%s_v%d_b%d", b.Name, b.Version, b.ID) }
+func (b Build) ShadowSchema() string { return fmt.Sprintf("%s_v%d_b%d", b.Name, b.Version, b.ID) }
 
-func (b build) place() table.Place {
+func (b Build) Place() table.Place {
 	return table.Place{Schema: b.Schema, Tag: fmt.Sprintf("build %d", b.ID)}
 }
 
-// mine reports a build whose tables nobody else reads or writes.
-func (b build) mine() bool { return b.Status == building }
+// Mine reports a build whose tables nobody else reads or writes.
+func (b Build) Mine() bool { return b.Status == Building }
 
-// empty reports a build that nothing was applied to.
-func (b build) empty() bool { return b.mine() && b.Counter == 0 }
+// Empty reports a build that nothing was applied to.
+func (b Build) Empty() bool { return b.Mine() && b.Counter == 0 }
 
 // Bind: $1 name.
-const liveSQL = selectBuilds + `where b.name = $1 and b.status = 'live'`
+const liveSQL = SelectBuilds + `where b.name = $1 and b.status = 'live'`
 
 // Bind: $1 build.
-const buildSQL = selectBuilds + `where b.id = $1`
+const buildSQL = SelectBuilds + `where b.id = $1`
 
-// findLive returns the live build of a projection, or [fault.ErrNotBuilt].
-func (k Books) findLive(ctx context.Context, db pg.Querier, name string) (build, error) {
+// FindLive returns the live build of a projection, or [fault.ErrNotBuilt].
+func (k Books) FindLive(ctx context.Context, db pg.Querier, name string) (Build, error) {
 	rows, err := db.Query(ctx, k.SQL(liveSQL), name)
 	if err != nil {
-		return build{}, fault.Explain("find the live build", err)
+		return Build{}, fault.Explain("find the live build", err)
 	}
-	b, err := pgx.CollectExactlyOneRow(rows, scanBuild)
+	b, err := pgx.CollectExactlyOneRow(rows, ScanBuild)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return build{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, name)
+		return Build{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, name)
 	}
 	if err != nil {
-		return build{}, fault.Explain("find the live build", err)
+		return Build{}, fault.Explain("find the live build", err)
 	}
 	return b, nil
 }
 
-// find reads a build.
-func (k Books) find(ctx context.Context, db pg.Querier, id int64) (build, error) {
+// Find reads a build.
+func (k Books) Find(ctx context.Context, db pg.Querier, id int64) (Build, error) {
 	rows, err := db.Query(ctx, k.SQL(buildSQL), id)
 	if err != nil {
-		return build{}, err
+		return Build{}, err
 	}
-	return pgx.CollectExactlyOneRow(rows, scanBuild)
+	return pgx.CollectExactlyOneRow(rows, ScanBuild)
 }

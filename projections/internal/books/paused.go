@@ -1,4 +1,4 @@
-package projections
+package books
 
 import (
 	"context"
@@ -19,8 +19,8 @@ type PausedAt struct {
 	Since  time.Time
 }
 
-// paused returns nil for a projection that is not paused.
-func (k Books) paused(ctx context.Context, db pg.Querier, name string) (*PausedAt, error) {
+// Paused returns nil for a projection that is not paused.
+func (k Books) Paused(ctx context.Context, db pg.Querier, name string) (*PausedAt, error) {
 	var p PausedAt
 	err := db.QueryRow(ctx, k.SQL(pausedSQL), name).Scan(&p.Reason, &p.Since)
 	switch {
