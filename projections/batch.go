@@ -78,7 +78,7 @@ const idle = time.Minute
 // then. The row lock on the build makes it one at a time; a build that was switched
 // or taken over meanwhile gives errFenced, and nothing is written. What the database
 // refuses is parked, in which case the work takes several transactions.
-func (p *Projector) commit(ctx context.Context, b books.Build, w *work) (books.Build, error) {
+func (p *Applier) commit(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	next, err := p.tryMoving(ctx, b, w)
 	if p.refused(err) && len(w.events) > 0 {
 		next, err = p.bisectWork(ctx, b, w)
@@ -91,7 +91,7 @@ func (p *Projector) commit(ctx context.Context, b books.Build, w *work) (books.B
 }
 
 // tryMoving is try, and again if a unique value may have moved between rows.
-func (p *Projector) tryMoving(ctx context.Context, b books.Build, w *work) (books.Build, error) {
+func (p *Applier) tryMoving(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	next, err := p.try(ctx, b, w)
 	if moved(err) && !w.moves {
 		again := *w
@@ -105,7 +105,7 @@ func (p *Projector) tryMoving(ctx context.Context, b books.Build, w *work) (book
 // moved reports that a unique value may have moved between rows.
 func moved(err error) bool { return pg.Is(err, pg.UniqueViolation) }
 
-func (p *Projector) try(ctx context.Context, b books.Build, w *work) (books.Build, error) {
+func (p *Applier) try(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	life := b.Life
 	once := *w
 	var parked []fold.ParkedUnit
@@ -144,7 +144,7 @@ const constraintsSQL = `set constraints all immediate`
 // lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
-func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *work) (books.Build, found, error) {
+func (p *Applier) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *work) (books.Build, found, error) {
 	f := found{seen: versions{}, parking: fold.NewParking(p.def, p.parked), gaps: map[es.StreamID]gap{}}
 	var locked books.Build
 	batch := &pgx.Batch{}
@@ -169,7 +169,7 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *work)
 // queueLock takes the build's row and shows it as the last holder of the lock left it. A
 // build that is not what the caller thinks gives errFenced, and so does a live one that is
 // paused, except to whom that does not matter.
-func (p *Projector) queueLock(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
+func (p *Applier) queueLock(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
 	batch.Queue(p.books.SQL(lockSQL), b.ID)
 	batch.Queue(p.books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
 		locked, err := pgx.CollectRows(rows, books.ScanBuild)
@@ -186,7 +186,7 @@ func (p *Projector) queueLock(batch *pgx.Batch, b books.Build, even bool, look f
 
 // applyLocked does the work inside the transaction that holds the build's lock, and
 // changes b as the row is changed.
-func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *work, f found) error {
+func (p *Applier) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *work, f found) error {
 	seen, before := f.seen, maps.Clone(f.seen)
 	if w.position > 0 && w.position <= b.Position || w.over != nil && w.over.after != b.Position {
 		return nil // another process did it
@@ -227,7 +227,7 @@ func (p *Projector) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, 
 
 // foldLocked folds events and writes what they come to, with rows that are looked up in
 // the transaction.
-func (p *Projector) foldLocked(ctx context.Context, tx pgx.Tx, b books.Build, w *work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
+func (p *Applier) foldLocked(ctx context.Context, tx pgx.Tx, b books.Build, w *work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
 	m, err := p.bind(ctx, tx, b)
 	if err != nil {
 		return 0, err

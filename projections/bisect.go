@@ -21,7 +21,7 @@ import (
 
 // refused reports that the database does not take what events come to. What it does not take
 // of the books is no event's.
-func (p *Projector) refused(err error) bool {
+func (p *Applier) refused(err error) bool {
 	server, told := errors.AsType[*pgconn.PgError](err)
 	return table.Refused(err) && (!told || server.SchemaName != p.books.Schema())
 }
@@ -31,7 +31,7 @@ func (p *Projector) refused(err error) bool {
 type trial func(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error
 
 // bisect applies events of a batch that the database has refused.
-func (p *Projector) bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
+func (p *Applier) bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
 	n := max(1, len(events)/2)
 	for len(events) > 0 {
 		n = min(n, len(events))
@@ -52,7 +52,7 @@ func (p *Projector) bisect(ctx context.Context, m fold.Model, events []es.Record
 }
 
 // parkRefused applies an event but for what the database refuses of it, which it parks.
-func (p *Projector) parkRefused(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) error {
+func (p *Applier) parkRefused(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) error {
 	refused, err := p.culprits(ctx, m, event, why, try)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func (p *Projector) parkRefused(ctx context.Context, m fold.Model, event []es.Re
 
 // culprits finds which rows of an event are refused: each is tried with those before it
 // that were not.
-func (p *Projector) culprits(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) (map[fold.Unit]error, error) {
+func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) (map[fold.Unit]error, error) {
 	id := event[0].ID
 	why = fmt.Errorf("the database refuses what it comes to: %w", why)
 	keys := m.Decode(event).Keys()
@@ -95,7 +95,7 @@ func (p *Projector) culprits(ctx context.Context, m fold.Model, event []es.Recor
 }
 
 // bisectWork commits work that the database has refused.
-func (p *Projector) bisectWork(ctx context.Context, b books.Build, w *work) (books.Build, error) {
+func (p *Applier) bisectWork(ctx context.Context, b books.Build, w *work) (books.Build, error) {
 	m, err := p.model(ctx, b)
 	if err != nil {
 		return b, err
@@ -126,7 +126,7 @@ func (p *Projector) bisectWork(ctx context.Context, b books.Build, w *work) (boo
 }
 
 // left returns the events of a work that are to be applied.
-func (p *Projector) left(ctx context.Context, b books.Build, w *work) (events []es.RecordedEvent, err error) {
+func (p *Applier) left(ctx context.Context, b books.Build, w *work) (events []es.RecordedEvent, err error) {
 	once := *w
 	err = pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		locked, found, err := p.lock(ctx, tx, b, &once)

@@ -20,7 +20,7 @@ select s.category, s.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
 join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4`
 
-func (p *Projector) queueSeen(batch *pgx.Batch, b books.Build, w *work, seen versions) {
+func (p *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *work, seen versions) {
 	if len(w.events) == 0 || b.Kind == books.KindLog {
 		return
 	}
@@ -56,7 +56,7 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 }
 
 // admit drops events that were applied or are not wanted.
-func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *work, f *found) ([]es.RecordedEvent, error) {
+func (p *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *work, f *found) ([]es.RecordedEvent, error) {
 	switch b.Kind {
 	case books.KindKafka:
 		return p.admitVersions(ctx, tx, w.events, f.seen)
@@ -74,7 +74,7 @@ func (p *Projector) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *work
 
 // admitVersions goes by the versions of each stream, and fills gaps from the log. It
 // raises seen.
-func (p *Projector) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
+func (p *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
 	todo := make([]es.RecordedEvent, 0, len(events))
 	for i := range events {
 		e := &events[i]
@@ -96,7 +96,7 @@ func (p *Projector) admitVersions(ctx context.Context, tx pgx.Tx, events []es.Re
 }
 
 // missing reads a gap from the log, on the transaction's own connection.
-func (p *Projector) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
+func (p *Applier) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
 	var list []es.RecordedEvent
 	for e, err := range p.store.InTx(tx).ReadStream(ctx, s, from) {
 		if err != nil {
@@ -120,7 +120,7 @@ insert into {asof}.dedup (build, category, stream_id, version, source)
 select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
-func (p *Projector) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *work, before, seen versions, out *pgx.Batch) error {
+func (p *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *work, before, seen versions, out *pgx.Batch) error {
 	var categories, ids []string
 	var vs []int64
 	var added [][]any

@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -26,20 +25,12 @@ type gap struct {
 	next    int64      // offset of the first message after it
 }
 
-// Gaps says how many streams of a read model lack events: what comes after those is not
-// applied.
-type Gaps struct {
-	Streams int64
-	Lost    int64     // of these, what came after is not kept by Kafka any more: only a rebuild heals them
-	Since   time.Time // when the oldest was noticed
-}
-
 // gapsSQL reads the gaps of streams. Bind: $1 build, $2 source, $3 categories, $4 ids.
 const gapsSQL = `
 select category, stream_id, version, next_offset from {asof}.gaps
 where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
 
-func (p *Projector) queueGaps(batch *pgx.Batch, b books.Build, w *work, gaps map[es.StreamID]gap) {
+func (p *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *work, gaps map[es.StreamID]gap) {
 	streams := streamsOf(w.events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
@@ -57,7 +48,7 @@ func (p *Projector) queueGaps(batch *pgx.Batch, b books.Build, w *work, gaps map
 
 // admitStreams drops events that were applied, and what comes behind a gap. It raises
 // f.seen, and notes new gaps.
-func (p *Projector) admitStreams(w *work, f *found) []es.RecordedEvent {
+func (p *Applier) admitStreams(w *work, f *found) []es.RecordedEvent {
 	todo := make([]es.RecordedEvent, 0, len(w.events))
 	if w.again != nil {
 		delete(f.gaps, w.again.stream)
@@ -95,7 +86,7 @@ const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 an
 const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
-func (p *Projector) queueOpened(out *pgx.Batch, b books.Build, w *work, f *found) {
+func (p *Applier) queueOpened(out *pgx.Batch, b books.Build, w *work, f *found) {
 	if g := w.again; g != nil {
 		if _, open := f.gaps[g.stream]; !open {
 			out.Queue(p.books.SQL(closeGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
@@ -126,7 +117,7 @@ join {asof}.dedup d on d.build = g.build and d.category = g.category and d.strea
 where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.version and not g.lost
 order by g.next_offset`
 
-func (p *Projector) readyGaps(ctx context.Context, b books.Build, at partition) ([]gap, error) {
+func (p *Applier) readyGaps(ctx context.Context, b books.Build, at partition) ([]gap, error) {
 	rows, err := p.books.Pool().Query(ctx, p.books.SQL(readyGapsSQL), b.ID, at.topic, at.number)
 	if err != nil {
 		return nil, fault.Explain("read the gaps", err)
@@ -149,7 +140,7 @@ select life from {asof}.lives where build = $1 and source = $2`
 
 // queueLife refuses messages of another life of their store: versions that were lost with
 // the former are given again.
-func (p *Projector) queueLife(batch *pgx.Batch, b books.Build, w *work) {
+func (p *Applier) queueLife(batch *pgx.Batch, b books.Build, w *work) {
 	if w.life == uuid.Nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
@@ -13,13 +14,16 @@ import (
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
+// liveShare is the part of the memory that a projector has which only follows.
+const liveShare = 4
+
 // manyTries is how often a page is folded again since others write to the build.
 const manyTries = 10
 
 // applyPage applies a page of the log to the live build, from the rows in memory. In this
 // process pages wait for their turn here, not in the database with a connection each; and
 // one that has begun is finished when ctx ends.
-func (p *Projector) applyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
+func (p *Applier) applyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -53,7 +57,7 @@ func (p *Projector) applyPage(ctx context.Context, b books.Build, events []es.Re
 }
 
 // memoryOf returns the rows of the live build that are in memory.
-func (p *Projector) memoryOf(ctx context.Context, b books.Build) (*memory, error) {
+func (p *Applier) memoryOf(ctx context.Context, b books.Build) (*memory, error) {
 	if m := p.memory; m != nil && m.b.ID == b.ID && m.b.Epoch == b.Epoch && m.b.Kind == b.Kind && m.b.Status == b.Status {
 		if m.known && (m.b.Counter != b.Counter || m.b.Position != b.Position) {
 			m.forget()
@@ -70,7 +74,7 @@ func (p *Projector) memoryOf(ctx context.Context, b books.Build) (*memory, error
 }
 
 // tryPage folds a page and writes it. What another process has applied of it is left out.
-func (p *Projector) tryPage(ctx context.Context, m *memory, pg *fold.Page) (books.Build, error) {
+func (p *Applier) tryPage(ctx context.Context, m *memory, pg *fold.Page) (books.Build, error) {
 	if !m.known {
 		if err := p.look(ctx, m); err != nil {
 			return m.b, err
@@ -91,3 +95,20 @@ func (p *Projector) tryPage(ctx context.Context, m *memory, pg *fold.Page) (book
 	}
 	return m.b, err
 }
+
+// commitLive is commit for the live build. In this process batches wait for their
+// turn here, not in the database with a connection each; and a batch that has begun
+// is finished when ctx ends.
+func (p *Applier) commitLive(ctx context.Context, b books.Build, w *work) (books.Build, error) {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	if err := ctx.Err(); err != nil {
+		return b, err
+	}
+	ctx, stop := wait.Beyond(ctx, batchGrace)
+	defer stop()
+	return p.commit(ctx, b, w)
+}
+
+// batchGrace is how long a batch that has begun may last after ctx has ended.
+const batchGrace = 5 * time.Second

@@ -39,7 +39,7 @@ type memory struct {
 var errOvertaken = errors.New("projections: another process has written to the build")
 
 // remember begins to keep rows of a build.
-func (p *Projector) remember(ctx context.Context, b books.Build) (*memory, error) {
+func (p *Applier) remember(ctx context.Context, b books.Build) (*memory, error) {
 	m, err := p.model(ctx, b)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (p *Projector) remember(ctx context.Context, b books.Build) (*memory, error
 }
 
 // model returns what applies events to a build's tables.
-func (p *Projector) model(ctx context.Context, b books.Build) (m fold.Model, err error) {
+func (p *Applier) model(ctx context.Context, b books.Build) (m fold.Model, err error) {
 	p.mu.Lock()
 	m = p.bound[b.ID]
 	p.mu.Unlock()
@@ -78,7 +78,7 @@ const laneSQL = `select position, event_id, counter, parked from {asof}.lanes wh
 
 // look reads the counter, before any row and what is parked: then it is no newer than they
 // are.
-func (p *Projector) look(ctx context.Context, m *memory) error {
+func (p *Applier) look(ctx context.Context, m *memory) error {
 	batch := &pgx.Batch{}
 	batch.Queue(p.books.SQL(laneSQL), m.b.ID).QueryRow(func(row pgx.Row) error {
 		var event *uuid.UUID
@@ -97,12 +97,12 @@ func (p *Projector) look(ctx context.Context, m *memory) error {
 }
 
 // send makes a round trip outside of any transaction: a batch is one of its own.
-func (p *Projector) send(ctx context.Context, batch *pgx.Batch) error {
+func (p *Applier) send(ctx context.Context, batch *pgx.Batch) error {
 	return p.books.Pool().SendBatch(ctx, batch).Close()
 }
 
 // fold applies a page to the rows in memory. Nothing is written.
-func (p *Projector) fold(ctx context.Context, m *memory, pg *fold.Page) error {
+func (p *Applier) fold(ctx context.Context, m *memory, pg *fold.Page) error {
 	err := m.state.Fold(ctx, p.send, pg.Decoded, m.parking)
 	if err == nil {
 		m.tally.Move(pg)
@@ -113,7 +113,7 @@ func (p *Projector) fold(ctx context.Context, m *memory, pg *fold.Page) error {
 // save writes what is folded, in one transaction with the books, and keeps the rows as far
 // as most bytes allow. After an error the memory must forget. errOvertaken and
 // [table.ErrStale] mean that it was not right any more.
-func (p *Projector) save(ctx context.Context, m *memory, most int) error {
+func (p *Applier) save(ctx context.Context, m *memory, most int) error {
 	how := table.How{Alone: m.b.Mine()}
 	m.tally.Parked = int64(len(m.parking.Fresh))
 	err := p.trySave(ctx, m, how, most)
@@ -127,7 +127,7 @@ func (p *Projector) save(ctx context.Context, m *memory, most int) error {
 	return err
 }
 
-func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most int) error {
+func (p *Applier) trySave(ctx context.Context, m *memory, how table.How, most int) error {
 	was, b := m.b, m.b
 	var xid uint32
 	err := p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
@@ -151,14 +151,14 @@ func (p *Projector) trySave(ctx context.Context, m *memory, how table.How, most 
 }
 
 // written says that what is folded is committed, and how the build is then.
-func (p *Projector) written(ctx context.Context, m *memory, b books.Build) {
+func (p *Applier) written(ctx context.Context, m *memory, b books.Build) {
 	p.tellParked(ctx, m.parking.Fresh)
 	m.b, m.tally = b, books.Tally{}
 	m.parking.Written()
 }
 
 // transaction sends what f has queued in a transaction, and commits it: two round trips.
-func (p *Projector) transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
+func (p *Applier) transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
 	return p.books.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 		conn, batch := c.Conn(), &pgx.Batch{}
 		batch.Queue(`begin isolation level read committed`)
@@ -200,7 +200,7 @@ func sameLane(now, b books.Build) error {
 const thereSQL = `select exists (select from {asof}.events where position = $1 and event_id = $2)`
 
 // queueThere refuses events that were read before the database was put back.
-func (p *Projector) queueThere(batch *pgx.Batch, t *books.Tally) {
+func (p *Applier) queueThere(batch *pgx.Batch, t *books.Tally) {
 	if !p.beside() || t.Position == 0 {
 		return
 	}
@@ -217,6 +217,6 @@ func (p *Projector) queueThere(batch *pgx.Batch, t *books.Tally) {
 
 // careful applies a page of the log as commit does, with rows that are looked up under the
 // lock, and so finds the events whose values the database refuses.
-func (p *Projector) careful(ctx context.Context, b books.Build, events []es.RecordedEvent, bulk bool) (books.Build, error) {
+func (p *Applier) careful(ctx context.Context, b books.Build, events []es.RecordedEvent, bulk bool) (books.Build, error) {
 	return p.commit(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position, bulk: bulk})
 }

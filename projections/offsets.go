@@ -34,7 +34,7 @@ type partition struct {
 // topicIDsSQL reads which topics a build has read. Bind: $1 build.
 const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
 
-func (p *Projector) topicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
+func (p *Applier) topicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
 	rows, err := p.books.Pool().Query(ctx, p.books.SQL(topicIDsSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
@@ -49,7 +49,7 @@ func (p *Projector) topicIDs(ctx context.Context, b books.Build) (map[string]uui
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
-func (p *Projector) offsets(ctx context.Context, db pg.Querier, b books.Build) (map[partition]int64, error) {
+func (p *Applier) offsets(ctx context.Context, db pg.Querier, b books.Build) (map[partition]int64, error) {
 	rows, err := db.Query(ctx, p.books.SQL(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
@@ -82,7 +82,7 @@ const beginOffsetSQL = `
 insert into {asof}.offsets as p (build, topic, partition, next_offset, position, topic_id) values ($1, $2, $3, $4, $5, $6)
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
-func (p *Projector) queueOffsets(out *pgx.Batch, b books.Build, w *work) {
+func (p *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *work) {
 	for _, o := range w.begin {
 		out.Queue(p.books.SQL(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), books.OrNull(o.id))
 	}
@@ -147,7 +147,7 @@ func claimsOf(events []es.RecordedEvent) claims {
 // queueOurs drops from w the events that the log does not have so: those of another
 // store, of a log that was restored to an earlier time, or with another payload. Nothing
 // is lost by it, as what the log has and Kafka does not bring is read from the log.
-func (p *Projector) queueOurs(batch *pgx.Batch, w *work) {
+func (p *Applier) queueOurs(batch *pgx.Batch, w *work) {
 	if len(w.events) == 0 {
 		return
 	}

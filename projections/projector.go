@@ -1,44 +1,32 @@
 package projections
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
-	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	books   books.Books
-	store   *pgstore.Store // the log; nil when there is none
-	def     *fold.Definition
+	*Applier
 	invalid error // of the definition: what every method returns
 	source  source
-	log     *slog.Logger
 	poll    time.Duration
 	batch   int
 	program string // empty: the executable
 	process int
 
-	room   int   // bytes for rows in memory
-	parked int64 // units at most that are parked
-
-	turn    sync.Mutex // held by a batch on the live build: others wait without a connection
-	memory  *memory    // of the live build; of whose turn it is
-	mu      sync.Mutex
-	bound   map[int64]fold.Model // by build
-	done    atomic.Int64         // batches committed: see Run
-	cleared atomic.Bool          // Status shows no failure of before
-	kept    atomic.Int64         // build whose kind of source this Run has seen to
-	served  atomic.Bool          // a build of this version was live while this program ran: see ErrRolledBack
+	cleared atomic.Bool  // Status shows no failure of before
+	kept    atomic.Int64 // build whose kind of source this Run has seen to
+	served  atomic.Bool  // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.
@@ -58,9 +46,6 @@ func WithBatch(events int) Option { return func(p *Projector) { p.batch = events
 
 // defaultRoom is about half a million small rows.
 const defaultRoom = 128 << 20
-
-// liveShare is the part of it that a projector has which only follows.
-const liveShare = 4
 
 // WithMemory sets how many bytes the rows may take, about, that a rebuild or a read as of a
 // moment folds in memory: 128 MiB by default. What the garbage collector leaves comes on
@@ -85,7 +70,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{books: books.Of(target), source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]fold.Model{}}
+	p := &Projector{Applier: &Applier{books: books.Of(target), log: slog.Default(), room: defaultRoom, parked: defaultParked}, source: logSource{}, poll: 75 * time.Millisecond, batch: 1000, process: os.Getpid()}
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -132,4 +117,12 @@ func (p *Projector) Name() string {
 		return ""
 	}
 	return p.def.Name
+}
+
+// live returns the live build, or [ErrNotBuilt].
+func (p *Projector) live(ctx context.Context) (books.Build, error) {
+	if p.invalid != nil {
+		return books.Build{}, p.invalid
+	}
+	return p.Applier.live(ctx)
 }

@@ -193,23 +193,6 @@ func (p *Projector) putBack(ctx context.Context, b books.Build) bool {
 	return err == nil && now.ID == b.ID && now.Position < b.Position
 }
 
-// commitLive is commit for the live build. In this process batches wait for their
-// turn here, not in the database with a connection each; and a batch that has begun
-// is finished when ctx ends.
-func (p *Projector) commitLive(ctx context.Context, b books.Build, w *work) (books.Build, error) {
-	p.turn.Lock()
-	defer p.turn.Unlock()
-	if err := ctx.Err(); err != nil {
-		return b, err
-	}
-	ctx, stop := wait.Beyond(ctx, batchGrace)
-	defer stop()
-	return p.commit(ctx, b, w)
-}
-
-// batchGrace is how long a batch that has begun may last after ctx has ended.
-const batchGrace = 5 * time.Second
-
 // stillLive gives errFenced when another build is live.
 func (p *Projector) stillLive(ctx context.Context, b books.Build) error {
 	now, err := p.live(ctx)

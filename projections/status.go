@@ -55,6 +55,14 @@ type Building struct {
 	Active      bool  // false: stopped, the next Rebuild goes on from there
 }
 
+// Gaps says how many streams of a read model lack events: what comes after those is not
+// applied.
+type Gaps struct {
+	Streams int64
+	Lost    int64     // of these, what came after is not kept by Kafka any more: only a rebuild heals them
+	Since   time.Time // when the oldest was noticed
+}
+
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
 select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since, g.streams, g.lost, g.since

@@ -37,7 +37,3 @@ func nothing(t Target) bool {
 // the read model. The events of a batch are read there, and written with what is known to
 // be applied in the target's transaction.
 func FromLog(store *pgstore.Store) Option { return func(p *Projector) { p.store = store } }
-
-// beside reports a read model in the database of its log: both are put back at once, and
-// one transaction sees both.
-func (p *Projector) beside() bool { return p.store != nil && p.store.Pool() == p.books.Pool() }

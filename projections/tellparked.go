@@ -7,7 +7,7 @@ import (
 )
 
 // tellParked says what was parked because of itself.
-func (p *Projector) tellParked(ctx context.Context, units []fold.ParkedUnit) {
+func (p *Applier) tellParked(ctx context.Context, units []fold.ParkedUnit) {
 	waiting := 0
 	for i := range units {
 		u := &units[i]

@@ -1,0 +1,60 @@
+package projections
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/books"
+	"github.com/asof-dev/asof/projections/internal/fault"
+)
+
+// seedSQL notes for each stream what is applied. Bind: $1 build, $2 position, $3
+// categories or null.
+const seedSQL = `
+insert into {asof}.dedup (build, category, stream_id, version)
+select $1, category, stream_id, max(version) from {asof}.events
+where position <= $2 and ($3::text[] is null or category = any($3))
+group by category, stream_id`
+
+// kindSQL changes the kind. Bind: $1 build, $2 kind.
+const kindSQL = `
+with raised as (update {asof}.lanes set counter = counter + 1 where build = $1)
+update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1`
+
+// changeKind reports whether the kind could be changed: not before the log is applied up
+// to where Kafka was.
+func (p *Applier) changeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind string) (bool, error) {
+	batch := &pgx.Batch{}
+	if kind == books.KindKafka {
+		batch.Queue(p.books.SQL(seedSQL), b.ID, int64(b.Position), p.def.Categories)
+	} else {
+		reach, err := p.reach(ctx, tx, b)
+		if err != nil || reach > b.Position {
+			return false, err
+		}
+		batch.Queue(p.books.SQL(`delete from {asof}.dedup where build = $1`), b.ID)
+		batch.Queue(p.books.SQL(`delete from {asof}.offsets where build = $1`), b.ID)
+	}
+	batch.Queue(p.books.SQL(kindSQL), b.ID, kind)
+	return true, tx.SendBatch(ctx, batch).Close()
+}
+
+// reachSQL finds the last event that is applied, as far as Kafka has brought it. Bind: $1
+// build.
+const reachSQL = `select coalesce(max(position), 0) from {asof}.offsets where build = $1`
+
+// reach is the position after which nothing is applied. Whatever Kafka brought is
+// settled, so the log up to there is final.
+func (p *Applier) reach(ctx context.Context, db pg.Querier, b books.Build) (es.Position, error) {
+	if b.Kind == books.KindLog {
+		return b.Position, nil
+	}
+	var last es.Position
+	if err := db.QueryRow(ctx, p.books.SQL(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
+		return 0, fault.Explain("find how far Kafka has come", err)
+	}
+	return max(last, b.Position), nil
+}
