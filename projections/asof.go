@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -50,13 +51,13 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, careful bool, read func(ctx context.Context, tx pgx.Tx) error) (refused bool, err error) {
 	err = p.vanishing(ctx, func(tx pgx.Tx) error {
 		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
-			refused = p.refused(err)
-			return fault.Wrap("read "+p.def.Name+" as of "+at.String(), err)
+			refused = p.Refused(err)
+			return fault.Wrap("read "+p.Def.Name+" as of "+at.String(), err)
 		}
 		// What the connection has prepared for other tables of these names may be of
 		// types that only those had.
 		if err := tx.Conn().DeallocateAll(ctx); err != nil {
-			return fault.Explain("read "+p.def.Name+" as of "+at.String(), err)
+			return fault.Explain("read "+p.Def.Name+" as of "+at.String(), err)
 		}
 		return read(ctx, tx)
 	})
@@ -65,7 +66,7 @@ func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, care
 
 // vanishing runs f in a transaction of which nothing is kept.
 func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -80,27 +81,27 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 // settle makes the moment final, and returns the position after which nothing belongs
 // to it.
 func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
-	if p.store == nil {
-		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.def.Name, at)
+	if p.Log == nil {
+		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.Def.Name, at)
 	}
 	if v, ok := at.Version(); ok {
-		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.def.Name, v)
+		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.Def.Name, v)
 	}
 	if position, ok := at.Position(); ok {
-		return position, p.store.SettleTo(ctx, position)
+		return position, p.Log.SettleTo(ctx, position)
 	}
 	moment, _ := at.Time()
-	return p.store.Settle(ctx, moment)
+	return p.Log.Settle(ctx, moment)
 }
 
 // scratch makes the tables in a schema of their own, which ends with the transaction.
 func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (fold.Model, table.Place, error) {
-	schema := p.def.Name + "_asof_" + uuid.New().String()[:13]
+	schema := p.Def.Name + "_asof_" + uuid.New().String()[:13]
 	place := table.Place{Schema: schema, Tag: "as of " + schema}
-	if err := catalog.MakeTables(ctx, tx, schema, p.def.Name, p.def.DDL); err != nil {
+	if err := catalog.MakeTables(ctx, tx, schema, p.Def.Name, p.Def.DDL); err != nil {
 		return nil, place, err
 	}
-	m, err := p.def.Bind(ctx, tx, schema)
+	m, err := p.Def.Bind(ctx, tx, schema)
 	return m, place, err
 }
 
@@ -110,7 +111,7 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
 	}
-	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(p.def, p.parked)}
+	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(p.Def, p.Most)}
 	if err := r.readSkips(ctx); err != nil {
 		return err
 	}
@@ -159,14 +160,14 @@ func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page)
 				return give(events)
 			})
 		},
-		func(events []es.RecordedEvent) *fold.Page { return r.p.def.Page(r.model, events) },
+		func(events []es.RecordedEvent) *fold.Page { return r.p.Def.Page(r.model, events) },
 		use)
 }
 
 // readSkips reads what the projection leaves out.
 func (r *replay) readSkips(ctx context.Context) error {
 	batch := &pgx.Batch{}
-	r.p.books.QueueSkips(batch, r.p.def.Name, r.parking)
+	r.p.Books.QueueSkips(batch, r.p.Def.Name, r.parking)
 	return r.send(ctx, batch)
 }
 
@@ -174,8 +175,8 @@ func (r *replay) readSkips(ctx context.Context) error {
 func (r *replay) carefully(ctx context.Context) error {
 	return r.pass(ctx, func(ctx context.Context, pg *fold.Page) error {
 		err := r.try(ctx, pg.Wanted, nil, true)
-		if r.p.refused(err) {
-			err = r.p.bisect(ctx, r.model, pg.Wanted, r.try)
+		if r.p.Refused(err) {
+			err = r.p.Bisect(ctx, r.model, pg.Wanted, r.try)
 		}
 		return err
 	})
@@ -186,7 +187,7 @@ func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	err := r.tryHow(ctx, events, refused, keep, table.How{})
-	if moved(err) {
+	if apply.Moved(err) {
 		err = r.tryHow(ctx, events, refused, keep, table.How{Moves: true})
 	}
 	return err
@@ -196,13 +197,13 @@ func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused 
 	state, parking, out := r.model.Open(r.place, false), r.parking.Fork(), &pgx.Batch{}
 	parking.Refused, parking.Trying = refused, !keep
 	err := pgx.BeginFunc(ctx, r.tx, func(tx pgx.Tx) error {
-		if err := state.Fold(ctx, sendIn(tx), r.model.Decode(events), parking); err != nil {
+		if err := state.Fold(ctx, apply.SendIn(tx), r.model.Decode(events), parking); err != nil {
 			return err
 		}
 		if err := state.Write(ctx, tx.Conn(), out, how); err != nil {
 			return err
 		}
-		out.Queue(constraintsSQL)
+		out.Queue(apply.ConstraintsSQL)
 		for _, q := range out.QueuedQueries { // with others, a value that cannot be encoded closes the connection
 			if err := tx.SendBatch(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{q}}).Close(); err != nil {
 				return err
@@ -232,10 +233,10 @@ func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
 // scan reads the log through the transaction where it can: another connection of the same
 // pool may be one that such a call waits for too.
 func (r *replay) scan() scan {
-	if !r.p.beside() {
-		return r.p.store.Scan
+	if !r.p.Beside() {
+		return r.p.Log.Scan
 	}
-	log := r.p.store.InTx(r.tx)
+	log := r.p.Log.InTx(r.tx)
 	return func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -247,7 +248,7 @@ func (r *replay) use(ctx context.Context, pg *fold.Page) error {
 	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
 		return err
 	}
-	if !r.state.Full(r.p.room) || r.state.Split() || r.state.Parts() {
+	if !r.state.Full(r.p.Room) || r.state.Split() || r.state.Parts() {
 		return nil
 	}
 	return r.write(ctx)
@@ -258,7 +259,7 @@ func (r *replay) useAgain(ctx context.Context, pg *fold.Page) error {
 	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
 		return err
 	}
-	if r.state.Full(r.p.room) {
+	if r.state.Full(r.p.Room) {
 		r.state.Split()
 	}
 	return nil
@@ -272,7 +273,7 @@ func (r *replay) write(ctx context.Context) error {
 	if err := r.state.Write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
 		return err
 	}
-	out.Queue(constraintsSQL)
+	out.Queue(apply.ConstraintsSQL)
 	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {
 		return err
 	}

@@ -5,8 +5,8 @@ import "slices"
 // Categories returns those whose events the projection is for; none when it is for
 // all, or when its definition is not valid.
 func (p *Projector) Categories() []string {
-	if p.def == nil {
+	if p.Def == nil {
 		return nil
 	}
-	return slices.Clone(p.def.Categories)
+	return slices.Clone(p.Def.Categories)
 }

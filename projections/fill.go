@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -38,11 +39,11 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if r.b.Kind == books.KindKafka { // what it has applied stands in its dedup rows
 		return r.fillCarefully(ctx, upTo)
 	}
-	m, err := r.p.remember(ctx, r.b)
+	m, err := r.p.Remember(ctx, r.b)
 	if err != nil {
 		return err
 	}
-	if err := r.p.look(ctx, m); err != nil { // nobody else writes to it while the lease is held; save looks
+	if err := r.p.Look(ctx, m); err != nil { // nobody else writes to it while the lease is held; save looks
 		return err
 	}
 	s := &saver{rebuild: r, m: m, last: time.Now()}
@@ -53,20 +54,20 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
 		return fold.Pipeline(ctx,
 			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-				return r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, limit, give)
+				return r.p.readLog(ctx, r.p.Checkpoint(r.b), upTo, limit, give)
 			},
-			func(events []es.RecordedEvent) *fold.Page { return r.p.def.Page(m.model, events) }, use)
+			func(events []es.RecordedEvent) *fold.Page { return r.p.Def.Page(m.Model, events) }, use)
 	}
 	err = s.pass(ctx, upTo, s.use)
 	switch {
 	case err == nil:
 		err = s.finish(ctx)
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), fault.ErrFenced) && !m.state.Parts():
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), fault.ErrFenced) && !m.State.Parts():
 		lasts, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveGrace)
 		defer cancel()
 		err = errors.Join(err, s.save(lasts))
 	}
-	if r.p.refused(err) {
+	if r.p.Refused(err) {
 		r.progress.Done -= int64(s.since)
 		return r.fillCarefully(ctx, upTo)
 	}
@@ -76,7 +77,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 // saver folds pages, and writes now and then.
 type saver struct {
 	*rebuild
-	m     *memory
+	m     *apply.Memory
 	last  time.Time     // of writing
 	cost  time.Duration // of writing then
 	since int           // events that are not written
@@ -85,16 +86,16 @@ type saver struct {
 }
 
 func (s *saver) use(ctx context.Context, pg *fold.Page) error {
-	if err := s.p.fold(ctx, s.m, pg); err != nil {
-		s.m.forget()
+	if err := s.p.Fold(ctx, s.m, pg); err != nil {
+		s.m.Forget()
 		s.since = 0
 		return err
 	}
 	s.since += len(pg.Events)
 	s.progress.Done += int64(len(pg.Events))
 	s.tell("reading")
-	full := s.m.state.Full(s.p.room)
-	if full && s.m.state.Split() || s.m.state.Parts() {
+	full := s.m.State.Full(s.p.Room)
+	if full && s.m.State.Split() || s.m.State.Parts() {
 		return nil
 	}
 	long := time.Since(s.last) >= max(saveEvery, saveShare*s.cost)
@@ -106,13 +107,13 @@ func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 
 // finish writes the rest, and meanwhile sums up the log, which is compared after.
 func (s *saver) finish(ctx context.Context) error {
-	position := s.m.tally.Position
+	position := s.m.Tally.Position
 	if position == 0 { // nothing came
 		return nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if s.m.state.Parts() {
+		if s.m.State.Parts() {
 			return s.saveParts(ctx)
 		}
 		return s.save(ctx)
@@ -127,10 +128,10 @@ func (s *saver) save(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	if err := s.p.save(ctx, s.m, s.p.room/2); err != nil {
+	if err := s.p.Save(ctx, s.m, s.p.Room/2); err != nil {
 		return fault.Wrap("apply a batch", err)
 	}
-	s.b = s.m.b
+	s.b = s.m.B
 	s.since, s.last, s.cost = 0, time.Now(), time.Since(began)
 	return nil
 }
@@ -138,30 +139,30 @@ func (s *saver) save(ctx context.Context) error {
 // saveParts writes rows that memory has no room for at once, part after part, each from a
 // pass over the log, in one transaction. The books are locked at its end alone.
 func (s *saver) saveParts(ctx context.Context) error {
-	m, upTo := s.m, s.m.tally.Position
-	was, b := m.b, m.b
-	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+	m, upTo := s.m, s.m.Tally.Position
+	was, b := m.B, m.B
+	err := s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		batch.Queue(longSQL)
-		if err := sendOn(ctx, conn, batch); err != nil {
+		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
 		}
-		err := m.state.CopyParts(ctx, conn, func() error { return s.pass(ctx, upTo, s.useAgain) })
+		err := m.State.CopyParts(ctx, conn, func() error { return s.pass(ctx, upTo, s.useAgain) })
 		if err != nil {
 			return err
 		}
-		s.p.queueLock(batch, was, false, func(now books.Build) error { return sameLane(now, was) })
-		s.p.queueThere(batch, &m.tally)
-		m.tally.Parked = int64(len(m.parking.Fresh))
-		s.p.books.QueueParked(batch, b, "", m.parking.Fresh)
-		s.p.books.QueueTally(batch, &b, &m.tally, nil)
+		s.p.QueueLock(batch, was, false, func(now books.Build) error { return apply.SameLane(now, was) })
+		s.p.QueueThere(batch, &m.Tally)
+		m.Tally.Parked = int64(len(m.Parking.Fresh))
+		s.p.Books.QueueParked(batch, b, "", m.Parking.Fresh)
+		s.p.Books.QueueTally(batch, &b, &m.Tally, nil)
 		return nil
 	})
 	if err != nil {
 		return fault.Wrap("apply a batch", err)
 	}
-	s.p.done.Add(1)
-	s.p.written(ctx, m, b)
-	m.state.Forget()
+	s.p.Done.Add(1)
+	s.p.Written(ctx, m, b)
+	m.State.Forget()
 	s.b, s.since = b, 0
 	return nil
 }
@@ -171,11 +172,11 @@ const longSQL = `select set_config('idle_in_transaction_session_timeout', '0', t
 
 // useAgain folds a page into the part whose turn it is.
 func (s *saver) useAgain(ctx context.Context, pg *fold.Page) error {
-	if err := s.m.state.Fold(ctx, s.p.send, pg.Decoded, s.m.parking); err != nil {
+	if err := s.m.State.Fold(ctx, s.p.Send, pg.Decoded, s.m.Parking); err != nil {
 		return err
 	}
-	if s.m.state.Full(s.p.room) {
-		s.m.state.Split()
+	if s.m.State.Full(s.p.Room) {
+		s.m.State.Split()
 	}
 	return nil
 }
@@ -188,7 +189,7 @@ func (r *rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 		if len(chunk) == 0 {
 			return nil
 		}
-		b, err := r.p.careful(ctx, r.b, chunk, true)
+		b, err := r.p.Careful(ctx, r.b, chunk, true)
 		if err != nil {
 			return err
 		}
@@ -198,7 +199,7 @@ func (r *rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 		chunk = chunk[:0]
 		return nil
 	}
-	err := r.p.readLog(ctx, r.p.checkpoint(r.b), upTo, pageEvents, func(events []es.RecordedEvent) error {
+	err := r.p.readLog(ctx, r.p.Checkpoint(r.b), upTo, pageEvents, func(events []es.RecordedEvent) error {
 		chunk = append(chunk, events...)
 		if len(chunk) < carefulEvents {
 			return nil

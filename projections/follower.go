@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -46,7 +47,7 @@ func (f *follower) consume(ctx context.Context) error {
 		case errors.As(err, &ours):
 			return ours.error
 		case errors.Is(err, errTopics):
-			f.p.log.InfoContext(ctx, "reads Kafka anew", "why", err)
+			f.p.Logger.InfoContext(ctx, "reads Kafka anew", "why", err)
 			backoff.Reset()
 		default:
 			if f.batches.Load() > batches {
@@ -67,11 +68,11 @@ func (f *follower) consume(ctx context.Context) error {
 
 // tellUnread says that Kafka cannot be read.
 func (f *follower) tellUnread(ctx context.Context, why error, again time.Duration) error {
-	if f.p.store == nil {
-		f.p.log.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", again)
+	if f.p.Log == nil {
+		f.p.Logger.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", again)
 		return f.p.setSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
 	}
-	f.p.log.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", again)
+	f.p.Logger.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", again)
 	return f.p.setSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
 }
 
@@ -109,10 +110,10 @@ const databaseSQL = `select current_database()`
 // under another name have groups of their own.
 func (f *follower) groupName(ctx context.Context) (string, error) {
 	var database string
-	if err := f.p.books.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
+	if err := f.p.Books.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
 		return "", applyError{fault.Explain("name the consumer group", err)}
 	}
-	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.books.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
+	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.Books.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
 }
 
 // begin makes sure that every partition has an offset before which nothing is
@@ -120,21 +121,21 @@ func (f *follower) groupName(ctx context.Context) (string, error) {
 // to its settled head. Whatever is in a partition before its end was in the log
 // before that.
 func (f *follower) begin(ctx context.Context) (topics, error) {
-	if f.p.store == nil {
+	if f.p.Log == nil {
 		found, err := f.p.whole(ctx, f.kafkaSource, f.b)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := f.p.commitLive(ctx, f.b, found.begin()); err != nil {
+		if _, err := f.p.CommitLive(ctx, f.b, found.begin()); err != nil {
 			return nil, applyError{err}
 		}
 		return found.heads, nil
 	}
-	heads, err := f.heads(ctx, f.p.def.Name)
+	heads, err := f.heads(ctx, f.p.Def.Name)
 	if err != nil {
 		return nil, err
 	}
-	head, err := f.p.store.Settle(ctx, time.Time{})
+	head, err := f.p.Log.Settle(ctx, time.Time{})
 	if err != nil {
 		return nil, applyError{err}
 	}
@@ -150,13 +151,13 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 			return nil, err
 		}
 	}
-	var begin []offset
+	var begin []apply.Offset
 	for topic, partitions := range heads {
 		for number, next := range partitions {
-			begin = append(begin, offset{topic: topic, partition: number, next: next})
+			begin = append(begin, apply.Offset{Topic: topic, Partition: number, Next: next})
 		}
 	}
-	if _, err := f.p.commitLive(ctx, f.b, &work{begin: begin}); err != nil {
+	if _, err := f.p.CommitLive(ctx, f.b, &apply.Work{Begin: begin}); err != nil {
 		return nil, applyError{err}
 	}
 	return heads, nil

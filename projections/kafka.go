@@ -72,15 +72,15 @@ func (s *kafkaSource) check(p *Projector) error {
 	if err := s.checkTopics(p); err != nil {
 		return err
 	}
-	if !p.beside() {
-		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, p.def.Name)
+	if !p.Beside() {
+		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, p.Def.Name)
 	}
 	s.name(p)
 	return nil
 }
 
 func (s *kafkaSource) checkTopics(p *Projector) error {
-	d := p.def
+	d := p.Def
 	switch {
 	case s.client == nil:
 		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.Name)
@@ -96,7 +96,7 @@ func (s *kafkaSource) checkTopics(p *Projector) error {
 
 // name makes the names of the topics.
 func (s *kafkaSource) name(p *Projector) {
-	for _, category := range p.def.Categories {
+	for _, category := range p.Def.Categories {
 		s.topics = append(s.topics, s.prefix+category)
 	}
 }
@@ -112,7 +112,7 @@ func (s *kafkaSource) String() string {
 
 // follow reads Kafka and watches the log at the same time.
 func (s *kafkaSource) follow(ctx context.Context, p *Projector, b books.Build) error {
-	b, err := p.inLife(ctx, b)
+	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return err
 	}

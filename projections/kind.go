@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -29,20 +30,20 @@ func (p *Projector) takeKind(ctx context.Context, b books.Build, kind string) (b
 	p.kept.Store(b.ID)
 	for b.Kind != kind {
 		changed := false
-		err := pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-			locked, _, err := p.lock(ctx, tx, b, &work{})
+		err := pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			locked, _, err := p.Lock(ctx, tx, b, &apply.Work{})
 			if err != nil {
 				return err
 			}
 			b = locked
-			changed, err = p.changeKind(ctx, tx, b, kind)
+			changed, err = p.ChangeKind(ctx, tx, b, kind)
 			return err
 		})
 		if err != nil {
 			return b, fault.Wrap("change the kind of source", err)
 		}
 		if changed {
-			p.log.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
+			p.Logger.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
 			b.Kind = kind
 			b.Counter++
 			return b, nil

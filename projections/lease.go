@@ -51,7 +51,7 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 // claim resumes the build that an earlier call left, or makes a new one, and takes
 // the lease.
 func (r *rebuild) claim(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, r.p.books.Pool(), func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error {
 		damaged, err := r.p.mayReplaceLive(ctx, tx, r.back)
 		if err != nil {
 			return err
@@ -70,31 +70,31 @@ func (r *rebuild) claim(ctx context.Context) error {
 		return r.stillFirst(ctx, tx)
 	})
 	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
-		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.p.def.Name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.p.Def.Name)
 	}
 	if errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt) || errors.Is(err, fault.ErrFenced) || fault.Final(err) {
 		return err
 	}
 	if err != nil {
 		r.release(ctx) // a commit that failed may have happened
-		return fault.Explain("begin the rebuild of "+r.p.def.Name, err)
+		return fault.Explain("begin the rebuild of "+r.p.Def.Name, err)
 	}
-	if _, err := r.p.books.Pool().Exec(ctx, r.p.books.SQL(afterSkipsSQL), r.p.def.Name); err != nil {
+	if _, err := r.p.Books.Pool().Exec(ctx, r.p.Books.SQL(afterSkipsSQL), r.p.Def.Name); err != nil {
 		r.release(ctx)
-		return fault.Explain("begin the rebuild of "+r.p.def.Name, err)
+		return fault.Explain("begin the rebuild of "+r.p.Def.Name, err)
 	}
-	r.p.log.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
+	r.p.Logger.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
 }
 
 // stillFirst gives errFenced when another process has made a build of the version live just
 // before this one could begin.
 func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
-	b, err := r.p.books.FindLive(ctx, tx, r.p.def.Name)
+	b, err := r.p.Books.FindLive(ctx, tx, r.p.Def.Name)
 	switch {
 	case errors.Is(err, fault.ErrNotBuilt):
 		return nil
-	case err == nil && b.Version == r.p.def.Version:
+	case err == nil && b.Version == r.p.Def.Version:
 		return fmt.Errorf("%w: %s version %d is live already", fault.ErrFenced, b.Name, b.Version)
 	default:
 		return err
@@ -106,75 +106,75 @@ func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
 const afterSkipsSQL = `select from {asof}.builds where name = $1 and status = 'live' for share`
 
 func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
-	d := r.p.def
+	d := r.p.Def
 	var id int64
 	var leased bool
-	err := tx.QueryRow(ctx, r.p.books.SQL(lockBuildingSQL), d.Name).Scan(&id, &leased)
+	err := tx.QueryRow(ctx, r.p.Books.SQL(lockBuildingSQL), d.Name).Scan(&id, &leased)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	old, err := r.p.books.Find(ctx, tx, id)
+	old, err := r.p.Books.Find(ctx, tx, id)
 	switch {
 	case err != nil:
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
-	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.p.store == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
-		return false, r.p.books.Drop(ctx, tx, old)
+	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.p.Log == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
+		return false, r.p.Books.Drop(ctx, tx, old)
 	}
 	_, gone, err := r.p.changed(ctx, tx, old)
 	if err != nil {
 		return false, err
 	}
 	if len(gone) > 0 || r.to != nil && old.Position > *r.to {
-		return false, r.p.books.Drop(ctx, tx, old)
+		return false, r.p.Books.Drop(ctx, tx, old)
 	}
-	if _, err := tx.Exec(ctx, r.p.books.SQL(takeSQL), old.ID); err != nil {
+	if _, err := tx.Exec(ctx, r.p.Books.SQL(takeSQL), old.ID); err != nil {
 		return false, err
 	}
-	r.b, err = r.p.books.Find(ctx, tx, id)
+	r.b, err = r.p.Books.Find(ctx, tx, id)
 	return err == nil, err
 }
 
 func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
-	d := r.p.def
+	d := r.p.Def
 	program, err := r.p.identity()
 	if err != nil {
 		return err
 	}
 	var id int64
-	err = tx.QueryRow(ctx, r.p.books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.p.buildKind()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.Books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.p.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.Name)
 	}
 	if err != nil {
 		return err
 	}
-	b, err := r.p.books.Find(ctx, tx, id)
+	b, err := r.p.Books.Find(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	b.Schema = b.ShadowSchema()
-	if _, err := tx.Exec(ctx, r.p.books.SQL(nameSQL), b.ID, b.Schema); err != nil {
+	if _, err := tx.Exec(ctx, r.p.Books.SQL(nameSQL), b.ID, b.Schema); err != nil {
 		return err
 	}
-	if err := catalog.MakeTables(ctx, tx, b.Schema, r.p.def.Name, r.p.def.DDL); err != nil {
+	if err := catalog.MakeTables(ctx, tx, b.Schema, r.p.Def.Name, r.p.Def.DDL); err != nil {
 		return err
 	}
 	if err := r.p.noteMade(ctx, tx, b); err != nil {
 		return err
 	}
-	_, err = r.p.bind(ctx, tx, b) // refuses a table that does not fit before anything is read
+	_, err = r.p.Bind(ctx, tx, b) // refuses a table that does not fit before anything is read
 	r.b = b
 	return err
 }
 
 // buildKind is that of a build that is made: from the log, where there is one.
 func (p *Projector) buildKind() string {
-	if p.store == nil {
+	if p.Log == nil {
 		return books.KindTopic
 	}
 	return books.KindLog
@@ -189,12 +189,12 @@ func (r *rebuild) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	for {
-		_, err := r.p.books.Pool().Exec(ctx, r.p.books.SQL(releaseSQL), r.b.ID, r.b.Epoch)
+		_, err := r.p.Books.Pool().Exec(ctx, r.p.Books.SQL(releaseSQL), r.b.ID, r.b.Epoch)
 		if err == nil {
 			return
 		}
 		if wait.For(ctx, 50*time.Millisecond) != nil {
-			r.p.log.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
+			r.p.Logger.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
 			return
 		}
 	}
@@ -204,9 +204,9 @@ func (r *rebuild) release(ctx context.Context) {
 // it.
 func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
 	for wait.For(ctx, leaseTime/3) == nil {
-		tag, err := p.books.Pool().Exec(ctx, p.books.SQL(renewSQL), id, epoch)
+		tag, err := p.Books.Pool().Exec(ctx, p.Books.SQL(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
-			return fmt.Errorf("%w: %s", fault.ErrFenced, p.def.Name)
+			return fmt.Errorf("%w: %s", fault.ErrFenced, p.Def.Name)
 		}
 	}
 	return nil

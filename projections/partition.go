@@ -7,23 +7,24 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // read applies the messages of one partition while it is assigned to this process.
 func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
-	at := partition{part.Topic(), part.Number()}
+	at := apply.Partition{Topic: part.Topic(), Number: part.Number()}
 	next, err := f.offset(ctx, at)
 	if err != nil {
 		return err
 	}
 	part.SeekTo(next)
-	if f.p.store == nil {
+	if f.p.Log == nil {
 		if err := f.sameTopic(ctx, part); err != nil {
 			return err
 		}
 		// One that was stopped in between.
-		err := f.p.readAgain(ctx, f.kafkaSource, f.b, at, next, func(w *work) error { return f.apply(ctx, at, w) })
+		err := f.p.readAgain(ctx, f.kafkaSource, f.b, at, next, func(w *apply.Work) error { return f.apply(ctx, at, w) })
 		if err != nil {
 			return err
 		}
@@ -35,38 +36,38 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 			return err
 		}
 		foreign := false
-		apply := func(w *work) error {
+		commit := func(w *apply.Work) error {
 			err := f.apply(ctx, at, w)
-			next, foreign = w.offset.next, foreign || w.foreign > 0
+			next, foreign = w.Offset.Next, foreign || w.Foreign > 0
 			return err
 		}
-		if f.p.store == nil {
-			err = f.feedAlone(ctx, at, next, messages, apply)
+		if f.p.Log == nil {
+			err = f.feedAlone(ctx, at, next, messages, commit)
 		} else {
-			err = apply(f.work(at, next, messages))
+			err = commit(f.work(at, next, messages))
 		}
 		if err != nil {
 			return err
 		}
 		if foreign && !warned {
 			warned = true // once an assignment is enough
-			f.p.log.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.topic, "partition", at.number)
+			f.p.Logger.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.Topic, "partition", at.Number)
 		}
 	}
 }
 
 // feedAlone applies messages without a log behind them.
-func (f *follower) feedAlone(ctx context.Context, at partition, next int64, messages []kafka.Message, apply func(*work) error) error {
-	gapped, err := f.feed(at, next, messages, apply)
+func (f *follower) feedAlone(ctx context.Context, at apply.Partition, next int64, messages []kafka.Message, commit func(*apply.Work) error) error {
+	gapped, err := f.feed(at, next, messages, commit)
 	if err != nil || !gapped {
 		return err
 	}
-	return f.p.readAgain(ctx, f.kafkaSource, f.b, at, messages[len(messages)-1].Offset+1, apply)
+	return f.p.readAgain(ctx, f.kafkaSource, f.b, at, messages[len(messages)-1].Offset+1, commit)
 }
 
 // sameTopic refuses a topic that was made anew since it was read.
 func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
-	known, err := f.p.topicIDs(ctx, f.b)
+	known, err := f.p.TopicIDs(ctx, f.b)
 	if err != nil {
 		return applyError{err}
 	}
@@ -78,30 +79,30 @@ func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
 }
 
 // offset returns where to read a partition from. One that is new has none yet.
-func (f *follower) offset(ctx context.Context, at partition) (int64, error) {
-	stored, err := f.p.offsets(ctx, f.p.books.Pool(), f.b)
+func (f *follower) offset(ctx context.Context, at apply.Partition) (int64, error) {
+	stored, err := f.p.Offsets(ctx, f.p.Books.Pool(), f.b)
 	if err != nil {
 		return 0, applyError{err}
 	}
 	next, known := stored[at]
 	if !known {
-		return 0, fmt.Errorf("%w: partition %d of %s is new", errTopics, at.number, at.topic)
+		return 0, fmt.Errorf("%w: partition %d of %s is new", errTopics, at.Number, at.Topic)
 	}
 	return next, nil
 }
 
-func (f *follower) work(at partition, from int64, messages []kafka.Message) *work {
-	w := &work{
-		events: make([]es.RecordedEvent, 0, len(messages)),
-		offset: &offset{topic: at.topic, partition: at.number, from: from, next: messages[len(messages)-1].Offset + 1},
+func (f *follower) work(at apply.Partition, from int64, messages []kafka.Message) *apply.Work {
+	w := &apply.Work{
+		Events: make([]es.RecordedEvent, 0, len(messages)),
+		Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: from, Next: messages[len(messages)-1].Offset + 1},
 	}
 	for _, m := range messages {
 		e, ok := f.event(m)
 		if !ok {
-			w.foreign++
+			w.Foreign++
 			continue
 		}
-		w.events = append(w.events, e)
+		w.Events = append(w.Events, e)
 	}
 	return w
 }
@@ -109,9 +110,9 @@ func (f *follower) work(at partition, from int64, messages []kafka.Message) *wor
 // apply commits a batch with its offset. When another process has moved the offset,
 // one of the two does not know yet that it has lost the partition; both may go on,
 // as what one has applied the other ignores.
-func (f *follower) apply(ctx context.Context, at partition, w *work) error {
+func (f *follower) apply(ctx context.Context, at apply.Partition, w *apply.Work) error {
 	for {
-		_, err := f.p.commitLive(ctx, f.b, w)
+		_, err := f.p.CommitLive(ctx, f.b, w)
 		if err == nil {
 			f.batches.Add(1)
 			return nil
@@ -122,16 +123,16 @@ func (f *follower) apply(ctx context.Context, at partition, w *work) error {
 		if !errors.Is(err, fault.ErrMoved) {
 			return applyError{err}
 		}
-		if w.again != nil { // it ends where the partition was; who has moved it on reads the stream again
+		if w.Again != nil { // it ends where the partition was; who has moved it on reads the stream again
 			return nil
 		}
-		began := w.offset.from
-		if w.offset.from, err = f.offset(ctx, at); err != nil {
+		began := w.Offset.From
+		if w.Offset.From, err = f.offset(ctx, at); err != nil {
 			return err
 		}
-		if w.offset.from < began { // the database was put back under us
-			return fmt.Errorf("%w: partition %d of %s was read up to offset %d, and the read model is at %d", errTopics, at.number, at.topic, began, w.offset.from)
+		if w.Offset.From < began { // the database was put back under us
+			return fmt.Errorf("%w: partition %d of %s was read up to offset %d, and the read model is at %d", errTopics, at.Number, at.Topic, began, w.Offset.From)
 		}
-		w.offset.next = max(w.offset.next, w.offset.from)
+		w.Offset.Next = max(w.Offset.Next, w.Offset.From)
 	}
 }

@@ -67,15 +67,15 @@ func Resume(ctx context.Context, target Target, name string) (bool, error) {
 // awaitResume waits while the projection is paused.
 func (p *Projector) awaitResume(ctx context.Context) error {
 	for told := false; ; told = true {
-		paused, err := p.books.Paused(ctx, p.books.Pool(), p.def.Name)
+		paused, err := p.Books.Paused(ctx, p.Books.Pool(), p.Def.Name)
 		if err != nil {
-			return fault.Explain("ask whether "+p.def.Name+" is paused", err)
+			return fault.Explain("ask whether "+p.Def.Name+" is paused", err)
 		}
 		if paused == nil {
 			return nil
 		}
 		if !told {
-			p.log.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
+			p.Logger.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
 		}
 		if err := wait.For(ctx, idleEvery); err != nil {
 			return err

@@ -30,7 +30,7 @@ func (p *Projector) identity() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("projections: read the executable, by which a stopped rebuild is known: %w: name the program (WithProgram)", err)
 	}
-	return fmt.Sprintf("%s %d %s", sum, p.process, p.def.Instance), nil
+	return fmt.Sprintf("%s %d %s", sum, p.process, p.Def.Instance), nil
 }
 
 // filledBy reports whether the build of such a program may be taken up by this one.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -16,7 +17,7 @@ import (
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	*Applier
+	*apply.Applier
 	invalid error // of the definition: what every method returns
 	source  source
 	poll    time.Duration
@@ -33,7 +34,7 @@ type Projector struct {
 type Option func(*Projector)
 
 // WithLogger sets where the projector tells what it does; slog.Default by default.
-func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.log = log } }
+func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.Logger = log } }
 
 // WithPoll sets how often a projector that has caught up asks the log for more while
 // nothing is appended: every 75 ms by default. After an event it asks much more often.
@@ -52,7 +53,7 @@ const defaultRoom = 128 << 20
 // top. More rows than that are folded in parts, for each of which the log is read again;
 // when some are written already, they are written and looked up again. A projector that
 // follows keeps a quarter of it from one batch to the next.
-func WithMemory(bytes int) Option { return func(p *Projector) { p.room = bytes } }
+func WithMemory(bytes int) Option { return func(p *Projector) { p.Room = bytes } }
 
 // defaultParked is more than a person looks through, and less than a wrong program would
 // park in a minute.
@@ -63,28 +64,28 @@ const defaultParked = 10_000
 // program that is wrong is not to park the log. With 0 nothing is parked, and what cannot
 // be applied stops it. Where a read model is fed from Kafka alone it bounds, too, how many
 // streams may wait for events that have not come ([ErrTooManyGaps]).
-func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(most) } }
+func WithParked(most int) Option { return func(p *Projector) { p.Most = int64(most) } }
 
 // New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
 // store, whose log it then follows, or with [In] any database, for which an option says
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{Applier: &Applier{books: books.Of(target), log: slog.Default(), room: defaultRoom, parked: defaultParked}, source: logSource{}, poll: 75 * time.Millisecond, batch: 1000, process: os.Getpid()}
-	p.def, p.invalid = def.compile()
-	p.store, _ = target.(*pgstore.Store)
+	p := &Projector{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, source: logSource{}, poll: 75 * time.Millisecond, batch: 1000, process: os.Getpid()}
+	p.Def, p.invalid = def.compile()
+	p.Log, _ = target.(*pgstore.Store)
 	for _, option := range options {
 		option(p)
 	}
-	if s, fed := p.source.(*kafkaSource); fed && p.store == nil {
+	if s, fed := p.source.(*kafkaSource); fed && p.Log == nil {
 		p.source = &topicSource{kafkaSource: s}
 	}
 	if p.invalid == nil {
 		p.invalid = p.checkOptions()
 	}
 	if p.invalid == nil {
-		p.def.Instance = newInstance()
-		p.log = p.log.With("projection", p.def.Name, "version", p.def.Version)
+		p.Def.Instance = newInstance()
+		p.Logger = p.Logger.With("projection", p.Def.Name, "version", p.Def.Version)
 		p.invalid = p.source.check(p)
 	}
 	return p
@@ -93,30 +94,30 @@ func New(target Target, def Definition, options ...Option) *Projector {
 // checkOptions refuses what New was given.
 func (p *Projector) checkOptions() error {
 	switch {
-	case nothing(p.books):
-		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.def.Name)
-	case p.store == nil && p.source.kind() != books.KindTopic:
-		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.def.Name)
+	case nothing(p.Books):
+		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.Def.Name)
+	case p.Log == nil && p.source.kind() != books.KindTopic:
+		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.Def.Name)
 	case p.batch < 1:
-		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.def.Name, p.batch)
-	case p.room < 1:
-		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.def.Name, p.room)
-	case p.parked < 0:
-		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.def.Name, p.parked)
+		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.Def.Name, p.batch)
+	case p.Room < 1:
+		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.Def.Name, p.Room)
+	case p.Most < 0:
+		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.Def.Name, p.Most)
 	case p.poll <= 0:
-		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.def.Name, p.poll)
-	case p.log == nil:
-		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.def.Name)
+		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.Def.Name, p.poll)
+	case p.Logger == nil:
+		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.Def.Name)
 	}
 	return nil
 }
 
 // Name returns the projection's name; empty when its definition is invalid.
 func (p *Projector) Name() string {
-	if p.def == nil {
+	if p.Def == nil {
 		return ""
 	}
-	return p.def.Name
+	return p.Def.Name
 }
 
 // live returns the live build, or [ErrNotBuilt].
@@ -124,5 +125,5 @@ func (p *Projector) live(ctx context.Context) (books.Build, error) {
 	if p.invalid != nil {
 		return books.Build{}, p.invalid
 	}
-	return p.Applier.live(ctx)
+	return p.Applier.Live(ctx)
 }

@@ -116,7 +116,7 @@ func (r *rebuild) run(ctx context.Context) error {
 }
 
 func (r *rebuild) work(ctx context.Context) error {
-	if r.p.store == nil {
+	if r.p.Log == nil {
 		return r.workTopics(ctx)
 	}
 	if err := r.prepare(ctx); err != nil {
@@ -130,7 +130,7 @@ func (r *rebuild) work(ctx context.Context) error {
 
 // prepare brings the shadow close to the end of the log.
 func (r *rebuild) prepare(ctx context.Context) error {
-	b, err := r.p.inLife(ctx, r.b)
+	b, err := r.p.InLife(ctx, r.b)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (r *rebuild) end(ctx context.Context) (es.Position, error) {
 	if r.to != nil {
 		return *r.to, nil
 	}
-	return r.p.store.Settle(ctx, time.Time{})
+	return r.p.Log.Settle(ctx, time.Time{})
 }
 
 // verifyLog refuses a log that has lost what the live build has applied: what is built
@@ -180,7 +180,7 @@ func (r *rebuild) verifyLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.p.store.Verify(ctx, r.p.checkpoint(old))
+	return r.p.Log.Verify(ctx, r.p.Checkpoint(old))
 }
 
 // totalSQL notes how many events there are to be read, for the progress. Bind: $1 build,
@@ -193,7 +193,7 @@ from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning 
 // of the whole.
 func (r *rebuild) measure(ctx context.Context, head es.Position) error {
 	left := max(int64(head-r.b.Position), 0)
-	err := r.p.books.Pool().QueryRow(ctx, r.p.books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
+	err := r.p.Books.Pool().QueryRow(ctx, r.p.Books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
 		return fault.Explain("measure the log", err)
 	}
@@ -212,7 +212,7 @@ func (r *rebuild) tell(phase string) {
 // stands still meanwhile.
 func (r *rebuild) verify(ctx context.Context) error {
 	r.tell("verifying")
-	applied, err := r.p.books.Sums(ctx, r.b)
+	applied, err := r.p.Books.Sums(ctx, r.b)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 
 // discard drops the build, and returns why.
 func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.books.Pool(), func(tx pgx.Tx) error { return r.p.books.Drop(ctx, tx, r.b) })
+	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error { return r.p.Books.Drop(ctx, tx, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, fault.ErrFenced): // it is another's, and of another position

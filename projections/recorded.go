@@ -19,7 +19,7 @@ func (r *recorded) reach(ctx context.Context, p *Projector, upTo es.Position) er
 	if r.sums == nil || r.position > upTo {
 		r.position, r.sums = 0, map[string]pgstore.Sum{}
 	}
-	part, err := p.store.Sums(ctx, r.position, upTo, p.def.Categories...)
+	part, err := p.Log.Sums(ctx, r.position, upTo, p.Def.Categories...)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -24,7 +25,7 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
 	}
-	s := &rehearsal.Stage{Name: p.def.Name, Order: p.def.Order.String(), Overtake: p.def.Order != fold.LogOrder, Play: p.play}
+	s := &rehearsal.Stage{Name: p.Def.Name, Order: p.Def.Order.String(), Overtake: p.Def.Order != fold.LogOrder, Play: p.play}
 	err := p.vanishing(ctx, func(tx pgx.Tx) error {
 		m, _, err := p.scratch(ctx, tx)
 		if err != nil {
@@ -35,39 +36,39 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 		}
 		return nil
 	})
-	return s, fault.Wrap("rehearse "+p.def.Name, err)
+	return s, fault.Wrap("rehearse "+p.Def.Name, err)
 }
 
 // play applies a plan, in transactions as real as those of a projector, and lets read
 // look at what it came to.
 func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx context.Context, tx pgx.Tx) error) (err error) {
-	schema := p.def.Name + "_try_" + uuid.New().String()[:13]
-	s := &stage{p: p, plan: plan, place: table.Place{Schema: schema, Tag: "try " + schema}, seen: versions{}}
+	schema := p.Def.Name + "_try_" + uuid.New().String()[:13]
+	s := &stage{p: p, plan: plan, place: table.Place{Schema: schema, Tag: "try " + schema}, seen: apply.Versions{}}
 	begin := func(use func(tx pgx.Tx) error) error {
-		return pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
+		return pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
 	}
 	err = begin(func(tx pgx.Tx) error {
-		if err := catalog.MakeTables(ctx, tx, schema, p.def.Name, p.def.DDL); err != nil {
+		if err := catalog.MakeTables(ctx, tx, schema, p.Def.Name, p.Def.DDL); err != nil {
 			return err
 		}
-		s.model, err = p.def.Bind(ctx, tx, schema)
+		s.model, err = p.Def.Bind(ctx, tx, schema)
 		if f, folds := s.model.(fold.Fitted); folds {
 			s.copies = f.Fit().Copies()
 		}
 		return err
 	})
 	if err != nil {
-		return fault.Wrap("rehearse "+p.def.Name, err)
+		return fault.Wrap("rehearse "+p.Def.Name, err)
 	}
 	defer func() {
-		_, dropped := p.books.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
+		_, dropped := p.Books.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
 		if dropped != nil {
 			err = errors.Join(err, fault.Explain("drop the schema "+schema, dropped))
 		}
 	}()
 	s.open()
 	if err := s.run(ctx); err != nil {
-		return fault.Wrap("rehearse "+p.def.Name, err)
+		return fault.Wrap("rehearse "+p.Def.Name, err)
 	}
 	return begin(func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, catalog.SearchPathSQL, schema); err != nil {
@@ -86,7 +87,7 @@ type stage struct {
 	place  table.Place
 	state  fold.State
 	begun  bool // something was committed
-	seen   versions
+	seen   apply.Versions
 }
 
 // open forgets all, as a program does that ends.
@@ -138,7 +139,7 @@ func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehe
 		s.seen[todo[i].Stream] = todo[i].Version
 	}
 	if s.plan.Memory {
-		s.state.Written(xid, s.p.room)
+		s.state.Written(xid, s.p.Room)
 	} else {
 		s.state.Written(xid, 0)
 	}
@@ -148,10 +149,10 @@ func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehe
 // admit drops what is applied and what is not wanted.
 func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
 	var todo []es.RecordedEvent
-	last := versions{}
+	last := apply.Versions{}
 	for i := range events {
 		e := &events[i]
-		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.def.Wants(e.Stream.Category) {
+		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.Def.Wants(e.Stream.Category) {
 			todo = append(todo, *e)
 			last[e.Stream] = e.Version
 		}
@@ -161,11 +162,11 @@ func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
 
 // wanted are the events of the projection's categories.
 func (s *stage) wanted(events []es.RecordedEvent) []es.RecordedEvent {
-	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.def.Wants(e.Stream.Category) })
+	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.Def.Wants(e.Stream.Category) })
 }
 
 func (s *stage) fold(ctx context.Context, events []es.RecordedEvent) error {
-	return s.state.Fold(ctx, s.p.send, s.model.Decode(events), &fold.Parking{Def: s.p.def}) // it parks nothing
+	return s.state.Fold(ctx, s.p.Send, s.model.Decode(events), &fold.Parking{Def: s.p.Def}) // it parks nothing
 }
 
 // tryXidSQL returns the transaction's id.
@@ -182,17 +183,17 @@ func (s *stage) begin(batch *pgx.Batch, xid *int64) {
 // write sends what is folded, and commits it or gives errDone.
 func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash) (uint32, error) {
 	var xid int64
-	err := s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+	err := s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		s.begin(batch, &xid)
 		if s.plan.Rebuild || s.state.ByPath() {
-			if err := sendOn(ctx, conn, batch); err != nil {
+			if err := apply.SendOn(ctx, conn, batch); err != nil {
 				return err
 			}
 		}
 		if err := s.put(ctx, conn, batch, how); err != nil || crash != rehearsal.Written {
 			return err
 		}
-		if err := sendOn(ctx, conn, batch); err != nil {
+		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
 		}
 		return fault.ErrDone
@@ -229,9 +230,9 @@ func (s *stage) runParts(ctx context.Context) error {
 	if err := pass(); err != nil {
 		return err
 	}
-	return s.p.transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+	return s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		s.begin(batch, new(int64))
-		if err := sendOn(ctx, conn, batch); err != nil {
+		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
 		}
 		return s.state.CopyParts(ctx, conn, pass)
@@ -241,12 +242,12 @@ func (s *stage) runParts(ctx context.Context) error {
 // name says of what the database has refused which event it comes from, or which events.
 func (s *stage) name(events []es.RecordedEvent, err error) error {
 	var event *fault.EventError
-	if errors.As(err, &event) || !s.p.refused(err) {
+	if errors.As(err, &event) || !s.p.Refused(err) {
 		return err
 	}
 	first, last := events[0].Recorded, events[len(events)-1].Recorded
 	if len(events) == 1 {
-		return &fault.EventError{Projection: s.p.def.Name, Version: s.p.def.Version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
+		return &fault.EventError{Projection: s.p.Def.Name, Version: s.p.Def.Version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
 	}
 	return fmt.Errorf("the database refuses what the batch comes to that begins with %s version %d and ends with %s version %d: %w", first.Stream, first.Version, last.Stream, last.Version, err)
 }

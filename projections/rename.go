@@ -48,11 +48,11 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Bu
 		if there {
 			batch.Queue(`alter schema ` + table.Quote(old.Schema) + ` rename to ` + table.Quote(aside))
 		}
-		batch.Queue(p.books.SQL(becomeSQL), old.ID, books.Retired, aside)
-		batch.Queue(p.books.SQL(offsetsSQL), shadow.ID, old.ID)
+		batch.Queue(p.Books.SQL(becomeSQL), old.ID, books.Retired, aside)
+		batch.Queue(p.Books.SQL(offsetsSQL), shadow.ID, old.ID)
 	}
 	batch.Queue(`alter schema ` + table.Quote(shadow.Schema) + ` rename to ` + table.Quote(shadow.Name))
-	batch.Queue(p.books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
+	batch.Queue(p.Books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("rename the schemas: %w", err)
 	}
@@ -70,14 +70,14 @@ select exists (select from pg_namespace where nspname = $1)
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
 func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
-	old, err := p.books.FindLive(ctx, tx, p.def.Name)
+	old, err := p.Books.FindLive(ctx, tx, p.Def.Name)
 	if errors.Is(err, fault.ErrNotBuilt) {
 		return false, p.refuseForeign(ctx, tx)
 	}
 	if err != nil {
 		return false, err
 	}
-	if old.Version > p.def.Version && !back {
+	if old.Version > p.Def.Version && !back {
 		return false, p.tooOld(old)
 	}
 	if err := catalog.RefuseDependents(ctx, tx, old.Schema, "drop them, rebuild, and make them again"); err != nil {
@@ -88,11 +88,11 @@ func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (d
 
 func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 	var foreign bool
-	if err := tx.QueryRow(ctx, p.books.SQL(foreignSQL), p.def.Name).Scan(&foreign); err != nil {
+	if err := tx.QueryRow(ctx, p.Books.SQL(foreignSQL), p.Def.Name).Scan(&foreign); err != nil {
 		return err
 	}
 	if foreign {
-		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, p.def.Name)
+		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, p.Def.Name)
 	}
 	return nil
 }
@@ -106,13 +106,13 @@ where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
 // switch.
 func (p *Projector) dropRetired(ctx context.Context, name string) {
-	rows, err := p.books.Pool().Query(ctx, p.books.SQL(olderSQL), name)
+	rows, err := p.Books.Pool().Query(ctx, p.Books.SQL(olderSQL), name)
 	if err == nil {
 		var builds []books.Build
 		builds, err = pgx.CollectRows(rows, books.ScanBuild)
 		for _, b := range builds {
-			err = pgx.BeginFunc(ctx, p.books.Pool(), func(tx pgx.Tx) error {
-				return p.books.Drop(ctx, tx, b)
+			err = pgx.BeginFunc(ctx, p.Books.Pool(), func(tx pgx.Tx) error {
+				return p.Books.Drop(ctx, tx, b)
 			})
 			if err != nil {
 				break
@@ -120,6 +120,6 @@ func (p *Projector) dropRetired(ctx context.Context, name string) {
 		}
 	}
 	if err != nil && ctx.Err() == nil {
-		p.log.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
+		p.Logger.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
 	}
 }

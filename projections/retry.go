@@ -12,6 +12,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -45,7 +46,7 @@ func (p *Projector) RetrySequence(ctx context.Context, stream es.StreamID, keys 
 			list = slices.DeleteFunc(list, func(s fold.Sequence) bool { return !slices.Contains(keys, s.Key) })
 		}
 		if err == nil && len(list) == 0 {
-			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.def.Name, stream)
+			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.Def.Name, stream)
 		}
 		return errors.Join(err, r.all(ctx, list))
 	})
@@ -74,10 +75,10 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	if err != nil {
 		return Retried{}, err
 	}
-	if b.Version != p.def.Version || b.Fingerprint != p.def.Fingerprint() {
-		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.def.Version)
+	if b.Version != p.Def.Version || b.Fingerprint != p.Def.Fingerprint() {
+		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.Def.Version)
 	}
-	m, err := p.model(ctx, b)
+	m, err := p.Model(ctx, b)
 	if err != nil {
 		return Retried{}, err
 	}
@@ -100,7 +101,7 @@ where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
 group by 1, 2, 3, 4 order by 1, 2, key = '', min(version), 3, 4`
 
 func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]fold.Sequence, error) {
-	return sequencesOf(ctx, r.p.books.Pool(), r.p.books.SQL(parkedSequencesSQL), r.b, stream)
+	return sequencesOf(ctx, r.p.Books.Pool(), r.p.Books.SQL(parkedSequencesSQL), r.b, stream)
 }
 
 // sequencesOf returns what a build has parked, of a stream or of all.
@@ -130,7 +131,7 @@ func (r *retry) all(ctx context.Context, list []fold.Sequence) error {
 
 // event retries the sequences that an event begins.
 func (r *retry) event(ctx context.Context, id uuid.UUID) error {
-	list, err := readParked(ctx, r.p.books.Pool(), r.p.books, []string{r.b.Name}, &id, false)
+	list, err := readParked(ctx, r.p.Books.Pool(), r.p.Books, []string{r.b.Name}, &id, false)
 	if err != nil {
 		return err
 	}
@@ -163,7 +164,7 @@ func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Versi
 	if version != nil {
 		limit = 1
 	}
-	for tries := 0; tries < manyTries; {
+	for tries := 0; tries < apply.ManyTries; {
 		events, err := r.read(ctx, s, limit)
 		if err != nil || len(events) == 0 {
 			return err
@@ -177,8 +178,8 @@ func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Versi
 		try := func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 			return r.try(ctx, s, part, refused, keep)
 		}
-		if err = try(ctx, events, nil, true); r.p.refused(err) {
-			err = r.p.bisect(ctx, r.m, events, try)
+		if err = try(ctx, events, nil, true); r.p.Refused(err) {
+			err = r.p.Bisect(ctx, r.m, events, try)
 		}
 		switch {
 		case errors.Is(err, errStillParked):
@@ -201,7 +202,7 @@ where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(conv
 
 // read returns the first events of a sequence.
 func (r *retry) read(ctx context.Context, s fold.Sequence, limit int) ([]es.RecordedEvent, error) {
-	rows, err := r.p.books.Pool().Query(ctx, r.p.books.SQL(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
+	rows, err := r.p.Books.Pool().Query(ctx, r.p.Books.SQL(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -225,16 +226,16 @@ type before struct {
 // try applies events of a sequence, which then are parked no more, but for those that fail
 // again: see [trial].
 func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
-	k := fold.NewParking(r.p.def, r.p.parked)
+	k := fold.NewParking(r.p.Def, r.p.Most)
 	k.Source = s.Source
 	err := r.tryHow(ctx, s, events, refused, keep, k, false)
-	if moved(err) {
+	if apply.Moved(err) {
 		err = r.tryHow(ctx, s, events, refused, keep, k, true)
 	}
 	if err != nil || !keep {
 		return err
 	}
-	r.p.tellParked(ctx, k.Fresh)
+	r.p.TellParked(ctx, k.Fresh)
 	failed := map[uuid.UUID]struct{}{}
 	for _, u := range k.Fresh {
 		failed[u.Event.ID] = struct{}{}
@@ -248,7 +249,7 @@ func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEv
 }
 
 func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, k *fold.Parking, moves bool) error {
-	err := pgx.BeginTxFunc(ctx, r.p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		k.Forget()
 		if k.Refused, k.Trying = refused, !keep; s.Key != "" {
 			k.Only = &s.Key
@@ -258,7 +259,7 @@ func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.Recorde
 			return err
 		}
 		state, out := r.m.Open(b.Place(), false), &pgx.Batch{}
-		if err := state.Fold(ctx, sendIn(tx), r.m.Decode(events), k); err != nil {
+		if err := state.Fold(ctx, apply.SendIn(tx), r.m.Decode(events), k); err != nil {
 			return err
 		}
 		if err := state.Write(ctx, tx.Conn(), out, table.How{Moves: moves}); err != nil {
@@ -268,10 +269,10 @@ func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.Recorde
 			u := &k.Fresh[i]
 			u.Attempts, u.First = were[u.Event.ID].attempts, were[u.Event.ID].first
 		}
-		r.p.books.QueueParked(out, b, s.Source, k.Fresh)
-		r.p.books.QueueTally(out, &b, &books.Tally{Parked: int64(len(k.Fresh) - len(events))}, nil)
+		r.p.Books.QueueParked(out, b, s.Source, k.Fresh)
+		r.p.Books.QueueTally(out, &b, &books.Tally{Parked: int64(len(k.Fresh) - len(events))}, nil)
 		if !keep {
-			out.Queue(constraintsSQL)
+			out.Queue(apply.ConstraintsSQL)
 		}
 		if err := tx.SendBatch(ctx, out).Close(); err != nil || keep {
 			return err
@@ -297,14 +298,14 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []e
 	}
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
-	r.p.queueLock(batch, r.b, true, func(now books.Build) error { b = now; return nil })
-	batch.Queue(r.p.books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
+	r.p.QueueLock(batch, r.b, true, func(now books.Build) error { b = now; return nil })
+	batch.Queue(r.p.Books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before
 		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
 		return err
 	})
-	r.p.books.QueueParking(batch, r.b, []es.StreamID{s.Stream}, k)
+	r.p.Books.QueueParking(batch, r.b, []es.StreamID{s.Stream}, k)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return b, nil, err
 	}

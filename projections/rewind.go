@@ -19,13 +19,13 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 	if p.invalid != nil {
 		return p.invalid
 	}
-	if p.store == nil {
-		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.def.Name, to)
+	if p.Log == nil {
+		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.Def.Name, to)
 	}
-	if err := p.store.SettleTo(ctx, to); err != nil {
+	if err := p.Log.SettleTo(ctx, to); err != nil {
 		return err
 	}
-	if err := Pause(ctx, p.books, p.def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
+	if err := Pause(ctx, p.Books, p.Def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
 		return err
 	}
 	return p.replace(ctx, false, append(options, func(r *rebuild) { r.to = &to }))

@@ -33,19 +33,19 @@ where id = (select id from {asof}.builds
 returning id`
 
 func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
-	d := r.p.def
+	d := r.p.Def
 	var id int64
-	err = tx.QueryRow(ctx, r.p.books.SQL(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.Books.SQL(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	if err != nil {
 		return err
 	}
-	if r.b, err = r.p.books.Find(ctx, tx, id); err != nil {
+	if r.b, err = r.p.Books.Find(ctx, tx, id); err != nil {
 		return err
 	}
-	if (r.b.Kind == books.KindTopic) != (r.p.store == nil) {
+	if (r.b.Kind == books.KindTopic) != (r.p.Log == nil) {
 		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	_, gone, err := r.p.changed(ctx, tx, r.b)

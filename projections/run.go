@@ -37,13 +37,13 @@ func (p *Projector) Run(ctx context.Context) error {
 	backoff, tries := wait.Backoff{First: firstBackoff, Last: lastBackoff}, map[uuid.UUID]int{}
 	p.kept.Store(0)
 	for {
-		done := p.done.Load()
+		done := p.Done.Load()
 		err := p.runOnce(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if errors.Is(err, fault.ErrFenced) { // look again which build is live
-			if p.done.Load() == done {
+			if p.Done.Load() == done {
 				_ = wait.For(ctx, p.poll) // one that is fenced again and again
 			}
 			continue
@@ -54,11 +54,11 @@ func (p *Projector) Run(ctx context.Context) error {
 		if fault.Final(err) || failedTooOften(err, tries) {
 			return err
 		}
-		if p.done.Load() > done { // what failed before was overcome
+		if p.Done.Load() > done { // what failed before was overcome
 			backoff.Reset()
 		}
 		again := backoff.Next()
-		p.log.WarnContext(ctx, "projector failed and will try again", "error", err, "in", again)
+		p.Logger.WarnContext(ctx, "projector failed and will try again", "error", err, "in", again)
 		if wait.For(ctx, again) != nil {
 			return nil
 		}
@@ -100,7 +100,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
 func (p *Projector) setSource(ctx context.Context, b books.Build, source string) error {
-	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(sourceSQL), b.ID, source); err != nil {
+	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(sourceSQL), b.ID, source); err != nil {
 		return fault.Explain("say where the events come from", err)
 	}
 	return nil
@@ -111,16 +111,16 @@ func (p *Projector) setSource(ctx context.Context, b books.Build, source string)
 func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 	for {
 		b, err := p.live(ctx)
-		if err == nil && b.Version == p.def.Version && b.Fingerprint != p.def.Fingerprint() {
+		if err == nil && b.Version == p.Def.Version && b.Fingerprint != p.Def.Fingerprint() {
 			return b, fmt.Errorf("%w: %q: the DDL or the Categories are not those that version %d was built with: raise Version, or rebuild this one", fault.ErrInvalid, b.Name, b.Version)
 		}
 		switch {
-		case err == nil && b.Version == p.def.Version:
+		case err == nil && b.Version == p.Def.Version:
 			return b, nil
-		case err == nil && b.Version > p.def.Version:
+		case err == nil && b.Version > p.Def.Version:
 			return b, p.tooOld(b)
 		case err == nil && p.served.Load():
-			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.def.Version)
+			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.Def.Version)
 		case err != nil && !errors.Is(err, fault.ErrNotBuilt):
 			return b, err
 		}
@@ -139,7 +139,7 @@ func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 }
 
 func (p *Projector) tooOld(b books.Build) error {
-	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.def.Version)
+	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.Def.Version)
 }
 
 // markServed notes that a build of this version has been live while this program ran.
@@ -149,12 +149,12 @@ func (p *Projector) markServed() { p.served.Store(true) }
 const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
 func (p *Projector) recordFailure(ctx context.Context, err error) {
-	if p.def == nil || p.def.Name == "" || nothing(p.books) {
+	if p.Def == nil || p.Def.Name == "" || nothing(p.Books) {
 		return
 	}
 	p.cleared.Store(false)
-	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(failureSQL), p.def.Name, pg.Storable(err.Error())); err != nil {
-		p.log.DebugContext(ctx, "failure not recorded", "error", err)
+	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(failureSQL), p.Def.Name, pg.Storable(err.Error())); err != nil {
+		p.Logger.DebugContext(ctx, "failure not recorded", "error", err)
 	}
 }
 
@@ -166,7 +166,7 @@ func (p *Projector) clearFailure(ctx context.Context, b books.Build) error {
 	if p.cleared.Load() {
 		return nil
 	}
-	if _, err := p.books.Pool().Exec(ctx, p.books.SQL(clearedSQL), b.ID); err != nil {
+	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(clearedSQL), b.ID); err != nil {
 		return fault.Explain("say that it runs", err)
 	}
 	p.cleared.Store(true)

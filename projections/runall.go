@@ -1,14 +1,13 @@
 package projections
 
 import (
-	"github.com/asof-dev/asof/projections/internal/fault"
-
 	"context"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // newerEvery is how often a program that is older than what is live looks again.
@@ -24,7 +23,7 @@ func RunAll(ctx context.Context, list ...*Projector) error {
 	for i, p := range list {
 		running.Go(func() {
 			if failures[i] = p.runOrWait(ctx); failures[i] != nil && len(list) > 1 {
-				p.log.ErrorContext(ctx, "projector has stopped; the others go on", "error", failures[i])
+				p.Logger.ErrorContext(ctx, "projector has stopped; the others go on", "error", failures[i])
 			}
 		})
 	}
@@ -39,7 +38,7 @@ func (p *Projector) runOrWait(ctx context.Context) error {
 		if !errors.Is(err, fault.ErrNewerVersion) {
 			return err
 		}
-		p.log.WarnContext(ctx, "projector waits", "error", err, "looks again in", newerEvery)
+		p.Logger.WarnContext(ctx, "projector waits", "error", err, "looks again in", newerEvery)
 		if wait.For(ctx, newerEvery) != nil {
 			return nil
 		}

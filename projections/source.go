@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -36,11 +37,11 @@ func (logSource) String() string         { return "log" }
 // follow applies page after page, and reads and decodes the next ones meanwhile. When
 // there is nothing to read it asks now and then whether the build is still the live one.
 func (logSource) follow(ctx context.Context, p *Projector, b books.Build) error {
-	b, err := p.inLife(ctx, b)
+	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return err
 	}
-	m, err := p.model(ctx, b)
+	m, err := p.Model(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -51,12 +52,12 @@ func (logSource) follow(ctx context.Context, p *Projector, b books.Build) error 
 	reader := b // as it was: the other goroutine moves b on
 	group.Go(func() error {
 		defer close(pages)
-		at, err := p.readOn(ctx, p.checkpoint(reader), m, pages)
+		at, err := p.readOn(ctx, p.Checkpoint(reader), m, pages)
 		reader.Position = es.Position(applied.Load())
 		switch {
 		case errors.Is(err, es.ErrRestored) && at > reader.Position: // what was read ahead may be lost: what was applied counts
 			return fmt.Errorf("%w: looks at the log again: %w", fault.ErrFenced, err)
-		case errors.Is(err, es.ErrRestored) && p.beside():
+		case errors.Is(err, es.ErrRestored) && p.Beside():
 			return p.maybePutBack(ctx, reader, err)
 		}
 		return err
@@ -80,13 +81,13 @@ func (logSource) follow(ctx context.Context, p *Projector, b books.Build) error 
 // where it was.
 func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
 	for {
-		events, err := p.store.ReadAfter(ctx, at, p.batch)
+		events, err := p.Log.ReadAfter(ctx, at, p.batch)
 		if err != nil {
 			return at.Position, err
 		}
 		pg := &fold.Page{}
 		if len(events) > 0 {
-			pg = p.def.Page(m, events)
+			pg = p.Def.Page(m, events)
 			at.Position, at.EventID = pg.Last().Position, pg.Last().ID
 		}
 		select {
@@ -113,7 +114,7 @@ const (
 // quiet waits until it is time to read again.
 func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
 	for range idleReads {
-		grown, err := p.store.Await(ctx, at, p.poll, idleEvery)
+		grown, err := p.Log.Await(ctx, at, p.poll, idleEvery)
 		if grown {
 			return nil
 		}
@@ -136,15 +137,15 @@ const liveEvery = 5 * time.Second
 // use applies a page of the log, or sees to the build when there was nothing to read.
 func (p *Projector) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
 	if len(pg.Events) > 0 {
-		return p.applyPage(ctx, b, pg.Events, pg)
+		return p.ApplyPage(ctx, b, pg.Events, pg)
 	}
 	if err := p.clearFailure(ctx, b); err != nil {
 		return b, err
 	}
-	if err := p.store.KeepMoments(ctx); fault.Final(err) {
+	if err := p.Log.KeepMoments(ctx); fault.Final(err) {
 		return b, err
 	} else if err != nil { // as while a synchronous standby is away
-		p.log.DebugContext(ctx, "the present was not made final", "error", err)
+		p.Logger.DebugContext(ctx, "the present was not made final", "error", err)
 	}
 	if time.Since(*checked) < liveEvery {
 		return b, nil
@@ -155,12 +156,12 @@ func (p *Projector) use(ctx context.Context, b books.Build, pg *fold.Page, check
 
 // pull applies the next page of the log to the live build.
 func (p *Projector) pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
-	b, err := p.inLife(ctx, b)
+	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return b, 0, err
 	}
-	events, err := p.store.ReadAfter(ctx, p.checkpoint(b), limit)
-	if errors.Is(err, es.ErrRestored) && p.beside() {
+	events, err := p.Log.ReadAfter(ctx, p.Checkpoint(b), limit)
+	if errors.Is(err, es.ErrRestored) && p.Beside() {
 		return b, 0, p.maybePutBack(ctx, b, err)
 	}
 	if err == nil && len(events) == 0 {
@@ -170,9 +171,9 @@ func (p *Projector) pull(ctx context.Context, b books.Build, limit int) (books.B
 		return b, 0, err
 	}
 	if b.Kind == books.KindLog {
-		b, err = p.applyPage(ctx, b, events, nil)
+		b, err = p.ApplyPage(ctx, b, events, nil)
 	} else {
-		b, err = p.commitLive(ctx, b, &work{events: events, after: b.Position, position: events[len(events)-1].Position})
+		b, err = p.CommitLive(ctx, b, &apply.Work{Events: events, After: b.Position, Position: events[len(events)-1].Position})
 	}
 	return b, len(events), err
 }

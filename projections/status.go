@@ -117,15 +117,15 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 	if p.invalid != nil {
 		return Status{}, p.invalid
 	}
-	list, err := statuses(ctx, p.books, p.store, &p.def.Name, p.def.Categories)
+	list, err := statuses(ctx, p.Books, p.Log, &p.Def.Name, p.Def.Categories)
 	if err != nil {
 		return Status{}, err
 	}
-	if len(list) == 1 && p.store == nil {
+	if len(list) == 1 && p.Log == nil {
 		list[0].Lag = p.unread(ctx, list[0].Build)
 	}
 	if len(list) == 0 {
-		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.def.Name)
+		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.Def.Name)
 	}
 	return list[0], nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
@@ -43,14 +44,14 @@ func (r *rebuild) switchOver(ctx context.Context) error {
 		err := r.trySwitch(ctx)
 		switch {
 		case err == nil:
-			r.p.tellParked(ctx, r.parked)
-			r.p.log.InfoContext(ctx, "switched", "build", r.b.ID, "position", r.b.Position, "differing", r.progress.Differing)
+			r.p.TellParked(ctx, r.parked)
+			r.p.Logger.InfoContext(ctx, "switched", "build", r.b.ID, "position", r.b.Position, "differing", r.progress.Differing)
 			r.tell("live")
 			return nil
 		case try == switchTries || ctx.Err() != nil || !retryable(err):
 			return wrapSwitch(r.b.Name, err)
 		}
-		r.p.log.InfoContext(ctx, "switch waits", "error", err)
+		r.p.Logger.InfoContext(ctx, "switch waits", "error", err)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errRefused) {
 			r.blind = true
 		}
@@ -82,7 +83,7 @@ func retryable(err error) bool {
 
 // reload catches up after a switch that did not come about.
 func (r *rebuild) reload(ctx context.Context) error {
-	if r.p.store == nil {
+	if r.p.Log == nil {
 		return r.fillTopics(ctx)
 	}
 	head, err := r.end(ctx)
@@ -110,18 +111,18 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 	r.parked = nil
 	var differing int64
 	compared, blind := false, r.blind
-	err := pgx.BeginTxFunc(ctx, r.p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		old, err := r.lockBoth(ctx, tx, &shadow)
 		if err != nil {
 			return err
 		}
-		paused, err := r.p.books.Paused(ctx, tx, shadow.Name)
+		paused, err := r.p.Books.Paused(ctx, tx, shadow.Name)
 		if err != nil {
 			return err
 		}
-		blind = r.blind || r.to != nil || paused != nil || r.p.store == nil
+		blind = r.blind || r.to != nil || paused != nil || r.p.Log == nil
 		switch {
-		case r.p.store == nil:
+		case r.p.Log == nil:
 			err = r.levelTopics(ctx, tx, old, &shadow)
 		case r.to == nil:
 			err = r.level(ctx, tx, old, &shadow, blind)
@@ -129,7 +130,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, constraintsSQL); err != nil { // else the commit would be refused
+		if _, err := tx.Exec(ctx, apply.ConstraintsSQL); err != nil { // else the commit would be refused
 			return r.p.refusedInSwitch(err)
 		}
 		if old != nil && r.alike(*old, shadow) && !blind {
@@ -154,13 +155,13 @@ func (r *rebuild) alike(a, b books.Build) bool {
 
 // ofOneLog reports builds whose positions mean the same events. A build of another life of
 // the store is replaced as it is: the new one has less, since events were lost.
-func (r *rebuild) ofOneLog(a, b books.Build) bool { return r.p.beside() || a.Life == b.Life }
+func (r *rebuild) ofOneLog(a, b books.Build) bool { return r.p.Beside() || a.Life == b.Life }
 
 // bringLive catches the live build up before the lock, when it will be compared: its own
 // projector may not run. One that is paused stands still, and is not compared.
 func (r *rebuild) bringLive(ctx context.Context) error {
 	old, err := r.p.live(ctx)
-	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.store == nil {
+	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.Log == nil {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
@@ -180,10 +181,10 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) 
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, r.p.books.SQL(lockBothSQL), r.b.Name); err != nil {
+	if _, err := tx.Exec(ctx, r.p.Books.SQL(lockBothSQL), r.b.Name); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, r.p.books.SQL(bothSQL), r.b.Name)
+	rows, err := tx.Query(ctx, r.p.Books.SQL(bothSQL), r.b.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +214,7 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 	if old == nil || !r.ofOneLog(*old, *shadow) || old.Kind == books.KindTopic {
 		return nil
 	}
-	reach, err := r.p.reach(ctx, tx, *old)
+	reach, err := r.p.Reach(ctx, tx, *old)
 	if err != nil {
 		return err
 	}
@@ -231,28 +232,28 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 
 // advance applies the log up to a settled position inside the switch.
 func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
-	return r.p.readLog(ctx, r.p.checkpoint(*b), upTo, pageEvents, func(page []es.RecordedEvent) error {
-		return r.inSwitch(ctx, tx, b, &work{events: page, position: page[len(page)-1].Position})
+	return r.p.readLog(ctx, r.p.Checkpoint(*b), upTo, pageEvents, func(page []es.RecordedEvent) error {
+		return r.inSwitch(ctx, tx, b, &apply.Work{Events: page, Position: page[len(page)-1].Position})
 	})
 }
 
 // inSwitch is commit without a transaction of its own.
-func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *work) error {
-	locked, found, err := r.p.lock(ctx, tx, *b, w)
+func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *apply.Work) error {
+	locked, found, err := r.p.Lock(ctx, tx, *b, w)
 	if err != nil {
 		return err
 	}
 	*b = locked
-	err = r.p.applyLocked(ctx, tx, b, w, found)
+	err = r.p.ApplyLocked(ctx, tx, b, w, found)
 	if err != nil {
 		return r.p.refusedInSwitch(err)
 	}
-	r.parked = append(r.parked, found.parking.Fresh...)
+	r.parked = append(r.parked, found.Parking.Fresh...)
 	return nil
 }
 
 func (p *Projector) refusedInSwitch(err error) error {
-	if p.refused(err) {
+	if p.Refused(err) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err

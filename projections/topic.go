@@ -11,6 +11,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -62,21 +63,21 @@ func (f *follower) watchBuild(ctx context.Context) error {
 type wholeTopics struct {
 	heads  topics
 	ids    map[string]uuid.UUID
-	stored map[partition]int64 // how far the build has read them
+	stored map[apply.Partition]int64 // how far the build has read them
 }
 
 // whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
 func (p *Projector) whole(ctx context.Context, s *kafkaSource, b books.Build) (*wholeTopics, error) {
-	stored, err := p.offsets(ctx, p.books.Pool(), b)
+	stored, err := p.Offsets(ctx, p.Books.Pool(), b)
 	if err != nil {
 		return nil, applyError{err}
 	}
-	found, err := s.heads(ctx, p.def.Name) // after the offsets: what they say was there before
+	found, err := s.heads(ctx, p.Def.Name) // after the offsets: what they say was there before
 	if err != nil {
 		return nil, err
 	}
-	known, err := p.topicIDs(ctx, b)
+	known, err := p.TopicIDs(ctx, b)
 	if err != nil {
 		return nil, applyError{err}
 	}
@@ -102,7 +103,7 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b books.Build) (*
 			return nil, err
 		}
 		for number, head := range partitions {
-			next, begun := stored[partition{topic, number}]
+			next, begun := stored[apply.Partition{Topic: topic, Number: number}]
 			switch tail := tails[number]; {
 			case begun && next > head:
 				err = fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d: it was made anew, or has lost messages: rebuild %s once it is whole", fault.ErrTopicLost, number, topic, head, next, b.Name)
@@ -121,75 +122,75 @@ func (p *Projector) whole(ctx context.Context, s *kafkaSource, b books.Build) (*
 
 // begin makes sure that every partition has an offset: that of its first message, where
 // nothing was read yet.
-func (t *wholeTopics) begin() *work {
-	w := &work{}
+func (t *wholeTopics) begin() *apply.Work {
+	w := &apply.Work{}
 	for topic, partitions := range t.heads {
 		for number := range partitions {
-			if _, begun := t.stored[partition{topic, number}]; !begun {
-				w.begin = append(w.begin, offset{topic: topic, partition: number, id: t.ids[topic]})
+			if _, begun := t.stored[apply.Partition{Topic: topic, Number: number}]; !begun {
+				w.Begin = append(w.Begin, apply.Offset{Topic: topic, Partition: number, ID: t.ids[topic]})
 			}
 		}
 	}
 	return w
 }
 
-// feed applies messages of one partition: apply commits each work, with the offset.
-func (s *kafkaSource) feed(at partition, from int64, messages []kafka.Message, apply func(*work) error) (gapped bool, err error) {
+// feed applies messages of one partition: commit applies each work, with the offset.
+func (s *kafkaSource) feed(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (gapped bool, err error) {
 	for len(messages) > 0 {
 		w, n := s.runOf(at, from, messages)
-		if err := apply(w); err != nil {
+		if err := commit(w); err != nil {
 			return gapped, err
 		}
-		gapped = gapped || w.gapped
-		from, messages = w.offset.next, messages[n:]
+		gapped = gapped || w.Gapped
+		from, messages = w.Offset.Next, messages[n:]
 	}
 	return gapped, nil
 }
 
 // runOf is the work of the first messages that are of one source and life.
-func (s *kafkaSource) runOf(at partition, from int64, messages []kafka.Message) (*work, int) {
-	w := &work{offset: &offset{topic: at.topic, partition: at.number, from: from}}
+func (s *kafkaSource) runOf(at apply.Partition, from int64, messages []kafka.Message) (*apply.Work, int) {
+	w := &apply.Work{Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: from}}
 	for i, m := range messages {
 		e, ok := s.event(m)
 		if !ok {
-			w.foreign++
+			w.Foreign++
 		} else {
 			life, _ := kafka.Life(m)
 			source := kafka.Source(m)
-			if len(w.events) == 0 {
-				w.source, w.life = source, life
+			if len(w.Events) == 0 {
+				w.Source, w.Life = source, life
 			}
-			if w.source != source || w.life != life {
+			if w.Source != source || w.Life != life {
 				return w, i
 			}
-			w.events, w.offsets = append(w.events, e), append(w.offsets, m.Offset)
+			w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, m.Offset)
 		}
-		w.offset.next = m.Offset + 1
+		w.Offset.Next = m.Offset + 1
 	}
 	return w, len(messages)
 }
 
 // readAgain reads streams again that have got what they waited for, up to where their
 // partition is read.
-func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at partition, next int64, apply func(*work) error) error {
-	gaps, err := p.readyGaps(ctx, b, at)
+func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
+	gaps, err := p.ReadyGaps(ctx, b, at)
 	if err != nil {
 		return applyError{err}
 	}
 	for _, g := range gaps {
-		w := &work{again: &g, source: g.source, offset: &offset{topic: at.topic, partition: at.number, from: next, next: next}}
-		err := s.client.Range(ctx, at.topic, at.number, g.next, next, func(messages []kafka.Message) error {
+		w := &apply.Work{Again: &g, Source: g.Source, Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: next, Next: next}}
+		err := s.client.Range(ctx, at.Topic, at.Number, g.Next, next, func(messages []kafka.Message) error {
 			for _, m := range messages {
-				if e, ok := s.event(m); ok && e.Stream == g.stream && kafka.Source(m) == g.source {
-					w.life, _ = kafka.Life(m)
-					w.events, w.offsets = append(w.events, e), append(w.offsets, m.Offset)
+				if e, ok := s.event(m); ok && e.Stream == g.Stream && kafka.Source(m) == g.Source {
+					w.Life, _ = kafka.Life(m)
+					w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, m.Offset)
 				}
 			}
 			return nil
 		})
 		if errors.Is(err, kafka.ErrGone) {
-			p.log.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.stream, "source", g.source, "error", err)
-			_, err = p.books.Pool().Exec(ctx, p.books.SQL(lostGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
+			p.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
+			_, err = p.Books.Pool().Exec(ctx, p.Books.SQL(apply.LostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
 			if err != nil {
 				return applyError{fault.Explain("say that events are lost", err)}
 			}
@@ -198,7 +199,7 @@ func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b books.Build
 		if err != nil {
 			return err
 		}
-		if err := apply(w); err != nil {
+		if err := commit(w); err != nil {
 			return err
 		}
 	}
@@ -213,18 +214,18 @@ const askKafka = 2 * time.Second
 func (p *Projector) unread(ctx context.Context, id int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
-	stored, err := p.offsets(ctx, p.books.Pool(), books.Build{ID: id})
+	stored, err := p.Offsets(ctx, p.Books.Pool(), books.Build{ID: id})
 	if err != nil || id == 0 {
 		return -1
 	}
-	found, err := p.topics().heads(ctx, p.def.Name)
+	found, err := p.topics().heads(ctx, p.Def.Name)
 	if err != nil {
 		return -1
 	}
 	var n int64
 	for topic, partitions := range found {
 		for number, head := range partitions {
-			n += max(head-stored[partition{topic, number}], 0)
+			n += max(head-stored[apply.Partition{Topic: topic, Number: number}], 0)
 		}
 	}
 	return n

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 )
 
@@ -33,25 +34,25 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 	for topic, partitions := range found.heads {
 		for number, head := range partitions {
 			r.progress.Total += head
-			r.progress.Done += found.stored[partition{topic, number}]
+			r.progress.Done += found.stored[apply.Partition{Topic: topic, Number: number}]
 		}
 	}
 	r.tell("reading")
-	apply := func(w *work) error {
-		w.bulk = true
-		b, err := r.p.commit(ctx, r.b, w)
+	commit := func(w *apply.Work) error {
+		w.Bulk = true
+		b, err := r.p.Commit(ctx, r.b, w)
 		if err == nil {
 			r.b = b
 		}
 		return err
 	}
-	if err := apply(found.begin()); err != nil {
+	if err := commit(found.begin()); err != nil {
 		return err
 	}
 	for topic, partitions := range found.heads {
 		for number, head := range partitions {
-			at := partition{topic, number}
-			if err := r.fillPartition(ctx, s, at, found.stored[at], head, apply); err != nil {
+			at := apply.Partition{Topic: topic, Number: number}
+			if err := r.fillPartition(ctx, s, at, found.stored[at], head, commit); err != nil {
 				return bareApply(err)
 			}
 		}
@@ -59,10 +60,10 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 	return nil
 }
 
-func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at partition, from, to int64, apply func(*work) error) error {
+func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
 	next := from
 	take := func(messages []kafka.Message) error {
-		gapped, err := s.feed(at, next, messages, apply)
+		gapped, err := s.feed(at, next, messages, commit)
 		if err != nil {
 			return err
 		}
@@ -73,12 +74,12 @@ func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at partitio
 		if !gapped {
 			return nil
 		}
-		return r.p.readAgain(ctx, s, r.b, at, next, apply)
+		return r.p.readAgain(ctx, s, r.b, at, next, commit)
 	}
-	if err := r.p.readAgain(ctx, s, r.b, at, next, apply); err != nil { // one that was stopped in between
+	if err := r.p.readAgain(ctx, s, r.b, at, next, commit); err != nil { // one that was stopped in between
 		return err
 	}
-	return s.client.Range(ctx, at.topic, at.number, from, to, func(messages []kafka.Message) error {
+	return s.client.Range(ctx, at.Topic, at.Number, from, to, func(messages []kafka.Message) error {
 		for len(messages) > 0 {
 			n := min(len(messages), pageEvents)
 			if err := take(messages[:n]); err != nil {
@@ -95,11 +96,11 @@ func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 	if old == nil || old.Kind != books.KindTopic {
 		return nil
 	}
-	was, err := r.p.offsets(ctx, tx, *old)
+	was, err := r.p.Offsets(ctx, tx, *old)
 	if err != nil {
 		return err
 	}
-	is, err := r.p.offsets(ctx, tx, *shadow)
+	is, err := r.p.Offsets(ctx, tx, *shadow)
 	if err != nil {
 		return err
 	}
@@ -113,10 +114,10 @@ func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 	for at, next := range was {
 		from, begun := is[at]
 		if !begun {
-			return fmt.Errorf("%w: partition %d of %s is new", errBehind, at.number, at.topic)
+			return fmt.Errorf("%w: partition %d of %s is new", errBehind, at.Number, at.Topic)
 		}
-		err := s.client.Range(ctx, at.topic, at.number, from, next, func(messages []kafka.Message) error {
-			_, err := s.feed(at, from, messages, func(w *work) error { return r.inSwitch(ctx, tx, shadow, w) })
+		err := s.client.Range(ctx, at.Topic, at.Number, from, next, func(messages []kafka.Message) error {
+			_, err := s.feed(at, from, messages, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
 			from = messages[len(messages)-1].Offset + 1
 			return err
 		})

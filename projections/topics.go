@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 )
 
 // topics is where the partitions of topics end: by topic and partition, the offset of
@@ -45,16 +46,16 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 		if err := wait.For(ctx, f.every); err != nil {
 			return err
 		}
-		stored, err := f.p.offsets(ctx, f.p.books.Pool(), f.b)
+		stored, err := f.p.Offsets(ctx, f.p.Books.Pool(), f.b)
 		if err != nil {
 			return applyError{err}
 		}
-		now, err := f.heads(ctx, f.p.def.Name) // after the offsets: what they say was there before
+		now, err := f.heads(ctx, f.p.Def.Name) // after the offsets: what they say was there before
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
-			f.p.log.WarnContext(ctx, "topics cannot be looked at", "error", err)
+			f.p.Logger.WarnContext(ctx, "topics cannot be looked at", "error", err)
 			continue
 		}
 		for topic, partitions := range now {
@@ -62,12 +63,12 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 				return fmt.Errorf("%w: %s has %d partitions, had %d", errTopics, topic, len(partitions), len(began[topic]))
 			}
 			for number, next := range partitions {
-				if read := stored[partition{topic, number}]; next < read {
+				if read := stored[apply.Partition{Topic: topic, Number: number}]; next < read {
 					return fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d", errTopics, number, topic, next, read)
 				}
 			}
 		}
-		if f.p.store == nil {
+		if f.p.Log == nil {
 			_, err := f.p.whole(ctx, f.kafkaSource, f.b)
 			if _, ours := errors.AsType[applyError](err); ours {
 				return err

@@ -73,10 +73,10 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
 	}
-	if p.store == nil {
-		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.def.Name)
+	if p.Log == nil {
+		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.Def.Name)
 	}
-	return verify(ctx, p.books, p.store, p.def.Name, p.def)
+	return verify(ctx, p.Books, p.Log, p.Def.Name, p.Def)
 }
 
 // Verify does as [Projector.Verify] does, for a projection whose definition no program has

@@ -7,6 +7,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -71,7 +72,7 @@ func (f *follower) followLog(ctx context.Context, b books.Build) error {
 func (f *follower) settled(ctx context.Context) (es.Position, error) {
 	short, cancel := context.WithTimeout(ctx, f.every)
 	defer cancel()
-	head, err := f.p.store.Settle(short, time.Time{})
+	head, err := f.p.Log.Settle(short, time.Time{})
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return 0, nil
 	}
@@ -95,16 +96,16 @@ func (f *follower) sweep(ctx context.Context, b books.Build, upTo es.Position) e
 		return nil
 	}
 	var missing int64
-	o := &over{after: b.Position}
-	err := f.p.books.Pool().QueryRow(ctx, f.p.books.SQL(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.def.Categories).Scan(&o.events, &missing, &o.event)
+	o := &apply.Over{After: b.Position}
+	err := f.p.Books.Pool().QueryRow(ctx, f.p.Books.SQL(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.Def.Categories).Scan(&o.Events, &missing, &o.Event)
 	if err != nil {
 		return fault.Explain("compare with the log", err)
 	}
 	if missing == 0 {
-		_, err := f.p.commitLive(ctx, b, &work{position: upTo, over: o})
+		_, err := f.p.CommitLive(ctx, b, &apply.Work{Position: upTo, Over: o})
 		return err
 	}
-	f.p.log.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
+	f.p.Logger.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
 	for b.Position < upTo {
 		next, n, err := f.p.pull(ctx, b, f.p.batch)
 		if err != nil {

@@ -1,4 +1,4 @@
-package projections
+package apply
 
 import (
 	"context"
@@ -19,10 +19,10 @@ import (
 
 // gap is a stream that waits for an event.
 type gap struct {
-	stream  es.StreamID
-	source  string
+	Stream  es.StreamID
+	Source  string
 	version es.Version // that has not come
-	next    int64      // offset of the first message after it
+	Next    int64      // offset of the first message after it
 }
 
 // gapsSQL reads the gaps of streams. Bind: $1 build, $2 source, $3 categories, $4 ids.
@@ -30,16 +30,16 @@ const gapsSQL = `
 select category, stream_id, version, next_offset from {asof}.gaps
 where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
 
-func (p *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *work, gaps map[es.StreamID]gap) {
-	streams := streamsOf(w.events)
+func (p *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[es.StreamID]gap) {
+	streams := streamsOf(w.Events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
-	batch.Queue(p.books.SQL(gapsSQL), b.ID, w.source, categories, ids).Query(func(rows pgx.Rows) error {
-		g := gap{source: w.source}
-		_, err := pgx.ForEachRow(rows, []any{&g.stream.Category, &g.stream.ID, (*int64)(&g.version), &g.next}, func() error {
-			gaps[g.stream] = g
+	batch.Queue(p.Books.SQL(gapsSQL), b.ID, w.Source, categories, ids).Query(func(rows pgx.Rows) error {
+		g := gap{Source: w.Source}
+		_, err := pgx.ForEachRow(rows, []any{&g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next}, func() error {
+			gaps[g.Stream] = g
 			return nil
 		})
 		return err
@@ -48,13 +48,13 @@ func (p *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *work, gaps map[e
 
 // admitStreams drops events that were applied, and what comes behind a gap. It raises
 // f.seen, and notes new gaps.
-func (p *Applier) admitStreams(w *work, f *found) []es.RecordedEvent {
-	todo := make([]es.RecordedEvent, 0, len(w.events))
-	if w.again != nil {
-		delete(f.gaps, w.again.stream)
+func (p *Applier) admitStreams(w *Work, f *found) []es.RecordedEvent {
+	todo := make([]es.RecordedEvent, 0, len(w.Events))
+	if w.Again != nil {
+		delete(f.gaps, w.Again.Stream)
 	}
-	for i := range w.events {
-		e := &w.events[i]
+	for i := range w.Events {
+		e := &w.Events[i]
 		last := f.seen[e.Stream]
 		switch {
 		case e.Version <= last:
@@ -62,10 +62,10 @@ func (p *Applier) admitStreams(w *work, f *found) []es.RecordedEvent {
 			todo = append(todo, *e)
 			f.seen[e.Stream] = e.Version
 		default:
-			if _, open := f.gaps[e.Stream]; open || w.offsets == nil {
+			if _, open := f.gaps[e.Stream]; open || w.Offsets == nil {
 				continue
 			}
-			g := gap{stream: e.Stream, source: w.source, version: last + 1, next: w.offsets[i]}
+			g := gap{Stream: e.Stream, Source: w.Source, version: last + 1, Next: w.Offsets[i]}
 			f.gaps[e.Stream] = g
 			f.opened = append(f.opened, g)
 		}
@@ -86,23 +86,23 @@ const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 an
 const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
-func (p *Applier) queueOpened(out *pgx.Batch, b books.Build, w *work, f *found) {
-	if g := w.again; g != nil {
-		if _, open := f.gaps[g.stream]; !open {
-			out.Queue(p.books.SQL(closeGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID)
+func (p *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, f *found) {
+	if g := w.Again; g != nil {
+		if _, open := f.gaps[g.Stream]; !open {
+			out.Queue(p.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
 		}
 	}
 	for _, g := range f.opened {
-		out.Queue(p.books.SQL(openGapSQL), b.ID, g.source, g.stream.Category, g.stream.ID, int64(g.version), w.offset.topic, w.offset.partition, g.next)
+		out.Queue(p.Books.SQL(openGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID, int64(g.version), w.Offset.Topic, w.Offset.Partition, g.Next)
 	}
 	if len(f.opened) == 0 {
 		return
 	}
-	out.Queue(p.books.SQL(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
+	out.Queue(p.Books.SQL(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
 		var n int64
 		err := row.Scan(&n)
-		if err == nil && n > p.parked {
-			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, p.parked, f.opened[0].stream, f.opened[0].version)
+		if err == nil && n > p.Most {
+			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, p.Most, f.opened[0].Stream, f.opened[0].version)
 		}
 		return err
 	})
@@ -117,20 +117,20 @@ join {asof}.dedup d on d.build = g.build and d.category = g.category and d.strea
 where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.version and not g.lost
 order by g.next_offset`
 
-func (p *Applier) readyGaps(ctx context.Context, b books.Build, at partition) ([]gap, error) {
-	rows, err := p.books.Pool().Query(ctx, p.books.SQL(readyGapsSQL), b.ID, at.topic, at.number)
+func (p *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([]gap, error) {
+	rows, err := p.Books.Pool().Query(ctx, p.Books.SQL(readyGapsSQL), b.ID, at.Topic, at.Number)
 	if err != nil {
 		return nil, fault.Explain("read the gaps", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g gap, err error) {
-		err = row.Scan(&g.source, &g.stream.Category, &g.stream.ID, (*int64)(&g.version), &g.next)
+		err = row.Scan(&g.Source, &g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next)
 		return g, err
 	})
 	return list, fault.Explain("read the gaps", err)
 }
 
 // Bind: $1 build, $2 source, $3 category, $4 stream.
-const lostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
+const LostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
 
 // lifeSQL reads the life of a source's store, which is the one that its first message said.
 // Bind: $1 build, $2 source, $3 life.
@@ -140,15 +140,15 @@ select life from {asof}.lives where build = $1 and source = $2`
 
 // queueLife refuses messages of another life of their store: versions that were lost with
 // the former are given again.
-func (p *Applier) queueLife(batch *pgx.Batch, b books.Build, w *work) {
-	if w.life == uuid.Nil {
+func (p *Applier) queueLife(batch *pgx.Batch, b books.Build, w *Work) {
+	if w.Life == uuid.Nil {
 		return
 	}
-	batch.Queue(p.books.SQL(lifeSQL), b.ID, w.source, w.life).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.Books.SQL(lifeSQL), b.ID, w.Source, w.Life).Query(func(rows pgx.Rows) error {
 		lives, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-		if err != nil || len(lives) == 0 || lives[0] == w.life {
+		if err != nil || len(lives) == 0 || lives[0] == w.Life {
 			return err
 		}
-		return fmt.Errorf("projections: %w: %s has read events of life %s from source %q, and these are of life %s, which began after a loss of events: rebuild it once the topics hold this life alone, or have the lost events taken out of them", es.ErrAnotherLife, b.Name, lives[0], w.source, w.life)
+		return fmt.Errorf("projections: %w: %s has read events of life %s from source %q, and these are of life %s, which began after a loss of events: rebuild it once the topics hold this life alone, or have the lost events taken out of them", es.ErrAnotherLife, b.Name, lives[0], w.Source, w.Life)
 	})
 }

@@ -1,4 +1,4 @@
-package projections
+package apply
 
 import (
 	"context"
@@ -19,28 +19,28 @@ import (
 // comes from. So the batch is applied in parts, each as small as it must be to pass, until
 // the event is found that does not pass alone; of that one, what is refused is parked.
 
-// refused reports that the database does not take what events come to. What it does not take
+// Refused reports that the database does not take what events come to. What it does not take
 // of the books is no event's.
-func (p *Applier) refused(err error) bool {
+func (p *Applier) Refused(err error) bool {
 	server, told := errors.AsType[*pgconn.PgError](err)
-	return table.Refused(err) && (!told || server.SchemaName != p.books.Schema())
+	return table.Refused(err) && (!told || server.SchemaName != p.Books.Schema())
 }
 
 // trial applies events, all or none of them. What is refused is parked without a try.
 // Nothing is kept of a rehearsal, or after an error.
 type trial func(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error
 
-// bisect applies events of a batch that the database has refused.
-func (p *Applier) bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
+// Bisect applies events of a batch that the database has refused.
+func (p *Applier) Bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
 	n := max(1, len(events)/2)
 	for len(events) > 0 {
 		n = min(n, len(events))
 		err := try(ctx, events[:n], nil, true)
 		switch {
-		case p.refused(err) && n > 1:
+		case p.Refused(err) && n > 1:
 			n /= 2
 			continue
-		case p.refused(err):
+		case p.Refused(err):
 			err = p.parkRefused(ctx, m, events[:1], err, try)
 		}
 		if err != nil {
@@ -66,7 +66,7 @@ func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.Recorde
 	id := event[0].ID
 	why = fmt.Errorf("the database refuses what it comes to: %w", why)
 	keys := m.Decode(event).Keys()
-	if len(keys) < 2 || table.NotAKey(why) || !fold.NewParking(p.def, p.parked).Parks() { // nobody can tell which row it is, or need to
+	if len(keys) < 2 || table.NotAKey(why) || !fold.NewParking(p.Def, p.Most).Parks() { // nobody can tell which row it is, or need to
 		key := ""
 		if len(keys) == 1 && !table.NotAKey(why) {
 			key = keys[0]
@@ -84,7 +84,7 @@ func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.Recorde
 		switch {
 		case table.NotAKey(err):
 			return map[fold.Unit]error{{Event: id}: why}, nil
-		case p.refused(err):
+		case p.Refused(err):
 			err = fmt.Errorf("the database refuses what it comes to: %w", err)
 			untried[row], refused[row] = err, err
 		case err != nil:
@@ -95,27 +95,27 @@ func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.Recorde
 }
 
 // bisectWork commits work that the database has refused.
-func (p *Applier) bisectWork(ctx context.Context, b books.Build, w *work) (books.Build, error) {
-	m, err := p.model(ctx, b)
+func (p *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
+	m, err := p.Model(ctx, b)
 	if err != nil {
 		return b, err
 	}
-	events := w.events
+	events := w.Events
 	if b.Kind != books.KindLog { // what is left of it, without gaps
 		if events, err = p.left(ctx, b, w); err != nil {
 			return b, err
 		}
 	}
-	after := w.after
-	err = p.bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
-		once := &work{events: part, after: after, source: w.source, refused: refused, rehearse: !keep, bulk: w.bulk}
+	after := w.After
+	err = p.Bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
+		once := &Work{Events: part, After: after, Source: w.Source, refused: refused, rehearse: !keep, Bulk: w.Bulk}
 		if b.Kind == books.KindLog {
-			once.position = part[len(part)-1].Position
+			once.Position = part[len(part)-1].Position
 		}
 		next, err := p.tryMoving(ctx, b, once)
 		if err == nil && keep {
-			b, after = next, once.position
-			p.done.Add(1)
+			b, after = next, once.Position
+			p.Done.Add(1)
 		}
 		return err
 	})
@@ -126,10 +126,10 @@ func (p *Applier) bisectWork(ctx context.Context, b books.Build, w *work) (books
 }
 
 // left returns the events of a work that are to be applied.
-func (p *Applier) left(ctx context.Context, b books.Build, w *work) (events []es.RecordedEvent, err error) {
+func (p *Applier) left(ctx context.Context, b books.Build, w *Work) (events []es.RecordedEvent, err error) {
 	once := *w
-	err = pgx.BeginTxFunc(ctx, p.books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := p.lock(ctx, tx, b, &once)
+	err = pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		locked, found, err := p.Lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package projections
+package apply
 
 import (
 	"context"
@@ -17,13 +17,13 @@ import (
 // liveShare is the part of the memory that a projector has which only follows.
 const liveShare = 4
 
-// manyTries is how often a page is folded again since others write to the build.
-const manyTries = 10
+// ManyTries is how often a page is folded again since others write to the build.
+const ManyTries = 10
 
-// applyPage applies a page of the log to the live build, from the rows in memory. In this
+// ApplyPage applies a page of the log to the live build, from the rows in memory. In this
 // process pages wait for their turn here, not in the database with a connection each; and
 // one that has begun is finished when ctx ends.
-func (p *Applier) applyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
+func (p *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -36,20 +36,20 @@ func (p *Applier) applyPage(ctx context.Context, b books.Build, events []es.Reco
 		return b, err
 	}
 	if pg == nil {
-		pg = p.def.Page(m.model, events)
+		pg = p.Def.Page(m.Model, events)
 	}
 	for try := 1; ; try++ {
 		now, err := p.tryPage(ctx, m, pg)
 		switch {
 		case err == nil:
 			return now, nil
-		case (errors.Is(err, errOvertaken) || errors.Is(err, table.ErrStale)) && try < manyTries:
-			p.log.DebugContext(ctx, "folds a page again", "why", err)
-			if now, err := p.live(ctx); err != nil || now.ID != b.ID {
+		case (errors.Is(err, errOvertaken) || errors.Is(err, table.ErrStale)) && try < ManyTries:
+			p.Logger.DebugContext(ctx, "folds a page again", "why", err)
+			if now, err := p.Live(ctx); err != nil || now.ID != b.ID {
 				return b, fmt.Errorf("%w: %s, build %d", errors.Join(fault.ErrFenced, err), b.Name, b.ID)
 			}
-		case p.refused(err):
-			return p.careful(ctx, now, pg.Beyond(p.def, m.model, now.Position).Events, false)
+		case p.Refused(err):
+			return p.Careful(ctx, now, pg.Beyond(p.Def, m.Model, now.Position).Events, false)
 		default:
 			return now, fault.Wrap("apply a batch", err)
 		}
@@ -57,15 +57,15 @@ func (p *Applier) applyPage(ctx context.Context, b books.Build, events []es.Reco
 }
 
 // memoryOf returns the rows of the live build that are in memory.
-func (p *Applier) memoryOf(ctx context.Context, b books.Build) (*memory, error) {
-	if m := p.memory; m != nil && m.b.ID == b.ID && m.b.Epoch == b.Epoch && m.b.Kind == b.Kind && m.b.Status == b.Status {
-		if m.known && (m.b.Counter != b.Counter || m.b.Position != b.Position) {
-			m.forget()
+func (p *Applier) memoryOf(ctx context.Context, b books.Build) (*Memory, error) {
+	if m := p.memory; m != nil && m.B.ID == b.ID && m.B.Epoch == b.Epoch && m.B.Kind == b.Kind && m.B.Status == b.Status {
+		if m.known && (m.B.Counter != b.Counter || m.B.Position != b.Position) {
+			m.Forget()
 		}
-		m.b.Life = b.Life
+		m.B.Life = b.Life
 		return m, nil
 	}
-	m, err := p.remember(ctx, b)
+	m, err := p.Remember(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -74,32 +74,32 @@ func (p *Applier) memoryOf(ctx context.Context, b books.Build) (*memory, error) 
 }
 
 // tryPage folds a page and writes it. What another process has applied of it is left out.
-func (p *Applier) tryPage(ctx context.Context, m *memory, pg *fold.Page) (books.Build, error) {
+func (p *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.Build, error) {
 	if !m.known {
-		if err := p.look(ctx, m); err != nil {
-			return m.b, err
+		if err := p.Look(ctx, m); err != nil {
+			return m.B, err
 		}
 	}
-	if m.b.Position >= pg.Last().Position {
-		return m.b, nil
+	if m.B.Position >= pg.Last().Position {
+		return m.B, nil
 	}
-	if pg.Events[0].Position <= m.b.Position {
-		pg = pg.Beyond(p.def, m.model, m.b.Position)
+	if pg.Events[0].Position <= m.B.Position {
+		pg = pg.Beyond(p.Def, m.Model, m.B.Position)
 	}
-	err := p.fold(ctx, m, pg)
+	err := p.Fold(ctx, m, pg)
 	if err == nil {
-		err = p.save(ctx, m, p.room/liveShare)
+		err = p.Save(ctx, m, p.Room/liveShare)
 	}
 	if err != nil {
-		m.forget()
+		m.Forget()
 	}
-	return m.b, err
+	return m.B, err
 }
 
-// commitLive is commit for the live build. In this process batches wait for their
+// CommitLive is commit for the live build. In this process batches wait for their
 // turn here, not in the database with a connection each; and a batch that has begun
 // is finished when ctx ends.
-func (p *Applier) commitLive(ctx context.Context, b books.Build, w *work) (books.Build, error) {
+func (p *Applier) CommitLive(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
 	p.turn.Lock()
 	defer p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -107,7 +107,7 @@ func (p *Applier) commitLive(ctx context.Context, b books.Build, w *work) (books
 	}
 	ctx, stop := wait.Beyond(ctx, batchGrace)
 	defer stop()
-	return p.commit(ctx, b, w)
+	return p.Commit(ctx, b, w)
 }
 
 // batchGrace is how long a batch that has begun may last after ctx has ended.

@@ -1,4 +1,4 @@
-package projections
+package apply
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
-// versions is the dedup rows of a batch.
-type versions map[es.StreamID]es.Version
+// Versions is the dedup rows of a batch.
+type Versions map[es.StreamID]es.Version
 
 // seenSQL reads the dedup rows of streams. Bind: $1 build, $2 categories, $3 ids, $4 source.
 const seenSQL = `
@@ -20,17 +20,17 @@ select s.category, s.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
 join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4`
 
-func (p *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *work, seen versions) {
-	if len(w.events) == 0 || b.Kind == books.KindLog {
+func (p *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versions) {
+	if len(w.Events) == 0 || b.Kind == books.KindLog {
 		return
 	}
-	streams := streamsOf(w.events)
+	streams := streamsOf(w.Events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
 	batch.Queue(table.PlannedSQL)
-	batch.Queue(p.books.SQL(seenSQL), b.ID, categories, ids, w.source).Query(func(rows pgx.Rows) error {
+	batch.Queue(p.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
 		_, err := pgx.ForEachRow(rows, []any{&s.Category, &s.ID, &v}, func() error {
@@ -56,16 +56,16 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 }
 
 // admit drops events that were applied or are not wanted.
-func (p *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *work, f *found) ([]es.RecordedEvent, error) {
+func (p *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, f *found) ([]es.RecordedEvent, error) {
 	switch b.Kind {
 	case books.KindKafka:
-		return p.admitVersions(ctx, tx, w.events, f.seen)
+		return p.admitVersions(ctx, tx, w.Events, f.seen)
 	case books.KindTopic:
 		return p.admitStreams(w, f), nil
 	}
-	todo := make([]es.RecordedEvent, 0, len(w.events))
-	for i := range w.events {
-		if e := &w.events[i]; e.Position > b.Position && p.def.Wants(e.Stream.Category) {
+	todo := make([]es.RecordedEvent, 0, len(w.Events))
+	for i := range w.Events {
+		if e := &w.Events[i]; e.Position > b.Position && p.Def.Wants(e.Stream.Category) {
 			todo = append(todo, *e)
 		}
 	}
@@ -74,12 +74,12 @@ func (p *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *work, 
 
 // admitVersions goes by the versions of each stream, and fills gaps from the log. It
 // raises seen.
-func (p *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen versions) ([]es.RecordedEvent, error) {
+func (p *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen Versions) ([]es.RecordedEvent, error) {
 	todo := make([]es.RecordedEvent, 0, len(events))
 	for i := range events {
 		e := &events[i]
 		last := seen[e.Stream]
-		if e.Version <= last || !p.def.Wants(e.Stream.Category) {
+		if e.Version <= last || !p.Def.Wants(e.Stream.Category) {
 			continue
 		}
 		if e.Version > last+1 {
@@ -98,7 +98,7 @@ func (p *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.Reco
 // missing reads a gap from the log, on the transaction's own connection.
 func (p *Applier) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
 	var list []es.RecordedEvent
-	for e, err := range p.store.InTx(tx).ReadStream(ctx, s, from) {
+	for e, err := range p.Log.InTx(tx).ReadStream(ctx, s, from) {
 		if err != nil {
 			return nil, fmt.Errorf("fill the gap of %s from version %d to %d: %w", s, from, to, err)
 		}
@@ -120,27 +120,27 @@ insert into {asof}.dedup (build, category, stream_id, version, source)
 select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
-func (p *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *work, before, seen versions, out *pgx.Batch) error {
+func (p *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, before, seen Versions, out *pgx.Batch) error {
 	var categories, ids []string
 	var vs []int64
 	var added [][]any
 	for s, v := range seen {
 		if old, had := before[s]; had && old == v {
 			continue
-		} else if !had && w.bulk {
-			added = append(added, []any{b.ID, s.Category, s.ID, int64(v), w.source})
+		} else if !had && w.Bulk {
+			added = append(added, []any{b.ID, s.Category, s.ID, int64(v), w.Source})
 			continue
 		}
 		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
 	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
 		if err != nil {
 			return err
 		}
 	}
 	if len(vs) > 0 {
-		out.Queue(p.books.SQL(saveSeenSQL), b.ID, categories, ids, vs, w.source)
+		out.Queue(p.Books.SQL(saveSeenSQL), b.ID, categories, ids, vs, w.Source)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package projections
+package apply
 
 import (
 	"context"
@@ -16,26 +16,26 @@ import (
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
-// offset is how far a build has read a partition.
-type offset struct {
-	topic     string
-	partition int
-	id        uuid.UUID // of the topic, where a read model is fed from topics alone; Nil: not known
-	from      int64     // what the table has
-	next      int64     // what it will have
+// Offset is how far a build has read a partition.
+type Offset struct {
+	Topic     string
+	Partition int
+	ID        uuid.UUID // of the topic, where a read model is fed from topics alone; Nil: not known
+	From      int64     // what the table has
+	Next      int64     // what it will have
 }
 
-// partition names a partition of a topic.
-type partition struct {
-	topic  string
-	number int
+// Partition names a partition of a topic.
+type Partition struct {
+	Topic  string
+	Number int
 }
 
 // topicIDsSQL reads which topics a build has read. Bind: $1 build.
 const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
 
-func (p *Applier) topicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
-	rows, err := p.books.Pool().Query(ctx, p.books.SQL(topicIDsSQL), b.ID)
+func (p *Applier) TopicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
+	rows, err := p.Books.Pool().Query(ctx, p.Books.SQL(topicIDsSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
 	}
@@ -49,15 +49,15 @@ func (p *Applier) topicIDs(ctx context.Context, b books.Build) (map[string]uuid.
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
-func (p *Applier) offsets(ctx context.Context, db pg.Querier, b books.Build) (map[partition]int64, error) {
-	rows, err := db.Query(ctx, p.books.SQL(offsetsOfSQL), b.ID)
+func (p *Applier) Offsets(ctx context.Context, db pg.Querier, b books.Build) (map[Partition]int64, error) {
+	rows, err := db.Query(ctx, p.Books.SQL(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
 	}
-	list := map[partition]int64{}
-	var at partition
+	list := map[Partition]int64{}
+	var at Partition
 	var next int64
-	_, err = pgx.ForEachRow(rows, []any{&at.topic, &at.number, &next}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&at.Topic, &at.Number, &next}, func() error {
 		list[at] = next
 		return nil
 	})
@@ -82,22 +82,22 @@ const beginOffsetSQL = `
 insert into {asof}.offsets as p (build, topic, partition, next_offset, position, topic_id) values ($1, $2, $3, $4, $5, $6)
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
-func (p *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *work) {
-	for _, o := range w.begin {
-		out.Queue(p.books.SQL(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), books.OrNull(o.id))
+func (p *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
+	for _, o := range w.Begin {
+		out.Queue(p.Books.SQL(beginOffsetSQL), b.ID, o.Topic, o.Partition, o.Next, int64(b.Position), books.OrNull(o.ID))
 	}
-	o := w.offset
+	o := w.Offset
 	if o == nil {
 		return
 	}
 	var last es.Position
-	for i := range w.events {
-		last = max(last, w.events[i].Position)
+	for i := range w.Events {
+		last = max(last, w.Events[i].Position)
 	}
-	out.Queue(p.books.SQL(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
+	out.Queue(p.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last)).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() != 1 {
-				return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.partition, o.topic)
+				return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.Partition, o.Topic)
 			}
 			return nil
 		})
@@ -147,12 +147,12 @@ func claimsOf(events []es.RecordedEvent) claims {
 // queueOurs drops from w the events that the log does not have so: those of another
 // store, of a log that was restored to an earlier time, or with another payload. Nothing
 // is lost by it, as what the log has and Kafka does not bring is read from the log.
-func (p *Applier) queueOurs(batch *pgx.Batch, w *work) {
-	if len(w.events) == 0 {
+func (p *Applier) queueOurs(batch *pgx.Batch, w *Work) {
+	if len(w.Events) == 0 {
 		return
 	}
-	c := claimsOf(w.events)
-	batch.Queue(p.books.SQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
+	c := claimsOf(w.Events)
+	batch.Queue(p.Books.SQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
 			return err
@@ -162,11 +162,11 @@ func (p *Applier) queueOurs(batch *pgx.Batch, w *work) {
 	})
 }
 
-func (w *work) keep(places []int64) {
+func (w *Work) keep(places []int64) {
 	kept := make([]es.RecordedEvent, len(places))
 	for i, place := range places {
-		kept[i] = w.events[place]
+		kept[i] = w.Events[place]
 	}
-	w.foreign += int64(len(w.events) - len(kept))
-	w.events = kept
+	w.Foreign += int64(len(w.Events) - len(kept))
+	w.Events = kept
 }
