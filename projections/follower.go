@@ -19,7 +19,7 @@ import (
 // follower feeds one build from Kafka, in one process.
 type follower struct {
 	*kafkaSource
-	p       *Projector
+	p       *Feed
 	b       books.Build
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
@@ -36,7 +36,7 @@ var errTopics = errors.New("projections: topics came, went or were made anew")
 // consume reads Kafka again and again. Its failures do not end the projector, which
 // follows the log meanwhile; those of applying do.
 func (f *follower) consume(ctx context.Context) error {
-	backoff := wait.Backoff{First: firstBackoff, Last: lastBackoff}
+	backoff := newBackoff()
 	for {
 		batches := f.batches.Load()
 		err := f.session(ctx)
@@ -140,7 +140,7 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		return nil, applyError{err}
 	}
 	for { // watchLog reads it
-		b, err := f.p.live(ctx)
+		b, err := f.p.Live(ctx)
 		if err != nil {
 			return nil, applyError{err}
 		}

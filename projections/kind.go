@@ -20,7 +20,7 @@ import (
 
 // takeKind makes the build one of a kind of source, unless the projector did so before
 // and another has changed it since.
-func (p *Projector) takeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
+func (p *Feed) takeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
 	if b.Kind != kind && (b.Kind == books.KindTopic || kind == books.KindTopic) {
 		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", fault.ErrInvalid, b.Name, b.Kind, kind)
 	}
@@ -56,7 +56,7 @@ func (p *Projector) takeKind(ctx context.Context, b books.Build, kind string) (b
 }
 
 // follow applies what the log has next.
-func (p *Projector) follow(ctx context.Context, b books.Build) (books.Build, error) {
+func (p *Feed) follow(ctx context.Context, b books.Build) (books.Build, error) {
 	next, n, err := p.pull(ctx, b, p.batch)
 	if err == nil && n == 0 {
 		err = wait.For(ctx, p.poll)

@@ -17,17 +17,13 @@ import (
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	*apply.Applier
+	*Feed
 	invalid error // of the definition: what every method returns
 	source  source
-	poll    time.Duration
-	batch   int
 	program string // empty: the executable
 	process int
 
-	cleared atomic.Bool  // Status shows no failure of before
-	kept    atomic.Int64 // build whose kind of source this Run has seen to
-	served  atomic.Bool  // a build of this version was live while this program ran: see ErrRolledBack
+	served atomic.Bool // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.
@@ -71,7 +67,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.Most = int64(mo
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, source: logSource{}, poll: 75 * time.Millisecond, batch: 1000, process: os.Getpid()}
+	p := &Projector{Feed: &Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, poll: 75 * time.Millisecond, batch: 1000}, source: logSource{}, process: os.Getpid()}
 	p.Def, p.invalid = def.compile()
 	p.Log, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -86,7 +82,7 @@ func New(target Target, def Definition, options ...Option) *Projector {
 	if p.invalid == nil {
 		p.Def.Instance = newInstance()
 		p.Logger = p.Logger.With("projection", p.Def.Name, "version", p.Def.Version)
-		p.invalid = p.source.check(p)
+		p.invalid = p.source.check(p.Feed)
 	}
 	return p
 }
@@ -94,7 +90,7 @@ func New(target Target, def Definition, options ...Option) *Projector {
 // checkOptions refuses what New was given.
 func (p *Projector) checkOptions() error {
 	switch {
-	case nothing(p.Books):
+	case nothing(p.Books.Database):
 		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.Def.Name)
 	case p.Log == nil && p.source.kind() != books.KindTopic:
 		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.Def.Name)
@@ -125,5 +121,5 @@ func (p *Projector) live(ctx context.Context) (books.Build, error) {
 	if p.invalid != nil {
 		return books.Build{}, p.invalid
 	}
-	return p.Applier.Live(ctx)
+	return p.Feed.Live(ctx)
 }

@@ -10,7 +10,7 @@ import (
 const pageEvents = 5_000
 
 // readLog gives the pages of the log after a checkpoint and up to a settled position.
-func (p *Projector) readLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+func (p *Feed) readLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
 	return p.Log.Stream(ctx, after, upTo, limit, give)
 }
 

@@ -4,23 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
-// Backoff of Run after failures without a batch in between, and after how many
-// failures on the same event it gives up: that takes about three seconds.
-const (
-	firstBackoff = 100 * time.Millisecond
-	lastBackoff  = 5 * time.Second
-	eventTries   = 5
-)
+// eventTries is after how many failures on the same event Run gives up: that takes about
+// three seconds.
+const eventTries = 5
 
 // Run keeps the read model: it builds it when there is none or an older version is
 // live, then follows its source until ctx ends, and returns nil then. A batch that
@@ -34,7 +28,7 @@ const (
 // [es.ErrRestored], [es.ErrAnotherLife], [es.ErrInvalid], tables and rights that are missing.
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
-	backoff, tries := wait.Backoff{First: firstBackoff, Last: lastBackoff}, map[uuid.UUID]int{}
+	backoff, tries := newBackoff(), map[uuid.UUID]int{}
 	p.kept.Store(0)
 	for {
 		done := p.Done.Load()
@@ -48,7 +42,7 @@ func (p *Projector) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		if !errors.Is(err, fault.ErrKind) { // it is no failure of the build's
+		if !errors.Is(err, fault.ErrKind) && p.hasBooks() { // it is a failure of the build's
 			p.recordFailure(ctx, err)
 		}
 		if fault.Final(err) || failedTooOften(err, tries) {
@@ -63,6 +57,11 @@ func (p *Projector) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// hasBooks reports that there is a place for a failure.
+func (p *Projector) hasBooks() bool {
+	return p.Def != nil && p.Def.Name != "" && !nothing(p.Books.Database)
 }
 
 // failedTooOften counts failures by event: batches without it may succeed in between.
@@ -93,17 +92,7 @@ func (p *Projector) runOnce(ctx context.Context) error {
 	if err := p.setSource(ctx, b, p.source.String()); err != nil {
 		return err
 	}
-	return p.source.follow(ctx, p, b)
-}
-
-// sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
-const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
-
-func (p *Projector) setSource(ctx context.Context, b books.Build, source string) error {
-	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(sourceSQL), b.ID, source); err != nil {
-		return fault.Explain("say where the events come from", err)
-	}
-	return nil
+	return p.source.follow(ctx, p.Feed, b)
 }
 
 // ready returns the live build of the projector's version, and makes it first when
@@ -144,31 +133,3 @@ func (p *Projector) tooOld(b books.Build) error {
 
 // markServed notes that a build of this version has been live while this program ran.
 func (p *Projector) markServed() { p.served.Store(true) }
-
-// failureSQL keeps what stopped the projector for Status. Bind: $1 name, $2 text.
-const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
-
-func (p *Projector) recordFailure(ctx context.Context, err error) {
-	if p.Def == nil || p.Def.Name == "" || nothing(p.Books) {
-		return
-	}
-	p.cleared.Store(false)
-	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(failureSQL), p.Def.Name, pg.Storable(err.Error())); err != nil {
-		p.Logger.DebugContext(ctx, "failure not recorded", "error", err)
-	}
-}
-
-// clearedSQL forgets what stopped the projector. Bind: $1 build.
-const clearedSQL = `update {asof}.builds set failure = null where id = $1 and failure is not null`
-
-// clearFailure is for a projector that has caught up: it has no batch that would do it.
-func (p *Projector) clearFailure(ctx context.Context, b books.Build) error {
-	if p.cleared.Load() {
-		return nil
-	}
-	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(clearedSQL), b.ID); err != nil {
-		return fault.Explain("say that it runs", err)
-	}
-	p.cleared.Store(true)
-	return nil
-}

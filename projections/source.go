@@ -20,9 +20,9 @@ import (
 // source is where a live build gets its events from.
 type source interface {
 	// check refuses a definition that the source cannot serve.
-	check(p *Projector) error
+	check(p *Feed) error
 	// follow applies events until ctx ends, the build is fenced or something fails.
-	follow(ctx context.Context, p *Projector, b books.Build) error
+	follow(ctx context.Context, p *Feed, b books.Build) error
 	kind() string
 	String() string
 }
@@ -30,13 +30,13 @@ type source interface {
 // logSource reads the store's log.
 type logSource struct{}
 
-func (logSource) check(*Projector) error { return nil }
-func (logSource) kind() string           { return books.KindLog }
-func (logSource) String() string         { return "log" }
+func (logSource) check(*Feed) error { return nil }
+func (logSource) kind() string      { return books.KindLog }
+func (logSource) String() string    { return "log" }
 
 // follow applies page after page, and reads and decodes the next ones meanwhile. When
 // there is nothing to read it asks now and then whether the build is still the live one.
-func (logSource) follow(ctx context.Context, p *Projector, b books.Build) error {
+func (logSource) follow(ctx context.Context, p *Feed, b books.Build) error {
 	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (logSource) follow(ctx context.Context, p *Projector, b books.Build) error 
 
 // readOn gives page after page, and an empty one when there is nothing to read. It returns
 // where it was.
-func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
+func (p *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
 	for {
 		events, err := p.Log.ReadAfter(ctx, at, p.batch)
 		if err != nil {
@@ -112,7 +112,7 @@ const (
 )
 
 // quiet waits until it is time to read again.
-func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
+func (p *Feed) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
 	for range idleReads {
 		grown, err := p.Log.Await(ctx, at, p.poll, idleEvery)
 		if grown {
@@ -135,7 +135,7 @@ func (p *Projector) quiet(ctx context.Context, at es.Position, pages chan<- *fol
 const liveEvery = 5 * time.Second
 
 // use applies a page of the log, or sees to the build when there was nothing to read.
-func (p *Projector) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
+func (p *Feed) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
 	if len(pg.Events) > 0 {
 		return p.ApplyPage(ctx, b, pg.Events, pg)
 	}
@@ -155,7 +155,7 @@ func (p *Projector) use(ctx context.Context, b books.Build, pg *fold.Page, check
 }
 
 // pull applies the next page of the log to the live build.
-func (p *Projector) pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
+func (p *Feed) pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
 	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return b, 0, err
@@ -180,7 +180,7 @@ func (p *Projector) pull(ctx context.Context, b books.Build, limit int) (books.B
 
 // maybePutBack returns errFenced for a build that was put back with its log: it is right
 // to go on from where it is now. It returns why for any other.
-func (p *Projector) maybePutBack(ctx context.Context, b books.Build, why error) error {
+func (p *Feed) maybePutBack(ctx context.Context, b books.Build, why error) error {
 	if p.putBack(ctx, b) {
 		return fmt.Errorf("%w: the database was put back: %w", fault.ErrFenced, why)
 	}
@@ -189,14 +189,14 @@ func (p *Projector) maybePutBack(ctx context.Context, b books.Build, why error) 
 
 // putBack reports a build that was put back with its log: it is right to go on from
 // where it is now.
-func (p *Projector) putBack(ctx context.Context, b books.Build) bool {
-	now, err := p.live(ctx)
+func (p *Feed) putBack(ctx context.Context, b books.Build) bool {
+	now, err := p.Live(ctx)
 	return err == nil && now.ID == b.ID && now.Position < b.Position
 }
 
 // stillLive gives errFenced when another build is live.
-func (p *Projector) stillLive(ctx context.Context, b books.Build) error {
-	now, err := p.live(ctx)
+func (p *Feed) stillLive(ctx context.Context, b books.Build) error {
+	now, err := p.Live(ctx)
 	if err == nil && now.ID != b.ID {
 		err = fault.ErrFenced
 	}

@@ -23,7 +23,7 @@ import (
 // topicSource reads topics without a log behind them.
 type topicSource struct{ *kafkaSource }
 
-func (s *topicSource) check(p *Projector) error {
+func (s *topicSource) check(p *Feed) error {
 	if err := s.checkTopics(p); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (s *topicSource) check(p *Projector) error {
 
 func (s *topicSource) kind() string { return books.KindTopic }
 
-func (s *topicSource) follow(ctx context.Context, p *Projector, b books.Build) error {
+func (s *topicSource) follow(ctx context.Context, p *Feed, b books.Build) error {
 	f := &follower{kafkaSource: s.kafkaSource, p: p, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchBuild(ctx) })
@@ -68,7 +68,7 @@ type wholeTopics struct {
 
 // whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
-func (p *Projector) whole(ctx context.Context, s *kafkaSource, b books.Build) (*wholeTopics, error) {
+func (p *Feed) whole(ctx context.Context, s *kafkaSource, b books.Build) (*wholeTopics, error) {
 	stored, err := p.Offsets(ctx, p.Books.Pool(), b)
 	if err != nil {
 		return nil, applyError{err}
@@ -172,7 +172,7 @@ func (s *kafkaSource) runOf(at apply.Partition, from int64, messages []kafka.Mes
 
 // readAgain reads streams again that have got what they waited for, up to where their
 // partition is read.
-func (p *Projector) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
+func (p *Feed) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
 	gaps, err := p.ReadyGaps(ctx, b, at)
 	if err != nil {
 		return applyError{err}
@@ -211,14 +211,14 @@ const askKafka = 2 * time.Second
 
 // unread counts the messages of the topics that the live build has not read; -1 when that
 // is not known.
-func (p *Projector) unread(ctx context.Context, id int64) int64 {
+func (p *Feed) unread(ctx context.Context, s *kafkaSource, id int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
 	stored, err := p.Offsets(ctx, p.Books.Pool(), books.Build{ID: id})
 	if err != nil || id == 0 {
 		return -1
 	}
-	found, err := p.topics().heads(ctx, p.Def.Name)
+	found, err := s.heads(ctx, p.Def.Name)
 	if err != nil {
 		return -1
 	}

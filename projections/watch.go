@@ -26,7 +26,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 	var noted es.Position
 	var looked time.Time
 	for {
-		b, err := f.p.live(ctx)
+		b, err := f.p.Live(ctx)
 		if err == nil && b.ID != f.b.ID {
 			err = fault.ErrFenced
 		}

@@ -1,0 +1,64 @@
+package projections
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/internal/wait"
+	"github.com/asof-dev/asof/projections/internal/apply"
+	"github.com/asof-dev/asof/projections/internal/books"
+	"github.com/asof-dev/asof/projections/internal/fault"
+)
+
+// Feed is what a source gives its events to: the live build of a projection, with how often
+// and how much it asks for.
+type Feed struct {
+	*apply.Applier
+	poll    time.Duration
+	batch   int
+	cleared atomic.Bool  // Status shows no failure of before
+	kept    atomic.Int64 // build whose kind of source this Run has seen to
+}
+
+// newBackoff is how long a projector pauses after failures.
+func newBackoff() wait.Backoff {
+	return wait.Backoff{First: 100 * time.Millisecond, Last: 5 * time.Second}
+}
+
+// sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
+const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
+
+func (p *Feed) setSource(ctx context.Context, b books.Build, source string) error {
+	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(sourceSQL), b.ID, source); err != nil {
+		return fault.Explain("say where the events come from", err)
+	}
+	return nil
+}
+
+// failureSQL keeps what stopped the projector for Status. Bind: $1 name, $2 text.
+const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
+
+// recordFailure says it for Status.
+func (p *Feed) recordFailure(ctx context.Context, err error) {
+	p.cleared.Store(false)
+	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(failureSQL), p.Def.Name, pg.Storable(err.Error())); err != nil {
+		p.Logger.DebugContext(ctx, "failure not recorded", "error", err)
+	}
+}
+
+// clearedSQL forgets what stopped the projector. Bind: $1 build.
+const clearedSQL = `update {asof}.builds set failure = null where id = $1 and failure is not null`
+
+// clearFailure is for a projector that has caught up: it has no batch that would do it.
+func (p *Feed) clearFailure(ctx context.Context, b books.Build) error {
+	if p.cleared.Load() {
+		return nil
+	}
+	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(clearedSQL), b.ID); err != nil {
+		return fault.Explain("say that it runs", err)
+	}
+	p.cleared.Store(true)
+	return nil
+}
