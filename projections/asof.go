@@ -15,6 +15,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
+	"github.com/asof-dev/asof/projections/internal/source"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -155,7 +156,7 @@ func (r *replay) fold(ctx context.Context) error {
 func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page) error) error {
 	return fold.Pipeline(ctx,
 		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-			return scanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, pageEvents, func(events []es.RecordedEvent) error {
+			return source.ScanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, source.PageEvents, func(events []es.RecordedEvent) error {
 				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
 				return give(events)
 			})
@@ -232,7 +233,7 @@ func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
 
 // scan reads the log through the transaction where it can: another connection of the same
 // pool may be one that such a call waits for too.
-func (r *replay) scan() scan {
+func (r *replay) scan() source.Scan {
 	if !r.p.Beside() {
 		return r.p.Log.Scan
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // A rebuild folds the log in memory, and writes the rows when it has come to its end; or
@@ -47,14 +48,14 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 		return err
 	}
 	s := &saver{rebuild: r, m: m, last: time.Now()}
-	limit := pageEvents
+	limit := source.PageEvents
 	if r.chunk > 0 {
 		limit = min(limit, r.chunk)
 	}
 	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
 		return fold.Pipeline(ctx,
 			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-				return r.p.readLog(ctx, r.p.Checkpoint(r.b), upTo, limit, give)
+				return r.p.ReadLog(ctx, r.p.Checkpoint(r.b), upTo, limit, give)
 			},
 			func(events []es.RecordedEvent) *fold.Page { return r.p.Def.Page(m.Model, events) }, use)
 	}
@@ -199,7 +200,7 @@ func (r *rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 		chunk = chunk[:0]
 		return nil
 	}
-	err := r.p.readLog(ctx, r.p.Checkpoint(r.b), upTo, pageEvents, func(events []es.RecordedEvent) error {
+	err := r.p.ReadLog(ctx, r.p.Checkpoint(r.b), upTo, source.PageEvents, func(events []es.RecordedEvent) error {
 		chunk = append(chunk, events...)
 		if len(chunk) < carefulEvents {
 			return nil

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // FromKafka makes a projector read the topics of its definition's categories, which
@@ -23,7 +24,7 @@ import (
 // as with the events of another service: see Topics alone in the package's documentation.
 func FromKafka(client *kafka.Client, options ...KafkaOption) Option {
 	return func(p *Projector) {
-		s := &kafkaSource{client: client, every: 5 * time.Second}
+		s := &source.Kafka{Client: client, Every: 5 * time.Second}
 		for _, option := range options {
 			option(s)
 		}
@@ -32,20 +33,22 @@ func FromKafka(client *kafka.Client, options ...KafkaOption) Option {
 }
 
 // KafkaOption changes how a projector reads Kafka.
-type KafkaOption func(*kafkaSource)
+type KafkaOption func(*source.Kafka)
 
 // WithTopicPrefix names the prefix that the relay puts before a category to make the
 // topic's name; none by default.
-func WithTopicPrefix(prefix string) KafkaOption { return func(s *kafkaSource) { s.prefix = prefix } }
+func WithTopicPrefix(prefix string) KafkaOption { return func(s *source.Kafka) { s.Prefix = prefix } }
 
 // WithEventSource names the ce_source of the store's events, as the relay was given
 // it. Messages of other sources are then skipped without a look at the log. With topics
 // alone, messages of all sources are applied where it is not given, each source's streams
 // apart from another's.
-func WithEventSource(source string) KafkaOption { return func(s *kafkaSource) { s.source = source } }
+func WithEventSource(ceSource string) KafkaOption {
+	return func(s *source.Kafka) { s.Source = ceSource }
+}
 
 // WithLogCheck sets how often the projector compares what it has applied with the
 // log, and whether topics came, went or were made anew: 5 seconds by default. What
 // was in the log at one check and is not applied at the next is read from the log. With
 // topics alone it looks at the topics.
-func WithLogCheck(every time.Duration) KafkaOption { return func(s *kafkaSource) { s.every = every } }
+func WithLogCheck(every time.Duration) KafkaOption { return func(s *source.Kafka) { s.Every = every } }

@@ -12,6 +12,7 @@ import (
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // Paused says that nothing is applied to a live read model, since when and why.
@@ -77,7 +78,7 @@ func (p *Projector) awaitResume(ctx context.Context) error {
 		if !told {
 			p.Logger.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
 		}
-		if err := wait.For(ctx, idleEvery); err != nil {
+		if err := wait.For(ctx, source.IdleEvery); err != nil {
 			return err
 		}
 	}

@@ -12,14 +12,15 @@ import (
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	*Feed
+	*source.Feed
 	invalid error // of the definition: what every method returns
-	source  source
+	source  source.Source
 	program string // empty: the executable
 	process int
 
@@ -35,11 +36,11 @@ func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.Logger 
 // WithPoll sets how often a projector that has caught up asks the log for more while
 // nothing is appended: every 75 ms by default. After an event it asks much more often.
 // Projectors that have a store in common ask together.
-func WithPoll(every time.Duration) Option { return func(p *Projector) { p.poll = every } }
+func WithPoll(every time.Duration) Option { return func(p *Projector) { p.Poll = every } }
 
 // WithBatch sets how many events of the log, or messages of a partition, are applied in one
 // transaction at most: 1000 by default. Rebuilds have batches of their own.
-func WithBatch(events int) Option { return func(p *Projector) { p.batch = events } }
+func WithBatch(events int) Option { return func(p *Projector) { p.Batch = events } }
 
 // defaultRoom is about half a million small rows.
 const defaultRoom = 128 << 20
@@ -67,14 +68,14 @@ func WithParked(most int) Option { return func(p *Projector) { p.Most = int64(mo
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{Feed: &Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, poll: 75 * time.Millisecond, batch: 1000}, source: logSource{}, process: os.Getpid()}
+	p := &Projector{Feed: &source.Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{}, process: os.Getpid()}
 	p.Def, p.invalid = def.compile()
 	p.Log, _ = target.(*pgstore.Store)
 	for _, option := range options {
 		option(p)
 	}
-	if s, fed := p.source.(*kafkaSource); fed && p.Log == nil {
-		p.source = &topicSource{kafkaSource: s}
+	if s, fed := p.source.(*source.Kafka); fed && p.Log == nil {
+		p.source = &source.Topics{Kafka: s}
 	}
 	if p.invalid == nil {
 		p.invalid = p.checkOptions()
@@ -82,7 +83,7 @@ func New(target Target, def Definition, options ...Option) *Projector {
 	if p.invalid == nil {
 		p.Def.Instance = newInstance()
 		p.Logger = p.Logger.With("projection", p.Def.Name, "version", p.Def.Version)
-		p.invalid = p.source.check(p.Feed)
+		p.invalid = p.source.Check(p.Feed)
 	}
 	return p
 }
@@ -92,16 +93,16 @@ func (p *Projector) checkOptions() error {
 	switch {
 	case nothing(p.Books.Database):
 		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.Def.Name)
-	case p.Log == nil && p.source.kind() != books.KindTopic:
+	case p.Log == nil && p.source.Kind() != books.KindTopic:
 		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.Def.Name)
-	case p.batch < 1:
-		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.Def.Name, p.batch)
+	case p.Batch < 1:
+		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.Def.Name, p.Batch)
 	case p.Room < 1:
 		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.Def.Name, p.Room)
 	case p.Most < 0:
 		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.Def.Name, p.Most)
-	case p.poll <= 0:
-		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.Def.Name, p.poll)
+	case p.Poll <= 0:
+		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.Def.Name, p.Poll)
 	case p.Logger == nil:
 		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.Def.Name)
 	}

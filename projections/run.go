@@ -10,6 +10,7 @@ import (
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // eventTries is after how many failures on the same event Run gives up: that takes about
@@ -28,8 +29,8 @@ const eventTries = 5
 // [es.ErrRestored], [es.ErrAnotherLife], [es.ErrInvalid], tables and rights that are missing.
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
-	backoff, tries := newBackoff(), map[uuid.UUID]int{}
-	p.kept.Store(0)
+	backoff, tries := source.NewBackoff(), map[uuid.UUID]int{}
+	p.Kept.Store(0)
 	for {
 		done := p.Done.Load()
 		err := p.runOnce(ctx)
@@ -38,12 +39,12 @@ func (p *Projector) Run(ctx context.Context) error {
 		}
 		if errors.Is(err, fault.ErrFenced) { // look again which build is live
 			if p.Done.Load() == done {
-				_ = wait.For(ctx, p.poll) // one that is fenced again and again
+				_ = wait.For(ctx, p.Poll) // one that is fenced again and again
 			}
 			continue
 		}
 		if !errors.Is(err, fault.ErrKind) && p.hasBooks() { // it is a failure of the build's
-			p.recordFailure(ctx, err)
+			p.RecordFailure(ctx, err)
 		}
 		if fault.Final(err) || failedTooOften(err, tries) {
 			return err
@@ -86,13 +87,13 @@ func (p *Projector) runOnce(ctx context.Context) error {
 		return err
 	}
 	p.markServed()
-	if b, err = p.takeKind(ctx, b, p.source.kind()); err != nil {
+	if b, err = p.TakeKind(ctx, b, p.source.Kind()); err != nil {
 		return err
 	}
-	if err := p.setSource(ctx, b, p.source.String()); err != nil {
+	if err := p.SetSource(ctx, b, p.source.String()); err != nil {
 		return err
 	}
-	return p.source.follow(ctx, p.Feed, b)
+	return p.source.Follow(ctx, p.Feed, b)
 }
 
 // ready returns the live build of the projector's version, and makes it first when
@@ -121,7 +122,7 @@ func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 		if !errors.Is(err, fault.ErrBusy) && !errors.Is(err, fault.ErrFenced) {
 			return b, err
 		}
-		if err := wait.For(ctx, p.poll); err != nil {
+		if err := wait.For(ctx, p.Poll); err != nil {
 			return b, err
 		}
 	}

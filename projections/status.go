@@ -122,7 +122,7 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	if len(list) == 1 && p.Log == nil {
-		list[0].Lag = p.unread(ctx, p.topics(), list[0].Build)
+		list[0].Lag = p.Unread(ctx, p.topics(), list[0].Build)
 	}
 	if len(list) == 0 {
 		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.Def.Name)

@@ -15,6 +15,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // How the switch works.
@@ -166,8 +167,8 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
 		var n int
-		if old, n, err = r.p.pull(ctx, old, pageEvents); n == 0 && err == nil {
-			err = wait.For(ctx, r.p.poll)
+		if old, n, err = r.p.Pull(ctx, old, source.PageEvents); n == 0 && err == nil {
+			err = wait.For(ctx, r.p.Poll)
 		}
 	}
 	if errors.Is(err, fault.ErrFenced) { // it is paused, or not live any more: the switch will see
@@ -232,7 +233,7 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 
 // advance applies the log up to a settled position inside the switch.
 func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
-	return r.p.readLog(ctx, r.p.Checkpoint(*b), upTo, pageEvents, func(page []es.RecordedEvent) error {
+	return r.p.ReadLog(ctx, r.p.Checkpoint(*b), upTo, source.PageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &apply.Work{Events: page, Position: page[len(page)-1].Position})
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // A rebuild of a read model that is fed from topics alone reads them from their beginning.
@@ -26,15 +27,15 @@ func (r *rebuild) workTopics(ctx context.Context) error {
 // fillTopics reads the topics up to where they end now.
 func (r *rebuild) fillTopics(ctx context.Context) error {
 	s := r.p.topics()
-	found, err := r.p.whole(ctx, s, r.b)
+	found, err := r.p.Whole(ctx, s, r.b)
 	if err != nil {
 		return bareApply(err)
 	}
 	r.progress.Done, r.progress.Total = 0, 0
-	for topic, partitions := range found.heads {
+	for topic, partitions := range found.Heads {
 		for number, head := range partitions {
 			r.progress.Total += head
-			r.progress.Done += found.stored[apply.Partition{Topic: topic, Number: number}]
+			r.progress.Done += found.Stored[apply.Partition{Topic: topic, Number: number}]
 		}
 	}
 	r.tell("reading")
@@ -46,13 +47,13 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := commit(found.begin()); err != nil {
+	if err := commit(found.Begin()); err != nil {
 		return err
 	}
-	for topic, partitions := range found.heads {
+	for topic, partitions := range found.Heads {
 		for number, head := range partitions {
 			at := apply.Partition{Topic: topic, Number: number}
-			if err := r.fillPartition(ctx, s, at, found.stored[at], head, commit); err != nil {
+			if err := r.fillPartition(ctx, s, at, found.Stored[at], head, commit); err != nil {
 				return bareApply(err)
 			}
 		}
@@ -60,10 +61,10 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 	return nil
 }
 
-func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
+func (r *rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
 	next := from
 	take := func(messages []kafka.Message) error {
-		gapped, err := s.feed(at, next, messages, commit)
+		gapped, err := s.Feed(at, next, messages, commit)
 		if err != nil {
 			return err
 		}
@@ -74,14 +75,14 @@ func (r *rebuild) fillPartition(ctx context.Context, s *kafkaSource, at apply.Pa
 		if !gapped {
 			return nil
 		}
-		return r.p.readAgain(ctx, s, r.b, at, next, commit)
+		return r.p.ReadAgain(ctx, s, r.b, at, next, commit)
 	}
-	if err := r.p.readAgain(ctx, s, r.b, at, next, commit); err != nil { // one that was stopped in between
+	if err := r.p.ReadAgain(ctx, s, r.b, at, next, commit); err != nil { // one that was stopped in between
 		return err
 	}
-	return s.client.Range(ctx, at.Topic, at.Number, from, to, func(messages []kafka.Message) error {
+	return s.Client.Range(ctx, at.Topic, at.Number, from, to, func(messages []kafka.Message) error {
 		for len(messages) > 0 {
-			n := min(len(messages), pageEvents)
+			n := min(len(messages), source.PageEvents)
 			if err := take(messages[:n]); err != nil {
 				return err
 			}
@@ -116,8 +117,8 @@ func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 		if !begun {
 			return fmt.Errorf("%w: partition %d of %s is new", errBehind, at.Number, at.Topic)
 		}
-		err := s.client.Range(ctx, at.Topic, at.Number, from, next, func(messages []kafka.Message) error {
-			_, err := s.feed(at, from, messages, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
+		err := s.Client.Range(ctx, at.Topic, at.Number, from, next, func(messages []kafka.Message) error {
+			_, err := s.Feed(at, from, messages, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
 			from = messages[len(messages)-1].Offset + 1
 			return err
 		})
@@ -129,14 +130,14 @@ func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 }
 
 // topics is the source of a projector that has no log.
-func (p *Projector) topics() *kafkaSource {
-	return p.source.(*topicSource).kafkaSource //nolint:forcetypeassert // who has no log has this one
+func (p *Projector) topics() *source.Kafka {
+	return p.source.(*source.Topics).Kafka //nolint:forcetypeassert // who has no log has this one
 }
 
 // bareApply is the error of applying as it is.
 func bareApply(err error) error {
-	if ours, ok := errors.AsType[applyError](err); ok {
-		return ours.error
+	if ours, ok := errors.AsType[source.ApplyError](err); ok {
+		return ours.Unwrap()
 	}
 	return err
 }

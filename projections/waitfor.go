@@ -88,7 +88,7 @@ func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bo
 			return nil
 		}
 		next := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
-		if err := wait.For(ctx, min(next, p.poll)); err != nil {
+		if err := wait.For(ctx, min(next, p.Poll)); err != nil {
 			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.Def.Name, what, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -18,16 +18,16 @@ import (
 // projector changes the kind when it begins, in one transaction that holds the build;
 // two that run side by side do not take it from each other.
 
-// takeKind makes the build one of a kind of source, unless the projector did so before
+// TakeKind makes the build one of a kind of source, unless the projector did so before
 // and another has changed it since.
-func (p *Feed) takeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
+func (p *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
 	if b.Kind != kind && (b.Kind == books.KindTopic || kind == books.KindTopic) {
 		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", fault.ErrInvalid, b.Name, b.Kind, kind)
 	}
-	if b.Kind != kind && p.kept.Load() == b.ID {
+	if b.Kind != kind && p.Kept.Load() == b.ID {
 		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", fault.ErrKind, b.Name, b.ID, b.Kind, kind)
 	}
-	p.kept.Store(b.ID)
+	p.Kept.Store(b.ID)
 	for b.Kind != kind {
 		changed := false
 		err := pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
@@ -48,18 +48,18 @@ func (p *Feed) takeKind(ctx context.Context, b books.Build, kind string) (books.
 			b.Counter++
 			return b, nil
 		}
-		if b, err = p.follow(ctx, b); err != nil { // towards where Kafka was
+		if b, err = p.Follow(ctx, b); err != nil { // towards where Kafka was
 			return b, err
 		}
 	}
 	return b, nil
 }
 
-// follow applies what the log has next.
-func (p *Feed) follow(ctx context.Context, b books.Build) (books.Build, error) {
-	next, n, err := p.pull(ctx, b, p.batch)
+// Follow applies what the log has next.
+func (p *Feed) Follow(ctx context.Context, b books.Build) (books.Build, error) {
+	next, n, err := p.Pull(ctx, b, p.Batch)
 	if err == nil && n == 0 {
-		err = wait.For(ctx, p.poll)
+		err = wait.For(ctx, p.Poll)
 	}
 	return next, err
 }

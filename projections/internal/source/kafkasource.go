@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -16,15 +16,15 @@ import (
 )
 
 // kafkaSource reads Kafka, and the log where Kafka has holes.
-type kafkaSource struct {
-	client *kafka.Client
-	prefix string
-	source string // ce_source; empty: any
-	every  time.Duration
+type Kafka struct {
+	Client *kafka.Client
+	Prefix string
+	Source string // ce_source; empty: any
+	Every  time.Duration
 	topics []string
 }
 
-func (s *kafkaSource) check(p *Feed) error {
+func (s *Kafka) Check(p *Feed) error {
 	if err := s.checkTopics(p); err != nil {
 		return err
 	}
@@ -35,44 +35,44 @@ func (s *kafkaSource) check(p *Feed) error {
 	return nil
 }
 
-func (s *kafkaSource) checkTopics(p *Feed) error {
+func (s *Kafka) checkTopics(p *Feed) error {
 	d := p.Def
 	switch {
-	case s.client == nil:
+	case s.Client == nil:
 		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.Name)
 	case len(d.Categories) == 0:
 		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", fault.ErrInvalid, d.Name)
 	case d.Order == fold.LogOrder:
 		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", fault.ErrInvalid, d.Name)
-	case s.every <= 0:
-		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", fault.ErrInvalid, d.Name, s.every)
+	case s.Every <= 0:
+		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", fault.ErrInvalid, d.Name, s.Every)
 	}
 	return nil
 }
 
 // name makes the names of the topics.
-func (s *kafkaSource) name(p *Feed) {
+func (s *Kafka) name(p *Feed) {
 	for _, category := range p.Def.Categories {
-		s.topics = append(s.topics, s.prefix+category)
+		s.topics = append(s.topics, s.Prefix+category)
 	}
 }
 
-func (s *kafkaSource) kind() string { return books.KindKafka }
+func (s *Kafka) Kind() string { return books.KindKafka }
 
-func (s *kafkaSource) String() string {
+func (s *Kafka) String() string {
 	if len(s.topics) == 1 {
 		return "kafka topic " + s.topics[0]
 	}
 	return "kafka topics " + strings.Join(s.topics, ", ")
 }
 
-// follow reads Kafka and watches the log at the same time.
-func (s *kafkaSource) follow(ctx context.Context, p *Feed, b books.Build) error {
+// Follow reads Kafka and watches the log at the same time.
+func (s *Kafka) Follow(ctx context.Context, p *Feed, b books.Build) error {
 	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return err
 	}
-	f := &follower{kafkaSource: s, p: p, b: b}
+	f := &follower{Kafka: s, p: p, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchLog(ctx) })
 	group.Go(func() error { return f.consume(ctx) })
@@ -80,11 +80,11 @@ func (s *kafkaSource) follow(ctx context.Context, p *Feed, b books.Build) error 
 }
 
 // event returns the event of a message; false when it is none of this store's.
-func (s *kafkaSource) event(m kafka.Message) (es.RecordedEvent, bool) {
-	if s.source != "" && kafka.Source(m) != s.source {
+func (s *Kafka) event(m kafka.Message) (es.RecordedEvent, bool) {
+	if s.Source != "" && kafka.Source(m) != s.Source {
 		return es.RecordedEvent{}, false
 	}
-	m.Topic = strings.TrimPrefix(m.Topic, s.prefix) // the category
+	m.Topic = strings.TrimPrefix(m.Topic, s.Prefix) // the category
 	e, err := kafka.ToEvent(m)
 	return e, err == nil
 }

@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -18,17 +18,17 @@ import (
 
 // follower feeds one build from Kafka, in one process.
 type follower struct {
-	*kafkaSource
+	*Kafka
 	p       *Feed
 	b       books.Build
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
 }
 
-// applyError is a failure that is not Kafka's.
-type applyError struct{ error }
+// ApplyError is a failure that is not Kafka's.
+type ApplyError struct{ error }
 
-func (e applyError) Unwrap() error { return e.error }
+func (e ApplyError) Unwrap() error { return e.error }
 
 // errTopics: the topics are not those that the session began with.
 var errTopics = errors.New("projections: topics came, went or were made anew")
@@ -36,11 +36,11 @@ var errTopics = errors.New("projections: topics came, went or were made anew")
 // consume reads Kafka again and again. Its failures do not end the projector, which
 // follows the log meanwhile; those of applying do.
 func (f *follower) consume(ctx context.Context) error {
-	backoff := newBackoff()
+	backoff := NewBackoff()
 	for {
 		batches := f.batches.Load()
 		err := f.session(ctx)
-		var ours applyError
+		var ours ApplyError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -70,10 +70,10 @@ func (f *follower) consume(ctx context.Context) error {
 func (f *follower) tellUnread(ctx context.Context, why error, again time.Duration) error {
 	if f.p.Log == nil {
 		f.p.Logger.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", again)
-		return f.p.setSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
+		return f.p.SetSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
 	}
 	f.p.Logger.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", again)
-	return f.p.setSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
+	return f.p.SetSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
 }
 
 // session is one membership of the group.
@@ -86,15 +86,15 @@ func (f *follower) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := f.p.setSource(ctx, f.b, f.String()); err != nil {
-		return applyError{err}
+	if err := f.p.SetSource(ctx, f.b, f.String()); err != nil {
+		return ApplyError{err}
 	}
 	f.reading.Store(true)
 	defer f.reading.Store(false)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchTopics(ctx, topics) })
 	group.Go(func() error {
-		err := f.client.Consume(ctx, kafka.Group{Name: name, Topics: topics.names(), From: kafka.First}, f.read)
+		err := f.Client.Consume(ctx, kafka.Group{Name: name, Topics: topics.names(), From: kafka.First}, f.read)
 		if err == nil && ctx.Err() == nil {
 			err = errors.New("projections: the consumer group ended by itself")
 		}
@@ -111,7 +111,7 @@ const databaseSQL = `select current_database()`
 func (f *follower) groupName(ctx context.Context) (string, error) {
 	var database string
 	if err := f.p.Books.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
-		return "", applyError{fault.Explain("name the consumer group", err)}
+		return "", ApplyError{fault.Explain("name the consumer group", err)}
 	}
 	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.Books.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
 }
@@ -122,14 +122,14 @@ func (f *follower) groupName(ctx context.Context) (string, error) {
 // before that.
 func (f *follower) begin(ctx context.Context) (topics, error) {
 	if f.p.Log == nil {
-		found, err := f.p.whole(ctx, f.kafkaSource, f.b)
+		found, err := f.p.Whole(ctx, f.Kafka, f.b)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := f.p.CommitLive(ctx, f.b, found.begin()); err != nil {
-			return nil, applyError{err}
+		if _, err := f.p.CommitLive(ctx, f.b, found.Begin()); err != nil {
+			return nil, ApplyError{err}
 		}
-		return found.heads, nil
+		return found.Heads, nil
 	}
 	heads, err := f.heads(ctx, f.p.Def.Name)
 	if err != nil {
@@ -137,17 +137,17 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 	}
 	head, err := f.p.Log.Settle(ctx, time.Time{})
 	if err != nil {
-		return nil, applyError{err}
+		return nil, ApplyError{err}
 	}
 	for { // watchLog reads it
 		b, err := f.p.Live(ctx)
 		if err != nil {
-			return nil, applyError{err}
+			return nil, ApplyError{err}
 		}
 		if b.Position >= head {
 			break
 		}
-		if err := wait.For(ctx, f.p.poll); err != nil {
+		if err := wait.For(ctx, f.p.Poll); err != nil {
 			return nil, err
 		}
 	}
@@ -158,7 +158,7 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		}
 	}
 	if _, err := f.p.CommitLive(ctx, f.b, &apply.Work{Begin: begin}); err != nil {
-		return nil, applyError{err}
+		return nil, ApplyError{err}
 	}
 	return heads, nil
 }

@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -20,10 +20,10 @@ type topics map[string]map[int]int64
 func (t topics) names() []string { return slices.Sorted(maps.Keys(t)) }
 
 // heads asks Kafka for the topics that there are.
-func (s *kafkaSource) heads(ctx context.Context, name string) (topics, error) {
+func (s *Kafka) heads(ctx context.Context, name string) (topics, error) {
 	found := topics{}
 	for _, topic := range s.topics {
-		heads, err := s.client.Heads(ctx, topic)
+		heads, err := s.Client.Heads(ctx, topic)
 		if errors.Is(err, kafka.ErrNoTopic) {
 			continue
 		}
@@ -43,12 +43,12 @@ func (s *kafkaSource) heads(ctx context.Context, name string) (topics, error) {
 // anew, or has lost its data.
 func (f *follower) watchTopics(ctx context.Context, began topics) error {
 	for {
-		if err := wait.For(ctx, f.every); err != nil {
+		if err := wait.For(ctx, f.Every); err != nil {
 			return err
 		}
 		stored, err := f.p.Offsets(ctx, f.p.Books.Pool(), f.b)
 		if err != nil {
-			return applyError{err}
+			return ApplyError{err}
 		}
 		now, err := f.heads(ctx, f.p.Def.Name) // after the offsets: what they say was there before
 		if ctx.Err() != nil {
@@ -69,8 +69,8 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 			}
 		}
 		if f.p.Log == nil {
-			_, err := f.p.whole(ctx, f.kafkaSource, f.b)
-			if _, ours := errors.AsType[applyError](err); ours {
+			_, err := f.p.Whole(ctx, f.Kafka, f.b)
+			if _, ours := errors.AsType[ApplyError](err); ours {
 				return err
 			}
 		}

@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -17,26 +17,26 @@ import (
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
-// source is where a live build gets its events from.
-type source interface {
-	// check refuses a definition that the source cannot serve.
-	check(p *Feed) error
-	// follow applies events until ctx ends, the build is fenced or something fails.
-	follow(ctx context.Context, p *Feed, b books.Build) error
-	kind() string
+// Source is where a live build gets its events from.
+type Source interface {
+	// Check refuses a definition that the source cannot serve.
+	Check(p *Feed) error
+	// Follow applies events until ctx ends, the build is fenced or something fails.
+	Follow(ctx context.Context, p *Feed, b books.Build) error
+	Kind() string
 	String() string
 }
 
 // logSource reads the store's log.
-type logSource struct{}
+type Log struct{}
 
-func (logSource) check(*Feed) error { return nil }
-func (logSource) kind() string      { return books.KindLog }
-func (logSource) String() string    { return "log" }
+func (Log) Check(*Feed) error { return nil }
+func (Log) Kind() string      { return books.KindLog }
+func (Log) String() string    { return "log" }
 
-// follow applies page after page, and reads and decodes the next ones meanwhile. When
+// Follow applies page after page, and reads and decodes the next ones meanwhile. When
 // there is nothing to read it asks now and then whether the build is still the live one.
-func (logSource) follow(ctx context.Context, p *Feed, b books.Build) error {
+func (Log) Follow(ctx context.Context, p *Feed, b books.Build) error {
 	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (logSource) follow(ctx context.Context, p *Feed, b books.Build) error {
 // where it was.
 func (p *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
 	for {
-		events, err := p.Log.ReadAfter(ctx, at, p.batch)
+		events, err := p.Log.ReadAfter(ctx, at, p.Batch)
 		if err != nil {
 			return at.Position, err
 		}
@@ -107,19 +107,19 @@ func (p *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages
 // A projector that has come to the end of the log sees to its build every idleEvery, and
 // reads every idleReads of those though nobody has told it of an event.
 const (
-	idleEvery = time.Second
+	IdleEvery = time.Second
 	idleReads = 5
 )
 
 // quiet waits until it is time to read again.
 func (p *Feed) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
 	for range idleReads {
-		grown, err := p.Log.Await(ctx, at, p.poll, idleEvery)
+		grown, err := p.Log.Await(ctx, at, p.Poll, IdleEvery)
 		if grown {
 			return nil
 		}
 		if err != nil { // what it is, reading will tell
-			return wait.For(ctx, p.poll)
+			return wait.For(ctx, p.Poll)
 		}
 		select {
 		case pages <- &fold.Page{}:
@@ -154,8 +154,8 @@ func (p *Feed) use(ctx context.Context, b books.Build, pg *fold.Page, checked *t
 	return b, p.stillLive(ctx, b)
 }
 
-// pull applies the next page of the log to the live build.
-func (p *Feed) pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
+// Pull applies the next page of the log to the live build.
+func (p *Feed) Pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
 	b, err := p.InLife(ctx, b)
 	if err != nil {
 		return b, 0, err

@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -24,14 +24,14 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 			return err
 		}
 		// One that was stopped in between.
-		err := f.p.readAgain(ctx, f.kafkaSource, f.b, at, next, func(w *apply.Work) error { return f.apply(ctx, at, w) })
+		err := f.p.ReadAgain(ctx, f.Kafka, f.b, at, next, func(w *apply.Work) error { return f.apply(ctx, at, w) })
 		if err != nil {
 			return err
 		}
 	}
 	warned := false
 	for {
-		messages, err := part.Fetch(ctx, f.p.batch)
+		messages, err := part.Fetch(ctx, f.p.Batch)
 		if err != nil {
 			return err
 		}
@@ -58,18 +58,18 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 
 // feedAlone applies messages without a log behind them.
 func (f *follower) feedAlone(ctx context.Context, at apply.Partition, next int64, messages []kafka.Message, commit func(*apply.Work) error) error {
-	gapped, err := f.feed(at, next, messages, commit)
+	gapped, err := f.Feed(at, next, messages, commit)
 	if err != nil || !gapped {
 		return err
 	}
-	return f.p.readAgain(ctx, f.kafkaSource, f.b, at, messages[len(messages)-1].Offset+1, commit)
+	return f.p.ReadAgain(ctx, f.Kafka, f.b, at, messages[len(messages)-1].Offset+1, commit)
 }
 
 // sameTopic refuses a topic that was made anew since it was read.
 func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
 	known, err := f.p.TopicIDs(ctx, f.b)
 	if err != nil {
-		return applyError{err}
+		return ApplyError{err}
 	}
 	was, read := known[part.Topic()]
 	if id, told := part.TopicID(); read && told && was != id {
@@ -82,7 +82,7 @@ func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
 func (f *follower) offset(ctx context.Context, at apply.Partition) (int64, error) {
 	stored, err := f.p.Offsets(ctx, f.p.Books.Pool(), f.b)
 	if err != nil {
-		return 0, applyError{err}
+		return 0, ApplyError{err}
 	}
 	next, known := stored[at]
 	if !known {
@@ -121,7 +121,7 @@ func (f *follower) apply(ctx context.Context, at apply.Partition, w *apply.Work)
 			return ctx.Err()
 		}
 		if !errors.Is(err, fault.ErrMoved) {
-			return applyError{err}
+			return ApplyError{err}
 		}
 		if w.Again != nil { // it ends where the partition was; who has moved it on reads the stream again
 			return nil

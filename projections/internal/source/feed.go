@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -16,21 +16,21 @@ import (
 // and how much it asks for.
 type Feed struct {
 	*apply.Applier
-	poll    time.Duration
-	batch   int
+	Poll    time.Duration
+	Batch   int
 	cleared atomic.Bool  // Status shows no failure of before
-	kept    atomic.Int64 // build whose kind of source this Run has seen to
+	Kept    atomic.Int64 // build whose kind of source this Run has seen to
 }
 
-// newBackoff is how long a projector pauses after failures.
-func newBackoff() wait.Backoff {
+// NewBackoff is how long a projector pauses after failures.
+func NewBackoff() wait.Backoff {
 	return wait.Backoff{First: 100 * time.Millisecond, Last: 5 * time.Second}
 }
 
 // sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
-func (p *Feed) setSource(ctx context.Context, b books.Build, source string) error {
+func (p *Feed) SetSource(ctx context.Context, b books.Build, source string) error {
 	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(sourceSQL), b.ID, source); err != nil {
 		return fault.Explain("say where the events come from", err)
 	}
@@ -40,8 +40,8 @@ func (p *Feed) setSource(ctx context.Context, b books.Build, source string) erro
 // failureSQL keeps what stopped the projector for Status. Bind: $1 name, $2 text.
 const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
-// recordFailure says it for Status.
-func (p *Feed) recordFailure(ctx context.Context, err error) {
+// RecordFailure says it for Status.
+func (p *Feed) RecordFailure(ctx context.Context, err error) {
 	p.cleared.Store(false)
 	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(failureSQL), p.Def.Name, pg.Storable(err.Error())); err != nil {
 		p.Logger.DebugContext(ctx, "failure not recorded", "error", err)

@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -33,14 +33,14 @@ func (f *follower) watchLog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		next := min(f.every, time.Second)
+		next := min(f.Every, time.Second)
 		if !f.reading.Load() {
-			next = f.p.poll
+			next = f.p.Poll
 			noted, looked = 0, time.Time{}
 			if err := f.followLog(ctx, b); err != nil {
 				return err
 			}
-		} else if time.Since(looked) >= f.every {
+		} else if time.Since(looked) >= f.Every {
 			if err := f.sweep(ctx, b, noted); err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 // followLog applies what the log has, until Kafka is read.
 func (f *follower) followLog(ctx context.Context, b books.Build) error {
 	for !f.reading.Load() {
-		next, n, err := f.p.pull(ctx, b, f.p.batch)
+		next, n, err := f.p.Pull(ctx, b, f.p.Batch)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -70,7 +70,7 @@ func (f *follower) followLog(ctx context.Context, b books.Build) error {
 // settled returns the settled head; zero when an append under way keeps it back for
 // too long, as looking at the build must go on.
 func (f *follower) settled(ctx context.Context) (es.Position, error) {
-	short, cancel := context.WithTimeout(ctx, f.every)
+	short, cancel := context.WithTimeout(ctx, f.Every)
 	defer cancel()
 	head, err := f.p.Log.Settle(short, time.Time{})
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
@@ -107,7 +107,7 @@ func (f *follower) sweep(ctx context.Context, b books.Build, upTo es.Position) e
 	}
 	f.p.Logger.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
 	for b.Position < upTo {
-		next, n, err := f.p.pull(ctx, b, f.p.batch)
+		next, n, err := f.p.Pull(ctx, b, f.p.Batch)
 		if err != nil {
 			return err
 		}

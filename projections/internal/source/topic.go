@@ -1,4 +1,4 @@
-package projections
+package source
 
 import (
 	"context"
@@ -21,9 +21,9 @@ import (
 // what they were given, from the first message on.
 
 // topicSource reads topics without a log behind them.
-type topicSource struct{ *kafkaSource }
+type Topics struct{ *Kafka }
 
-func (s *topicSource) check(p *Feed) error {
+func (s *Topics) Check(p *Feed) error {
 	if err := s.checkTopics(p); err != nil {
 		return err
 	}
@@ -31,10 +31,10 @@ func (s *topicSource) check(p *Feed) error {
 	return nil
 }
 
-func (s *topicSource) kind() string { return books.KindTopic }
+func (s *Topics) Kind() string { return books.KindTopic }
 
-func (s *topicSource) follow(ctx context.Context, p *Feed, b books.Build) error {
-	f := &follower{kafkaSource: s.kafkaSource, p: p, b: b}
+func (s *Topics) Follow(ctx context.Context, p *Feed, b books.Build) error {
+	f := &follower{Kafka: s.Kafka, p: p, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchBuild(ctx) })
 	group.Go(func() error { return f.consume(ctx) })
@@ -44,7 +44,7 @@ func (s *topicSource) follow(ctx context.Context, p *Feed, b books.Build) error 
 // watchBuild sees to the build until ctx ends or it is not the live one any more.
 func (f *follower) watchBuild(ctx context.Context) error {
 	for {
-		if err := wait.For(ctx, idleEvery); err != nil {
+		if err := wait.For(ctx, IdleEvery); err != nil {
 			return err
 		}
 		if err := f.p.stillLive(ctx, f.b); err != nil {
@@ -61,17 +61,17 @@ func (f *follower) watchBuild(ctx context.Context) error {
 
 // wholeTopics are topics that have all that a build has not read.
 type wholeTopics struct {
-	heads  topics
+	Heads  topics
 	ids    map[string]uuid.UUID
-	stored map[apply.Partition]int64 // how far the build has read them
+	Stored map[apply.Partition]int64 // how far the build has read them
 }
 
-// whole checks that topics have all that a build has not read. A partition that it has not
+// Whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
-func (p *Feed) whole(ctx context.Context, s *kafkaSource, b books.Build) (*wholeTopics, error) {
+func (p *Feed) Whole(ctx context.Context, s *Kafka, b books.Build) (*wholeTopics, error) {
 	stored, err := p.Offsets(ctx, p.Books.Pool(), b)
 	if err != nil {
-		return nil, applyError{err}
+		return nil, ApplyError{err}
 	}
 	found, err := s.heads(ctx, p.Def.Name) // after the offsets: what they say was there before
 	if err != nil {
@@ -79,26 +79,26 @@ func (p *Feed) whole(ctx context.Context, s *kafkaSource, b books.Build) (*whole
 	}
 	known, err := p.TopicIDs(ctx, b)
 	if err != nil {
-		return nil, applyError{err}
+		return nil, ApplyError{err}
 	}
 	ids := map[string]uuid.UUID{}
 	for topic, partitions := range found {
-		id, err := s.client.TopicID(ctx, topic)
+		id, err := s.Client.TopicID(ctx, topic)
 		if err != nil {
 			return nil, err
 		}
 		ids[topic] = id
 		if was := known[topic]; was != id && was != uuid.Nil && id != uuid.Nil {
-			return nil, applyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", fault.ErrTopicLost, topic, b.Name)}
+			return nil, ApplyError{fmt.Errorf("%w: %s is another topic than the one that was read: it was made anew: rebuild %s once it is whole", fault.ErrTopicLost, topic, b.Name)}
 		}
-		compacted, err := s.client.Compacted(ctx, topic)
+		compacted, err := s.Client.Compacted(ctx, topic)
 		if err != nil {
 			return nil, err
 		}
 		if compacted {
-			return nil, applyError{fmt.Errorf("%w: %s is compacted, and keeps the last message of each stream alone: set its cleanup.policy to delete, publish it anew, and rebuild %s", fault.ErrTopicLost, topic, b.Name)}
+			return nil, ApplyError{fmt.Errorf("%w: %s is compacted, and keeps the last message of each stream alone: set its cleanup.policy to delete, publish it anew, and rebuild %s", fault.ErrTopicLost, topic, b.Name)}
 		}
-		tails, err := s.client.Tails(ctx, topic)
+		tails, err := s.Client.Tails(ctx, topic)
 		if err != nil {
 			return nil, err
 		}
@@ -113,20 +113,20 @@ func (p *Feed) whole(ctx context.Context, s *kafkaSource, b books.Build) (*whole
 				err = fmt.Errorf("%w: partition %d of %s begins at offset %d and was read up to %d: what was between is not kept any more: have the topic keep all (retention.ms=-1, retention.bytes=-1), publish it anew, and rebuild %s", fault.ErrTopicLost, number, topic, tail, next, b.Name)
 			}
 			if err != nil {
-				return nil, applyError{err}
+				return nil, ApplyError{err}
 			}
 		}
 	}
-	return &wholeTopics{heads: found, ids: ids, stored: stored}, nil
+	return &wholeTopics{Heads: found, ids: ids, Stored: stored}, nil
 }
 
-// begin makes sure that every partition has an offset: that of its first message, where
+// Begin makes sure that every partition has an offset: that of its first message, where
 // nothing was read yet.
-func (t *wholeTopics) begin() *apply.Work {
+func (t *wholeTopics) Begin() *apply.Work {
 	w := &apply.Work{}
-	for topic, partitions := range t.heads {
+	for topic, partitions := range t.Heads {
 		for number := range partitions {
-			if _, begun := t.stored[apply.Partition{Topic: topic, Number: number}]; !begun {
+			if _, begun := t.Stored[apply.Partition{Topic: topic, Number: number}]; !begun {
 				w.Begin = append(w.Begin, apply.Offset{Topic: topic, Partition: number, ID: t.ids[topic]})
 			}
 		}
@@ -134,8 +134,8 @@ func (t *wholeTopics) begin() *apply.Work {
 	return w
 }
 
-// feed applies messages of one partition: commit applies each work, with the offset.
-func (s *kafkaSource) feed(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (gapped bool, err error) {
+// Feed applies messages of one partition: commit applies each work, with the offset.
+func (s *Kafka) Feed(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (gapped bool, err error) {
 	for len(messages) > 0 {
 		w, n := s.runOf(at, from, messages)
 		if err := commit(w); err != nil {
@@ -148,7 +148,7 @@ func (s *kafkaSource) feed(at apply.Partition, from int64, messages []kafka.Mess
 }
 
 // runOf is the work of the first messages that are of one source and life.
-func (s *kafkaSource) runOf(at apply.Partition, from int64, messages []kafka.Message) (*apply.Work, int) {
+func (s *Kafka) runOf(at apply.Partition, from int64, messages []kafka.Message) (*apply.Work, int) {
 	w := &apply.Work{Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: from}}
 	for i, m := range messages {
 		e, ok := s.event(m)
@@ -170,16 +170,16 @@ func (s *kafkaSource) runOf(at apply.Partition, from int64, messages []kafka.Mes
 	return w, len(messages)
 }
 
-// readAgain reads streams again that have got what they waited for, up to where their
+// ReadAgain reads streams again that have got what they waited for, up to where their
 // partition is read.
-func (p *Feed) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
+func (p *Feed) ReadAgain(ctx context.Context, s *Kafka, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
 	gaps, err := p.ReadyGaps(ctx, b, at)
 	if err != nil {
-		return applyError{err}
+		return ApplyError{err}
 	}
 	for _, g := range gaps {
 		w := &apply.Work{Again: &g, Source: g.Source, Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: next, Next: next}}
-		err := s.client.Range(ctx, at.Topic, at.Number, g.Next, next, func(messages []kafka.Message) error {
+		err := s.Client.Range(ctx, at.Topic, at.Number, g.Next, next, func(messages []kafka.Message) error {
 			for _, m := range messages {
 				if e, ok := s.event(m); ok && e.Stream == g.Stream && kafka.Source(m) == g.Source {
 					w.Life, _ = kafka.Life(m)
@@ -192,7 +192,7 @@ func (p *Feed) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at 
 			p.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
 			_, err = p.Books.Pool().Exec(ctx, p.Books.SQL(apply.LostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
 			if err != nil {
-				return applyError{fault.Explain("say that events are lost", err)}
+				return ApplyError{fault.Explain("say that events are lost", err)}
 			}
 			continue
 		}
@@ -209,9 +209,9 @@ func (p *Feed) readAgain(ctx context.Context, s *kafkaSource, b books.Build, at 
 // askKafka is how long status waits for Kafka.
 const askKafka = 2 * time.Second
 
-// unread counts the messages of the topics that the live build has not read; -1 when that
+// Unread counts the messages of the topics that the live build has not read; -1 when that
 // is not known.
-func (p *Feed) unread(ctx context.Context, s *kafkaSource, id int64) int64 {
+func (p *Feed) Unread(ctx context.Context, s *Kafka, id int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
 	stored, err := p.Offsets(ctx, p.Books.Pool(), books.Build{ID: id})

@@ -1,0 +1,32 @@
+package source
+
+import (
+	"context"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// PageEvents is how many events are read at once where many are.
+const PageEvents = 5_000
+
+// ReadLog gives the pages of the log after a checkpoint and up to a settled position.
+func (p *Feed) ReadLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	return p.Log.Stream(ctx, after, upTo, limit, give)
+}
+
+type Scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)
+
+func ScanLog(ctx context.Context, scan Scan, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	for after.Position < upTo {
+		page, err := scan(ctx, after, upTo, limit)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		last := &page[len(page)-1]
+		after.Position, after.EventID = last.Position, last.ID
+		if err := give(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
