@@ -22,12 +22,12 @@ import (
 // noteMadeSQL keeps what the DDL has made. Bind: $1 build, $2 list.
 const noteMadeSQL = `update {asof}.builds set made = $2 where id = $1`
 
-func (p *Projector) noteMade(ctx context.Context, tx pgx.Tx, b books.Build) error {
+func (r *Rebuild) noteMade(ctx context.Context, tx pgx.Tx, b books.Build) error {
 	made, err := catalog.Stands(ctx, tx, b.Schema)
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, p.Books.SQL(noteMadeSQL), b.ID, made)
+	_, err = tx.Exec(ctx, r.p.Books.SQL(noteMadeSQL), b.ID, made)
 	return err
 }
 
@@ -37,9 +37,9 @@ const madeSQL = `select made from {asof}.builds where id = $1`
 // changed compares what stands on the tables of a build with what its DDL has made: what
 // has come since, and what is gone or of another type. Of a build of before that was noted
 // nothing is known.
-func (p *Projector) changed(ctx context.Context, db pg.Querier, b books.Build) (since, gone []string, err error) {
+func (r *Rebuild) changed(ctx context.Context, db pg.Querier, b books.Build) (since, gone []string, err error) {
 	var made []string
-	if err := db.QueryRow(ctx, p.Books.SQL(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
+	if err := db.QueryRow(ctx, r.p.Books.SQL(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
 		return nil, nil, err
 	}
 	now, err := catalog.Stands(ctx, db, b.Schema)
@@ -52,8 +52,8 @@ func (p *Projector) changed(ctx context.Context, db pg.Querier, b books.Build) (
 // examine names what has come onto the tables of the live build since its DDL made them,
 // and reports tables that somebody has dropped or changed: these are replaced as they are.
 // A column of another type is damage.
-func (p *Projector) examine(ctx context.Context, tx pgx.Tx, b books.Build) (damaged bool, err error) {
-	since, gone, err := p.changed(ctx, tx, b)
+func (r *Rebuild) examine(ctx context.Context, tx pgx.Tx, b books.Build) (damaged bool, err error) {
+	since, gone, err := r.changed(ctx, tx, b)
 	if err != nil {
 		return false, err
 	}
@@ -62,7 +62,7 @@ func (p *Projector) examine(ctx context.Context, tx pgx.Tx, b books.Build) (dama
 		return false, fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", fault.ErrByHand, b.Schema, strings.Join(since, ", "))
 	}
 	if len(gone) > 0 {
-		p.Logger.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))
+		r.p.Logger.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))
 	}
 	return len(gone) > 0, nil
 }

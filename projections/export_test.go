@@ -3,10 +3,10 @@ package projections
 import "time"
 
 // WithPatience sets how long one try to switch may take.
-func WithPatience(d time.Duration) RebuildOption { return func(r *rebuild) { r.patience = d } }
+func WithPatience(d time.Duration) RebuildOption { return func(r *Rebuild) { r.patience = d } }
 
 // WithChunk sets how many events a transaction of a rebuild applies.
-func WithChunk(events int) RebuildOption { return func(r *rebuild) { r.chunk = events } }
+func WithChunk(events int) RebuildOption { return func(r *Rebuild) { r.chunk = events } }
 
 // WithProcess makes the projector one of another process of the same executable.
-func WithProcess(id int) Option { return func(p *Projector) { p.process = id } }
+func WithProcess(id int) Option { return func(p *Projector) { p.program.process = id } }

@@ -33,7 +33,7 @@ const (
 )
 
 // fill applies the log up to a settled position.
-func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
+func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if r.b.Position >= upTo {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if err := r.p.Look(ctx, m); err != nil { // nobody else writes to it while the lease is held; save looks
 		return err
 	}
-	s := &saver{rebuild: r, m: m, last: time.Now()}
+	s := &saver{Rebuild: r, m: m, last: time.Now()}
 	limit := source.PageEvents
 	if r.chunk > 0 {
 		limit = min(limit, r.chunk)
@@ -77,7 +77,7 @@ func (r *rebuild) fill(ctx context.Context, upTo es.Position) error {
 
 // saver folds pages, and writes now and then.
 type saver struct {
-	*rebuild
+	*Rebuild
 	m     *apply.Memory
 	last  time.Time     // of writing
 	cost  time.Duration // of writing then
@@ -184,7 +184,7 @@ func (s *saver) useAgain(ctx context.Context, pg *fold.Page) error {
 
 // fillCarefully does as fill does, with rows that are looked up for each chunk: after the
 // database has refused a value, and where the position is not all that tells what is applied.
-func (r *rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
+func (r *Rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 	var chunk []es.RecordedEvent
 	flush := func() error {
 		if len(chunk) == 0 {

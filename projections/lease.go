@@ -50,9 +50,9 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 
 // claim resumes the build that an earlier call left, or makes a new one, and takes
 // the lease.
-func (r *rebuild) claim(ctx context.Context) error {
+func (r *Rebuild) claim(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error {
-		damaged, err := r.p.mayReplaceLive(ctx, tx, r.back)
+		damaged, err := r.mayReplaceLive(ctx, tx, r.back)
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (r *rebuild) claim(ctx context.Context) error {
 
 // stillFirst gives errFenced when another process has made a build of the version live just
 // before this one could begin.
-func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
+func (r *Rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
 	b, err := r.p.Books.FindLive(ctx, tx, r.p.Def.Name)
 	switch {
 	case errors.Is(err, fault.ErrNotBuilt):
@@ -105,7 +105,7 @@ func (r *rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
 // skipped. Those that begin later see the build, and are refused. Bind: $1 name.
 const afterSkipsSQL = `select from {asof}.builds where name = $1 and status = 'live' for share`
 
-func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
+func (r *Rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	d := r.p.Def
 	var id int64
 	var leased bool
@@ -122,10 +122,10 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
-	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.p.Log == nil) || old.Fingerprint != d.Fingerprint() || !r.p.filledBy(old.Program):
+	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.p.Log == nil) || old.Fingerprint != d.Fingerprint() || !r.program.filledBy(old.Program):
 		return false, r.p.Books.Drop(ctx, tx, old)
 	}
-	_, gone, err := r.p.changed(ctx, tx, old)
+	_, gone, err := r.changed(ctx, tx, old)
 	if err != nil {
 		return false, err
 	}
@@ -139,14 +139,14 @@ func (r *rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	return err == nil, err
 }
 
-func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
+func (r *Rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	d := r.p.Def
-	program, err := r.p.identity()
+	program, err := r.program.identity()
 	if err != nil {
 		return err
 	}
 	var id int64
-	err = tx.QueryRow(ctx, r.p.Books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.p.buildKind()).Scan(&id)
+	err = tx.QueryRow(ctx, r.p.Books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.Name)
 	}
@@ -164,7 +164,7 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 	if err := catalog.MakeTables(ctx, tx, b.Schema, r.p.Def.Name, r.p.Def.DDL); err != nil {
 		return err
 	}
-	if err := r.p.noteMade(ctx, tx, b); err != nil {
+	if err := r.noteMade(ctx, tx, b); err != nil {
 		return err
 	}
 	_, err = r.p.Bind(ctx, tx, b) // refuses a table that does not fit before anything is read
@@ -173,8 +173,8 @@ func (r *rebuild) create(ctx context.Context, tx pgx.Tx) error {
 }
 
 // buildKind is that of a build that is made: from the log, where there is one.
-func (p *Projector) buildKind() string {
-	if p.Log == nil {
+func (r *Rebuild) buildKind() string {
+	if r.p.Log == nil {
 		return books.KindTopic
 	}
 	return books.KindLog
@@ -182,7 +182,7 @@ func (p *Projector) buildKind() string {
 
 // release lets the next call resume at once. It runs after ctx has ended too, and
 // tries again a few times: what ended the rebuild may have broken its connections.
-func (r *rebuild) release(ctx context.Context) {
+func (r *Rebuild) release(ctx context.Context) {
 	if r.b.ID == 0 {
 		return
 	}
@@ -202,11 +202,11 @@ func (r *rebuild) release(ctx context.Context) {
 
 // keepLease renews the lease until ctx ends, and fails when another process has taken
 // it.
-func (p *Projector) keepLease(ctx context.Context, id, epoch int64) error {
+func (r *Rebuild) keepLease(ctx context.Context, id, epoch int64) error {
 	for wait.For(ctx, leaseTime/3) == nil {
-		tag, err := p.Books.Pool().Exec(ctx, p.Books.SQL(renewSQL), id, epoch)
+		tag, err := r.p.Books.Pool().Exec(ctx, r.p.Books.SQL(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
-			return fmt.Errorf("%w: %s", fault.ErrFenced, p.Def.Name)
+			return fmt.Errorf("%w: %s", fault.ErrFenced, r.p.Def.Name)
 		}
 	}
 	return nil

@@ -7,36 +7,36 @@ import (
 	"io"
 	"os"
 	"strings"
-
-	"github.com/google/uuid"
 )
-
-// WithProgram names the program, such as by its release, where a stopped rebuild is to
-// be taken up by another binary that fills the tables alike. By default it is the
-// executable.
-func WithProgram(name string) Option { return func(p *Projector) { p.program = name } }
 
 // A build that was stopped is taken up by the program that filled it, and dropped by any
 // other: what Apply does may have changed, and half of the rows would be of the old.
 // Nobody can see what a function does, so a program is its executable, and within one
 // process the definition that New was given.
 
+// Program is who fills a build.
+type Program struct {
+	name     string // empty: the executable
+	process  int
+	instance string // of the definition in this process
+}
+
 // identity is what is written into the books.
-func (p *Projector) identity() (string, error) {
-	if p.program != "" {
-		return "named " + p.program, nil
+func (p Program) identity() (string, error) {
+	if p.name != "" {
+		return "named " + p.name, nil
 	}
 	sum, err := executable()
 	if err != nil {
 		return "", fmt.Errorf("projections: read the executable, by which a stopped rebuild is known: %w: name the program (WithProgram)", err)
 	}
-	return fmt.Sprintf("%s %d %s", sum, p.process, p.Def.Instance), nil
+	return fmt.Sprintf("%s %d %s", sum, p.process, p.instance), nil
 }
 
 // filledBy reports whether the build of such a program may be taken up by this one.
-func (p *Projector) filledBy(program string) bool {
+func (p Program) filledBy(program string) bool {
 	mine, err := p.identity()
-	if err != nil || mine == program || p.program != "" {
+	if err != nil || mine == program || p.name != "" {
 		return err == nil && mine == program
 	}
 	its, own := strings.Fields(program), strings.Fields(mine)
@@ -60,6 +60,3 @@ func executable() (string, error) {
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16]), nil
 }
-
-// newInstance tells two definitions of one process apart.
-func newInstance() string { return uuid.NewString() }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
@@ -21,8 +23,7 @@ type Projector struct {
 	*source.Feed
 	invalid error // of the definition: what every method returns
 	source  source.Source
-	program string // empty: the executable
-	process int
+	program Program
 
 	served atomic.Bool // a build of this version was live while this program ran: see ErrRolledBack
 }
@@ -41,6 +42,11 @@ func WithPoll(every time.Duration) Option { return func(p *Projector) { p.Poll =
 // WithBatch sets how many events of the log, or messages of a partition, are applied in one
 // transaction at most: 1000 by default. Rebuilds have batches of their own.
 func WithBatch(events int) Option { return func(p *Projector) { p.Batch = events } }
+
+// WithProgram names the program, such as by its release, where a stopped rebuild is to
+// be taken up by another binary that fills the tables alike. By default it is the
+// executable.
+func WithProgram(name string) Option { return func(p *Projector) { p.program.name = name } }
 
 // defaultRoom is about half a million small rows.
 const defaultRoom = 128 << 20
@@ -68,7 +74,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.Most = int64(mo
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{Feed: &source.Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{}, process: os.Getpid()}
+	p := &Projector{Feed: &source.Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{}, program: Program{process: os.Getpid(), instance: uuid.NewString()}}
 	p.Def, p.invalid = def.compile()
 	p.Log, _ = target.(*pgstore.Store)
 	for _, option := range options {
@@ -81,7 +87,6 @@ func New(target Target, def Definition, options ...Option) *Projector {
 		p.invalid = p.checkOptions()
 	}
 	if p.invalid == nil {
-		p.Def.Instance = newInstance()
 		p.Logger = p.Logger.With("projection", p.Def.Name, "version", p.Def.Version)
 		p.invalid = p.source.Check(p.Feed)
 	}

@@ -17,33 +17,14 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
-// Progress is how far a rebuild has got.
-type Progress struct {
-	Name    string
-	Version int
-	Phase   string  // "reading", "verifying" or "live"
-	Done    int64   // events of the log; with topics alone, messages
-	Total   int64   // events in the log when the rebuild began, or a few less: holes count too. Done passes it when more are appended
-	Rate    float64 // of Done a second, since this call began
-	// Differing counts the rows that the old tables had, lacked or had otherwise, at
-	// the same position. It is set in the last report, whose Phase is "live", when Compared.
-	Differing int64
-	// Compared: the old build was of the same version and DDL, neither paused nor fed from
-	// topics alone, and small enough to be compared in time.
-	Compared bool
-}
-
-// RebuildOption changes how a rebuild runs.
-type RebuildOption func(*rebuild)
-
-// WithProgress calls f after every step of the rebuild, from one goroutine.
-func WithProgress(f func(Progress)) RebuildOption { return func(r *rebuild) { r.report = f } }
-
-// rebuild is one call of Rebuild.
-type rebuild struct {
-	p        *Projector
+// Rebuild is one call.
+type Rebuild struct {
+	p        *source.Feed
+	topics   *source.Kafka // where there is no log; else nil
+	program  Program
 	b        books.Build
 	back     bool              // to an older version
 	first    bool              // only if no build of the version is live
@@ -56,36 +37,21 @@ type rebuild struct {
 	parked   []fold.ParkedUnit // in the switch
 	started  time.Time
 	begun    int64 // events that an earlier call has done
-	progress Progress
-	report   func(Progress)
+	progress State
+	report   func(State)
 }
 
 // nearly is how many positions behind the head the shadow may be when the live build
 // is locked for the switch.
 const nearly = 1_000
 
-// Rebuild builds the projector's version beside the live read model, verifies it and
-// makes it live. Readers and the live projector go on meanwhile; the old tables are
-// kept for [Projector.Rollback]. Rebuilding the version that is live repairs it.
-//
-// When ctx ends, what was built is kept, and the next Rebuild goes on from there.
-// Another one under way gives [ErrBusy]; one whose process died gives way after 30
-// seconds. What others have put on the live tables, or depends on them elsewhere, gives
-// [ErrByHand] or [ErrDependents] before anything is built; what does not agree with the log
-// gives [ErrVerify]; what can neither be applied nor parked gives an [*EventError] or
-// [ErrTooManyParked]. The live tables stay as they are then.
-func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error {
-	if p.invalid != nil {
-		return p.invalid
-	}
-	return p.replace(ctx, false, options)
+// NewRebuild prepares one that builds beside the live build of a feed.
+func NewRebuild(p *source.Feed, topics *source.Kafka, program Program) *Rebuild {
+	return &Rebuild{p: p, topics: topics, program: program, patience: switchTimeout, started: time.Now(), report: func(State) {}}
 }
 
-func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
-	r := &rebuild{p: p, back: back, patience: switchTimeout, started: time.Now(), report: func(Progress) {}}
-	for _, option := range options {
-		option(r)
-	}
+// replace builds and makes live.
+func (r *Rebuild) replace(ctx context.Context) error {
 	if err := r.claim(ctx); err != nil {
 		return err
 	}
@@ -93,18 +59,18 @@ func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOpt
 	if err := r.run(ctx); err != nil {
 		return err
 	}
-	p.dropRetired(ctx, r.b.Name)
+	r.dropRetired(ctx, r.b.Name)
 	return nil
 }
 
 // run does the work while the lease is kept. When the lease is lost the work ends; but
 // work that is done stays done, as after the switch there is no lease to keep.
-func (r *rebuild) run(ctx context.Context) error {
+func (r *Rebuild) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	id, epoch := r.b.ID, r.b.Epoch
 	var lease sync.WaitGroup
-	lease.Go(func() { cancel(r.p.keepLease(ctx, id, epoch)) })
+	lease.Go(func() { cancel(r.keepLease(ctx, id, epoch)) })
 	err := r.work(ctx)
 	cause := context.Cause(ctx)
 	cancel(nil)
@@ -115,7 +81,7 @@ func (r *rebuild) run(ctx context.Context) error {
 	return err
 }
 
-func (r *rebuild) work(ctx context.Context) error {
+func (r *Rebuild) work(ctx context.Context) error {
 	if r.p.Log == nil {
 		return r.workTopics(ctx)
 	}
@@ -129,7 +95,7 @@ func (r *rebuild) work(ctx context.Context) error {
 }
 
 // prepare brings the shadow close to the end of the log.
-func (r *rebuild) prepare(ctx context.Context) error {
+func (r *Rebuild) prepare(ctx context.Context) error {
 	b, err := r.p.InLife(ctx, r.b)
 	if err != nil {
 		return err
@@ -163,7 +129,7 @@ func (r *rebuild) prepare(ctx context.Context) error {
 
 // end is the position up to which the log is read: its settled end, unless another was
 // asked for.
-func (r *rebuild) end(ctx context.Context) (es.Position, error) {
+func (r *Rebuild) end(ctx context.Context) (es.Position, error) {
 	if r.to != nil {
 		return *r.to, nil
 	}
@@ -172,8 +138,8 @@ func (r *rebuild) end(ctx context.Context) (es.Position, error) {
 
 // verifyLog refuses a log that has lost what the live build has applied: what is built
 // from it now would not be noticed as such any more.
-func (r *rebuild) verifyLog(ctx context.Context) error {
-	old, err := r.p.live(ctx)
+func (r *Rebuild) verifyLog(ctx context.Context) error {
+	old, err := r.p.Live(ctx)
 	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.ofOneLog(old, r.b) {
 		return nil
 	}
@@ -191,7 +157,7 @@ from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning 
 
 // measure takes the positions for the events: counting those would take a sixth of the time
 // of the whole.
-func (r *rebuild) measure(ctx context.Context, head es.Position) error {
+func (r *Rebuild) measure(ctx context.Context, head es.Position) error {
 	left := max(int64(head-r.b.Position), 0)
 	err := r.p.Books.Pool().QueryRow(ctx, r.p.Books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
@@ -202,7 +168,7 @@ func (r *rebuild) measure(ctx context.Context, head es.Position) error {
 	return nil
 }
 
-func (r *rebuild) tell(phase string) {
+func (r *Rebuild) tell(phase string) {
 	r.progress.Name, r.progress.Version, r.progress.Phase = r.b.Name, r.b.Version, phase
 	r.progress.Rate = float64(r.progress.Done-r.begun) / max(time.Since(r.started).Seconds(), 0.001)
 	r.report(r.progress)
@@ -210,7 +176,7 @@ func (r *rebuild) tell(phase string) {
 
 // verify checks that what the shadow has applied is what stands in the log. The shadow
 // stands still meanwhile.
-func (r *rebuild) verify(ctx context.Context) error {
+func (r *Rebuild) verify(ctx context.Context) error {
 	r.tell("verifying")
 	applied, err := r.p.Books.Sums(ctx, r.b)
 	if err != nil {
@@ -226,7 +192,7 @@ func (r *rebuild) verify(ctx context.Context) error {
 }
 
 // discard drops the build, and returns why.
-func (r *rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
+func (r *Rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
 	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error { return r.p.Books.Drop(ctx, tx, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // recorded is what stands in the log up to a position. It is summed up in parts, beside
@@ -15,7 +16,7 @@ type recorded struct {
 }
 
 // reach sums up to a settled position.
-func (r *recorded) reach(ctx context.Context, p *Projector, upTo es.Position) error {
+func (r *recorded) reach(ctx context.Context, p *source.Feed, upTo es.Position) error {
 	if r.sums == nil || r.position > upTo {
 		r.position, r.sums = 0, map[string]pgstore.Sum{}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -27,8 +28,8 @@ on conflict (build, topic, partition) do update set next_offset = excluded.next_
 
 // rename makes the shadow live and retires the old build, in the transaction that
 // holds the locks of both.
-func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Build, back bool) error {
-	if _, err := p.mayReplaceLive(ctx, tx, back); err != nil {
+func (r *Rebuild) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Build, back bool) error {
+	if _, err := r.mayReplaceLive(ctx, tx, back); err != nil {
 		return err
 	}
 	batch := &pgx.Batch{}
@@ -48,11 +49,11 @@ func (p *Projector) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Bu
 		if there {
 			batch.Queue(`alter schema ` + table.Quote(old.Schema) + ` rename to ` + table.Quote(aside))
 		}
-		batch.Queue(p.Books.SQL(becomeSQL), old.ID, books.Retired, aside)
-		batch.Queue(p.Books.SQL(offsetsSQL), shadow.ID, old.ID)
+		batch.Queue(r.p.Books.SQL(becomeSQL), old.ID, books.Retired, aside)
+		batch.Queue(r.p.Books.SQL(offsetsSQL), shadow.ID, old.ID)
 	}
 	batch.Queue(`alter schema ` + table.Quote(shadow.Schema) + ` rename to ` + table.Quote(shadow.Name))
-	batch.Queue(p.Books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
+	batch.Queue(r.p.Books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("rename the schemas: %w", err)
 	}
@@ -67,32 +68,37 @@ const foreignSQL = `
 select exists (select from pg_namespace where nspname = $1)
    and not exists (select from {asof}.builds where name = $1 and status = 'live')`
 
+// tooOld says that a program is older than what is live.
+func tooOld(d *fold.Definition, b books.Build) error {
+	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, d.Version)
+}
+
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
-func (p *Projector) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
-	old, err := p.Books.FindLive(ctx, tx, p.Def.Name)
+func (r *Rebuild) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
+	old, err := r.p.Books.FindLive(ctx, tx, r.p.Def.Name)
 	if errors.Is(err, fault.ErrNotBuilt) {
-		return false, p.refuseForeign(ctx, tx)
+		return false, r.refuseForeign(ctx, tx)
 	}
 	if err != nil {
 		return false, err
 	}
-	if old.Version > p.Def.Version && !back {
-		return false, p.tooOld(old)
+	if old.Version > r.p.Def.Version && !back {
+		return false, tooOld(r.p.Def, old)
 	}
 	if err := catalog.RefuseDependents(ctx, tx, old.Schema, "drop them, rebuild, and make them again"); err != nil {
 		return false, err
 	}
-	return p.examine(ctx, tx, old)
+	return r.examine(ctx, tx, old)
 }
 
-func (p *Projector) refuseForeign(ctx context.Context, tx pgx.Tx) error {
+func (r *Rebuild) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 	var foreign bool
-	if err := tx.QueryRow(ctx, p.Books.SQL(foreignSQL), p.Def.Name).Scan(&foreign); err != nil {
+	if err := tx.QueryRow(ctx, r.p.Books.SQL(foreignSQL), r.p.Def.Name).Scan(&foreign); err != nil {
 		return err
 	}
 	if foreign {
-		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, p.Def.Name)
+		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, r.p.Def.Name)
 	}
 	return nil
 }
@@ -105,14 +111,14 @@ where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc
 
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
 // switch.
-func (p *Projector) dropRetired(ctx context.Context, name string) {
-	rows, err := p.Books.Pool().Query(ctx, p.Books.SQL(olderSQL), name)
+func (r *Rebuild) dropRetired(ctx context.Context, name string) {
+	rows, err := r.p.Books.Pool().Query(ctx, r.p.Books.SQL(olderSQL), name)
 	if err == nil {
 		var builds []books.Build
 		builds, err = pgx.CollectRows(rows, books.ScanBuild)
 		for _, b := range builds {
-			err = pgx.BeginFunc(ctx, p.Books.Pool(), func(tx pgx.Tx) error {
-				return p.Books.Drop(ctx, tx, b)
+			err = pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error {
+				return r.p.Books.Drop(ctx, tx, b)
 			})
 			if err != nil {
 				break
@@ -120,6 +126,6 @@ func (p *Projector) dropRetired(ctx context.Context, name string) {
 		}
 	}
 	if err != nil && ctx.Err() == nil {
-		p.Logger.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
+		r.p.Logger.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
 	}
 }

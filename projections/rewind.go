@@ -28,5 +28,5 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 	if err := Pause(ctx, p.Books, p.Def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
 		return err
 	}
-	return p.replace(ctx, false, append(options, func(r *rebuild) { r.to = &to }))
+	return p.replace(ctx, false, append(options, func(r *Rebuild) { r.to = &to }))
 }

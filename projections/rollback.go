@@ -11,17 +11,6 @@ import (
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
-// Rollback makes the kept build of the projector's version live again, after it has
-// caught up from the log, and keeps the one that was live. Run it in a program of
-// the older version. Without a kept build of that version and definition it gives
-// [ErrNotBuilt], as with one that is damaged; what stops a Rebuild stops it, too.
-func (p *Projector) Rollback(ctx context.Context, options ...RebuildOption) error {
-	if p.invalid != nil {
-		return p.invalid
-	}
-	return p.replace(ctx, true, options)
-}
-
 // reopenSQL takes up the last retired build as one that is building. Bind: $1 name,
 // $2 version, $3 fingerprint.
 const reopenSQL = `
@@ -32,7 +21,7 @@ where id = (select id from {asof}.builds
             order by updated_at desc, id desc limit 1)
 returning id`
 
-func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
+func (r *Rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	d := r.p.Def
 	var id int64
 	err = tx.QueryRow(ctx, r.p.Books.SQL(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
@@ -48,7 +37,7 @@ func (r *rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
 	if (r.b.Kind == books.KindTopic) != (r.p.Log == nil) {
 		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
-	_, gone, err := r.p.changed(ctx, tx, r.b)
+	_, gone, err := r.changed(ctx, tx, r.b)
 	if err == nil && len(gone) > 0 {
 		err = fmt.Errorf("%w: the kept version %d of %s is damaged (%s): rebuild it", fault.ErrNotBuilt, d.Version, d.Name, gone[0])
 	}

@@ -108,13 +108,13 @@ func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 		case err == nil && b.Version == p.Def.Version:
 			return b, nil
 		case err == nil && b.Version > p.Def.Version:
-			return b, p.tooOld(b)
+			return b, tooOld(p.Def, b)
 		case err == nil && p.served.Load():
 			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.Def.Version)
 		case err != nil && !errors.Is(err, fault.ErrNotBuilt):
 			return b, err
 		}
-		err = p.replace(ctx, false, []RebuildOption{func(r *rebuild) { r.first = true }})
+		err = p.replace(ctx, false, []RebuildOption{func(r *Rebuild) { r.first = true }})
 		if err == nil { // it was live: one that is older when we look again was made live after it
 			p.markServed()
 			continue
@@ -126,10 +126,6 @@ func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 			return b, err
 		}
 	}
-}
-
-func (p *Projector) tooOld(b books.Build) error {
-	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, p.Def.Version)
 }
 
 // markServed notes that a build of this version has been live while this program ran.

@@ -39,7 +39,7 @@ var errBehind = errors.New("projections: the shadow is behind")
 var errRefused = errors.New("projections: an event cannot be applied in the switch")
 
 // switchOver makes the shadow live. What only waits is tried again.
-func (r *rebuild) switchOver(ctx context.Context) error {
+func (r *Rebuild) switchOver(ctx context.Context) error {
 	backoff := wait.Backoff{First: 20 * time.Millisecond, Last: time.Second}
 	for try := 1; ; try++ {
 		err := r.trySwitch(ctx)
@@ -83,7 +83,7 @@ func retryable(err error) bool {
 }
 
 // reload catches up after a switch that did not come about.
-func (r *rebuild) reload(ctx context.Context) error {
+func (r *Rebuild) reload(ctx context.Context) error {
 	if r.p.Log == nil {
 		return r.fillTopics(ctx)
 	}
@@ -102,7 +102,7 @@ select from {asof}.builds where name = $1 and status in ('live', 'building') ord
 // Bind: $1 name.
 const bothSQL = books.SelectBuilds + `where b.name = $1 and b.status in ('live', 'building')`
 
-func (r *rebuild) trySwitch(ctx context.Context) error {
+func (r *Rebuild) trySwitch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	if err := r.bringLive(ctx); err != nil {
@@ -132,7 +132,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 			return err
 		}
 		if _, err := tx.Exec(ctx, apply.ConstraintsSQL); err != nil { // else the commit would be refused
-			return r.p.refusedInSwitch(err)
+			return r.refusedInSwitch(err)
 		}
 		if old != nil && r.alike(*old, shadow) && !blind {
 			if differing, err = catalog.Compare(ctx, tx, old.Schema, shadow.Schema); err != nil {
@@ -140,7 +140,7 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 			}
 			compared = true
 		}
-		return r.p.rename(ctx, tx, old, &shadow, r.back)
+		return r.rename(ctx, tx, old, &shadow, r.back)
 	})
 	if err != nil {
 		return err
@@ -150,18 +150,18 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 }
 
 // alike reports builds that are equal at the same position.
-func (r *rebuild) alike(a, b books.Build) bool {
+func (r *Rebuild) alike(a, b books.Build) bool {
 	return a.Version == b.Version && a.Fingerprint == b.Fingerprint && a.Kind != books.KindTopic && b.Kind != books.KindTopic && r.ofOneLog(a, b) && !r.damaged
 }
 
 // ofOneLog reports builds whose positions mean the same events. A build of another life of
 // the store is replaced as it is: the new one has less, since events were lost.
-func (r *rebuild) ofOneLog(a, b books.Build) bool { return r.p.Beside() || a.Life == b.Life }
+func (r *Rebuild) ofOneLog(a, b books.Build) bool { return r.p.Beside() || a.Life == b.Life }
 
 // bringLive catches the live build up before the lock, when it will be compared: its own
 // projector may not run. One that is paused stands still, and is not compared.
-func (r *rebuild) bringLive(ctx context.Context) error {
-	old, err := r.p.live(ctx)
+func (r *Rebuild) bringLive(ctx context.Context) error {
+	old, err := r.p.Live(ctx)
 	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.Log == nil {
 		return nil
 	}
@@ -178,7 +178,7 @@ func (r *rebuild) bringLive(ctx context.Context) error {
 }
 
 // lockBoth returns the live build, nil when there is none.
-func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) (*books.Build, error) {
+func (r *Rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) (*books.Build, error) {
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (r *rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) 
 // level brings the shadow up to what the live build has applied, and the live build
 // up to the shadow unless they are not compared. What the database refuses of it ends the
 // try: it is parked outside.
-func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build, blind bool) error {
+func (r *Rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build, blind bool) error {
 	if old == nil || !r.ofOneLog(*old, *shadow) || old.Kind == books.KindTopic {
 		return nil
 	}
@@ -232,14 +232,14 @@ func (r *rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 }
 
 // advance applies the log up to a settled position inside the switch.
-func (r *rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
+func (r *Rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
 	return r.p.ReadLog(ctx, r.p.Checkpoint(*b), upTo, source.PageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &apply.Work{Events: page, Position: page[len(page)-1].Position})
 	})
 }
 
 // inSwitch is commit without a transaction of its own.
-func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *apply.Work) error {
+func (r *Rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *apply.Work) error {
 	locked, found, err := r.p.Lock(ctx, tx, *b, w)
 	if err != nil {
 		return err
@@ -247,14 +247,14 @@ func (r *rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *ap
 	*b = locked
 	err = r.p.ApplyLocked(ctx, tx, b, w, found)
 	if err != nil {
-		return r.p.refusedInSwitch(err)
+		return r.refusedInSwitch(err)
 	}
 	r.parked = append(r.parked, found.Parking.Fresh...)
 	return nil
 }
 
-func (p *Projector) refusedInSwitch(err error) error {
-	if p.Refused(err) {
+func (r *Rebuild) refusedInSwitch(err error) error {
+	if r.p.Refused(err) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err

@@ -16,7 +16,7 @@ import (
 // A rebuild of a read model that is fed from topics alone reads them from their beginning.
 
 // workTopics is work without a log.
-func (r *rebuild) workTopics(ctx context.Context) error {
+func (r *Rebuild) workTopics(ctx context.Context) error {
 	if err := r.fillTopics(ctx); err != nil {
 		return err
 	}
@@ -25,8 +25,8 @@ func (r *rebuild) workTopics(ctx context.Context) error {
 }
 
 // fillTopics reads the topics up to where they end now.
-func (r *rebuild) fillTopics(ctx context.Context) error {
-	s := r.p.topics()
+func (r *Rebuild) fillTopics(ctx context.Context) error {
+	s := r.topics
 	found, err := r.p.Whole(ctx, s, r.b)
 	if err != nil {
 		return bareApply(err)
@@ -61,7 +61,7 @@ func (r *rebuild) fillTopics(ctx context.Context) error {
 	return nil
 }
 
-func (r *rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
+func (r *Rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
 	next := from
 	take := func(messages []kafka.Message) error {
 		gapped, err := s.Feed(at, next, messages, commit)
@@ -93,7 +93,7 @@ func (r *rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.P
 }
 
 // levelTopics brings the shadow, in the switch, up to where the live build has read.
-func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books.Build) error {
+func (r *Rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books.Build) error {
 	if old == nil || old.Kind != books.KindTopic {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 	if err != nil {
 		return err
 	}
-	s, behind := r.p.topics(), int64(0)
+	s, behind := r.topics, int64(0)
 	for at, next := range was {
 		behind += max(next-is[at], 0)
 	}
@@ -127,11 +127,6 @@ func (r *rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 		}
 	}
 	return nil
-}
-
-// topics is the source of a projector that has no log.
-func (p *Projector) topics() *source.Kafka {
-	return p.source.(*source.Topics).Kafka //nolint:forcetypeassert // who has no log has this one
 }
 
 // bareApply is the error of applying as it is.

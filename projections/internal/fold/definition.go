@@ -22,7 +22,6 @@ type Definition struct {
 	DDL        string
 	Categories []string // empty: all
 	Order      Order
-	Instance   string // of this process: see identity
 	// Bind looks at the tables that ddl made, on whose schema the search path is.
 	Bind func(ctx context.Context, tx pgx.Tx, schema string) (Model, error)
 }
