@@ -14,6 +14,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/rebuild"
 	"github.com/asof-dev/asof/projections/internal/source"
 )
 
@@ -23,7 +24,7 @@ type Projector struct {
 	*source.Feed
 	invalid error // of the definition: what every method returns
 	source  source.Source
-	program Program
+	program rebuild.Program
 
 	served atomic.Bool // a build of this version was live while this program ran: see ErrRolledBack
 }
@@ -46,7 +47,7 @@ func WithBatch(events int) Option { return func(p *Projector) { p.Batch = events
 // WithProgram names the program, such as by its release, where a stopped rebuild is to
 // be taken up by another binary that fills the tables alike. By default it is the
 // executable.
-func WithProgram(name string) Option { return func(p *Projector) { p.program.name = name } }
+func WithProgram(name string) Option { return func(p *Projector) { p.program.Name = name } }
 
 // defaultRoom is about half a million small rows.
 const defaultRoom = 128 << 20
@@ -74,7 +75,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.Most = int64(mo
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{Feed: &source.Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{}, program: Program{process: os.Getpid(), instance: uuid.NewString()}}
+	p := &Projector{Feed: &source.Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{}, program: rebuild.Program{Process: os.Getpid(), Instance: uuid.NewString()}}
 	p.Def, p.invalid = def.compile()
 	p.Log, _ = target.(*pgstore.Store)
 	for _, option := range options {

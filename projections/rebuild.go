@@ -2,221 +2,76 @@ package projections
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
-	"sync"
-	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/projections/internal/books"
-	"github.com/asof-dev/asof/projections/internal/fault"
-	"github.com/asof-dev/asof/projections/internal/fold"
+	"github.com/asof-dev/asof/projections/internal/rebuild"
 	"github.com/asof-dev/asof/projections/internal/source"
 )
 
-// Rebuild is one call.
-type Rebuild struct {
-	p        *source.Feed
-	topics   *source.Kafka // where there is no log; else nil
-	program  Program
-	b        books.Build
-	back     bool              // to an older version
-	first    bool              // only if no build of the version is live
-	to       *es.Position      // as far as it goes; nil: to the end of the log
-	patience time.Duration     // of one try to switch
-	recorded recorded          // in the log
-	chunk    int               // events of one transaction at most; zero: as many as there are
-	damaged  bool              // the live tables are
-	blind    bool              // do not compare: it took too long, or was refused, and the live build waits meanwhile
-	parked   []fold.ParkedUnit // in the switch
-	started  time.Time
-	begun    int64 // events that an earlier call has done
-	progress State
-	report   func(State)
+// Progress is how far a rebuild has got.
+type Progress struct {
+	Name    string
+	Version int
+	Phase   string  // "reading", "verifying" or "live"
+	Done    int64   // events of the log; with topics alone, messages
+	Total   int64   // events in the log when the rebuild began, or a few less: holes count too. Done passes it when more are appended
+	Rate    float64 // of Done a second, since this call began
+	// Differing counts the rows that the old tables had, lacked or had otherwise, at
+	// the same position. It is set in the last report, whose Phase is "live", when Compared.
+	Differing int64
+	// Compared: the old build was of the same version and DDL, neither paused nor fed from
+	// topics alone, and small enough to be compared in time.
+	Compared bool
 }
 
-// nearly is how many positions behind the head the shadow may be when the live build
-// is locked for the switch.
-const nearly = 1_000
+// RebuildOption changes how a rebuild runs.
+type RebuildOption func(*rebuild.Rebuild)
 
-// NewRebuild prepares one that builds beside the live build of a feed.
-func NewRebuild(p *source.Feed, topics *source.Kafka, program Program) *Rebuild {
-	return &Rebuild{p: p, topics: topics, program: program, patience: switchTimeout, started: time.Now(), report: func(State) {}}
+// WithProgress calls f after every step of the rebuild, from one goroutine.
+func WithProgress(f func(Progress)) RebuildOption {
+	return func(r *rebuild.Rebuild) { r.Report = func(p rebuild.Progress) { f(Progress(p)) } }
 }
 
-// replace builds and makes live.
-func (r *Rebuild) replace(ctx context.Context) error {
-	if err := r.claim(ctx); err != nil {
-		return err
+// Rebuild builds the projector's version beside the live read model, verifies it and
+// makes it live. Readers and the live projector go on meanwhile; the old tables are
+// kept for [Projector.Rollback]. Rebuilding the version that is live repairs it.
+//
+// When ctx ends, what was built is kept, and the next Rebuild goes on from there.
+// Another one under way gives [ErrBusy]; one whose process died gives way after 30
+// seconds. What others have put on the live tables, or depends on them elsewhere, gives
+// [ErrByHand] or [ErrDependents] before anything is built; what does not agree with the log
+// gives [ErrVerify]; what can neither be applied nor parked gives an [*EventError] or
+// [ErrTooManyParked]. The live tables stay as they are then.
+func (p *Projector) Rebuild(ctx context.Context, options ...RebuildOption) error {
+	if p.invalid != nil {
+		return p.invalid
 	}
-	defer r.release(ctx)
-	if err := r.run(ctx); err != nil {
-		return err
-	}
-	r.dropRetired(ctx, r.b.Name)
-	return nil
+	return p.replace(ctx, false, options)
 }
 
-// run does the work while the lease is kept. When the lease is lost the work ends; but
-// work that is done stays done, as after the switch there is no lease to keep.
-func (r *Rebuild) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	id, epoch := r.b.ID, r.b.Epoch
-	var lease sync.WaitGroup
-	lease.Go(func() { cancel(r.keepLease(ctx, id, epoch)) })
-	err := r.work(ctx)
-	cause := context.Cause(ctx)
-	cancel(nil)
-	lease.Wait()
-	if err != nil && errors.Is(cause, fault.ErrFenced) {
-		return cause
+// Rollback makes the kept build of the projector's version live again, after it has
+// caught up from the log, and keeps the one that was live. Run it in a program of
+// the older version. Without a kept build of that version and definition it gives
+// [ErrNotBuilt], as with one that is damaged; what stops a Rebuild stops it, too.
+func (p *Projector) Rollback(ctx context.Context, options ...RebuildOption) error {
+	if p.invalid != nil {
+		return p.invalid
 	}
-	return err
+	return p.replace(ctx, true, options)
 }
 
-func (r *Rebuild) work(ctx context.Context) error {
-	if r.p.Log == nil {
-		return r.workTopics(ctx)
+func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
+	r := rebuild.New(p.Feed, p.topics(), p.program)
+	r.Back = back
+	for _, option := range options {
+		option(r)
 	}
-	if err := r.prepare(ctx); err != nil {
-		return err
-	}
-	if err := r.verify(ctx); err != nil {
-		return err
-	}
-	return r.switchOver(ctx)
+	return r.Replace(ctx)
 }
 
-// prepare brings the shadow close to the end of the log.
-func (r *Rebuild) prepare(ctx context.Context) error {
-	b, err := r.p.InLife(ctx, r.b)
-	if err != nil {
-		return err
-	}
-	r.b = b
-	if err := r.verifyLog(ctx); err != nil {
-		return err
-	}
-	head, err := r.end(ctx)
-	if err != nil {
-		return err
-	}
-	if err := r.measure(ctx, head); err != nil {
-		return err
-	}
-	for {
-		if err := r.fill(ctx, head); err != nil {
-			return err
-		}
-		if r.to != nil {
-			return nil
-		}
-		if head, err = r.end(ctx); err != nil {
-			return err
-		}
-		if head-r.b.Position <= nearly {
-			return nil
-		}
-	}
-}
-
-// end is the position up to which the log is read: its settled end, unless another was
-// asked for.
-func (r *Rebuild) end(ctx context.Context) (es.Position, error) {
-	if r.to != nil {
-		return *r.to, nil
-	}
-	return r.p.Log.Settle(ctx, time.Time{})
-}
-
-// verifyLog refuses a log that has lost what the live build has applied: what is built
-// from it now would not be noticed as such any more.
-func (r *Rebuild) verifyLog(ctx context.Context) error {
-	old, err := r.p.Live(ctx)
-	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.ofOneLog(old, r.b) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return r.p.Log.Verify(ctx, r.p.Checkpoint(old))
-}
-
-// totalSQL notes how many events there are to be read, for the progress. Bind: $1 build,
-// $2 how many are left.
-const totalSQL = `
-update {asof}.builds b set total = l.events + $2
-from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning l.events, b.total`
-
-// measure takes the positions for the events: counting those would take a sixth of the time
-// of the whole.
-func (r *Rebuild) measure(ctx context.Context, head es.Position) error {
-	left := max(int64(head-r.b.Position), 0)
-	err := r.p.Books.Pool().QueryRow(ctx, r.p.Books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
-	if err != nil {
-		return fault.Explain("measure the log", err)
-	}
-	r.begun = r.progress.Done
-	r.tell("reading")
-	return nil
-}
-
-func (r *Rebuild) tell(phase string) {
-	r.progress.Name, r.progress.Version, r.progress.Phase = r.b.Name, r.b.Version, phase
-	r.progress.Rate = float64(r.progress.Done-r.begun) / max(time.Since(r.started).Seconds(), 0.001)
-	r.report(r.progress)
-}
-
-// verify checks that what the shadow has applied is what stands in the log. The shadow
-// stands still meanwhile.
-func (r *Rebuild) verify(ctx context.Context) error {
-	r.tell("verifying")
-	applied, err := r.p.Books.Sums(ctx, r.b)
-	if err != nil {
-		return err
-	}
-	if err := r.recorded.reach(ctx, r.p, r.b.Position); err != nil {
-		return err
-	}
-	if !maps.Equal(applied, r.recorded.sums) {
-		return r.discard(ctx, applied, r.recorded.sums)
+// topics are the source of a projector that has no log; else nil.
+func (p *Projector) topics() *source.Kafka {
+	if s, alone := p.source.(*source.Topics); alone {
+		return s.Kafka
 	}
 	return nil
-}
-
-// discard drops the build, and returns why.
-func (r *Rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error { return r.p.Books.Drop(ctx, tx, r.b) })
-	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
-	switch {
-	case errors.Is(err, fault.ErrFenced): // it is another's, and of another position
-		return err
-	case err != nil:
-		return fmt.Errorf("%w; and its build %s was not dropped: %w", why, r.b.Schema, err)
-	default:
-		return fmt.Errorf("%w; the build was dropped: rebuild again", why)
-	}
-}
-
-// differing says of which categories the sums differ.
-func differing(applied, recorded map[string]pgstore.Sum) string {
-	all := maps.Clone(applied)
-	maps.Copy(all, recorded)
-	var list []string
-	for _, category := range slices.Sorted(maps.Keys(all)) {
-		switch a, l := applied[category], recorded[category]; {
-		case a.Events != l.Events:
-			list = append(list, fmt.Sprintf("%d events of %s were applied and the log has %d", a.Events, category, l.Events))
-		case a != l:
-			list = append(list, fmt.Sprintf("other events of %s were applied than the log has", category))
-		}
-	}
-	return strings.Join(list, ", ")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/rebuild"
 )
 
 // Rewind makes the read model what it was at a position, for all readers, and pauses the
@@ -28,5 +29,5 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 	if err := Pause(ctx, p.Books, p.Def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
 		return err
 	}
-	return p.replace(ctx, false, append(options, func(r *Rebuild) { r.to = &to }))
+	return p.replace(ctx, false, append(options, func(r *rebuild.Rebuild) { r.To = &to }))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/rebuild"
 	"github.com/asof-dev/asof/projections/internal/source"
 )
 
@@ -108,13 +109,13 @@ func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 		case err == nil && b.Version == p.Def.Version:
 			return b, nil
 		case err == nil && b.Version > p.Def.Version:
-			return b, tooOld(p.Def, b)
+			return b, rebuild.TooOld(p.Def, b)
 		case err == nil && p.served.Load():
 			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.Def.Version)
 		case err != nil && !errors.Is(err, fault.ErrNotBuilt):
 			return b, err
 		}
-		err = p.replace(ctx, false, []RebuildOption{func(r *Rebuild) { r.first = true }})
+		err = p.replace(ctx, false, []RebuildOption{func(r *rebuild.Rebuild) { r.First = true }})
 		if err == nil { // it was live: one that is older when we look again was made live after it
 			p.markServed()
 			continue

@@ -1,4 +1,4 @@
-package projections
+package rebuild
 
 import (
 	"context"
@@ -68,8 +68,8 @@ const foreignSQL = `
 select exists (select from pg_namespace where nspname = $1)
    and not exists (select from {asof}.builds where name = $1 and status = 'live')`
 
-// tooOld says that a program is older than what is live.
-func tooOld(d *fold.Definition, b books.Build) error {
+// TooOld says that a program is older than what is live.
+func TooOld(d *fold.Definition, b books.Build) error {
 	return fmt.Errorf("%w: %s version %d is live and this program has version %d: deploy the newer program, or roll back", fault.ErrNewerVersion, b.Name, b.Version, d.Version)
 }
 
@@ -84,7 +84,7 @@ func (r *Rebuild) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (dam
 		return false, err
 	}
 	if old.Version > r.p.Def.Version && !back {
-		return false, tooOld(r.p.Def, old)
+		return false, TooOld(r.p.Def, old)
 	}
 	if err := catalog.RefuseDependents(ctx, tx, old.Schema, "drop them, rebuild, and make them again"); err != nil {
 		return false, err

@@ -1,4 +1,4 @@
-package projections
+package rebuild
 
 import (
 	"context"
@@ -103,7 +103,7 @@ select from {asof}.builds where name = $1 and status in ('live', 'building') ord
 const bothSQL = books.SelectBuilds + `where b.name = $1 and b.status in ('live', 'building')`
 
 func (r *Rebuild) trySwitch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	ctx, cancel := context.WithTimeout(ctx, r.Patience)
 	defer cancel()
 	if err := r.bringLive(ctx); err != nil {
 		return err
@@ -121,11 +121,11 @@ func (r *Rebuild) trySwitch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		blind = r.blind || r.to != nil || paused != nil || r.p.Log == nil
+		blind = r.blind || r.To != nil || paused != nil || r.p.Log == nil
 		switch {
 		case r.p.Log == nil:
 			err = r.levelTopics(ctx, tx, old, &shadow)
-		case r.to == nil:
+		case r.To == nil:
 			err = r.level(ctx, tx, old, &shadow, blind)
 		}
 		if err != nil {
@@ -140,7 +140,7 @@ func (r *Rebuild) trySwitch(ctx context.Context) error {
 			}
 			compared = true
 		}
-		return r.rename(ctx, tx, old, &shadow, r.back)
+		return r.rename(ctx, tx, old, &shadow, r.Back)
 	})
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (r *Rebuild) ofOneLog(a, b books.Build) bool { return r.p.Beside() || a.Lif
 // projector may not run. One that is paused stands still, and is not compared.
 func (r *Rebuild) bringLive(ctx context.Context) error {
 	old, err := r.p.Live(ctx)
-	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.to != nil || r.p.Log == nil {
+	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.To != nil || r.p.Log == nil {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {

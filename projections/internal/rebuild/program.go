@@ -1,4 +1,4 @@
-package projections
+package rebuild
 
 import (
 	"crypto/sha256"
@@ -16,27 +16,27 @@ import (
 
 // Program is who fills a build.
 type Program struct {
-	name     string // empty: the executable
-	process  int
-	instance string // of the definition in this process
+	Name     string // empty: the executable
+	Process  int
+	Instance string // of the definition in this process
 }
 
 // identity is what is written into the books.
 func (p Program) identity() (string, error) {
-	if p.name != "" {
-		return "named " + p.name, nil
+	if p.Name != "" {
+		return "named " + p.Name, nil
 	}
 	sum, err := executable()
 	if err != nil {
 		return "", fmt.Errorf("projections: read the executable, by which a stopped rebuild is known: %w: name the program (WithProgram)", err)
 	}
-	return fmt.Sprintf("%s %d %s", sum, p.process, p.instance), nil
+	return fmt.Sprintf("%s %d %s", sum, p.Process, p.Instance), nil
 }
 
 // filledBy reports whether the build of such a program may be taken up by this one.
 func (p Program) filledBy(program string) bool {
 	mine, err := p.identity()
-	if err != nil || mine == program || p.name != "" {
+	if err != nil || mine == program || p.Name != "" {
 		return err == nil && mine == program
 	}
 	its, own := strings.Fields(program), strings.Fields(mine)

@@ -1,7 +1,7 @@
-package projections
+package rebuild
 
 // State is how far a rebuild has got: see Progress in package projections.
-type State struct {
+type Progress struct {
 	Name    string
 	Version int
 	Phase   string  // "reading", "verifying" or "live"

@@ -1,4 +1,4 @@
-package projections
+package rebuild
 
 import (
 	"context"
@@ -52,7 +52,7 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 // the lease.
 func (r *Rebuild) claim(ctx context.Context) error {
 	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error {
-		damaged, err := r.mayReplaceLive(ctx, tx, r.back)
+		damaged, err := r.mayReplaceLive(ctx, tx, r.Back)
 		if err != nil {
 			return err
 		}
@@ -61,10 +61,10 @@ func (r *Rebuild) claim(ctx context.Context) error {
 		switch {
 		case err != nil || resumed:
 			return err
-		case r.back:
+		case r.Back:
 			return r.reopen(ctx, tx)
 		}
-		if err := r.create(ctx, tx); err != nil || !r.first {
+		if err := r.create(ctx, tx); err != nil || !r.First {
 			return err
 		}
 		return r.stillFirst(ctx, tx)
@@ -129,7 +129,7 @@ func (r *Rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if len(gone) > 0 || r.to != nil && old.Position > *r.to {
+	if len(gone) > 0 || r.To != nil && old.Position > *r.To {
 		return false, r.p.Books.Drop(ctx, tx, old)
 	}
 	if _, err := tx.Exec(ctx, r.p.Books.SQL(takeSQL), old.ID); err != nil {

@@ -1,4 +1,4 @@
-package projections
+package rebuild
 
 import (
 	"context"
@@ -49,8 +49,8 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 	}
 	s := &saver{Rebuild: r, m: m, last: time.Now()}
 	limit := source.PageEvents
-	if r.chunk > 0 {
-		limit = min(limit, r.chunk)
+	if r.Chunk > 0 {
+		limit = min(limit, r.Chunk)
 	}
 	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
 		return fold.Pipeline(ctx,
@@ -100,7 +100,7 @@ func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 		return nil
 	}
 	long := time.Since(s.last) >= max(saveEvery, saveShare*s.cost)
-	if full || long || s.chunk > 0 && s.since >= s.chunk {
+	if full || long || s.Chunk > 0 && s.since >= s.Chunk {
 		return s.save(ctx)
 	}
 	return nil
@@ -143,7 +143,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 	m, upTo := s.m, s.m.Tally.Position
 	was, b := m.B, m.B
 	err := s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
-		batch.Queue(longSQL)
+		batch.Queue(LongSQL)
 		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
 		}
@@ -168,8 +168,8 @@ func (s *saver) saveParts(ctx context.Context) error {
 	return nil
 }
 
-// longSQL lets a transaction last.
-const longSQL = `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`
+// LongSQL lets a transaction last.
+const LongSQL = `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`
 
 // useAgain folds a page into the part whose turn it is.
 func (s *saver) useAgain(ctx context.Context, pg *fold.Page) error {
