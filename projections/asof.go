@@ -52,13 +52,13 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, careful bool, read func(ctx context.Context, tx pgx.Tx) error) (refused bool, err error) {
 	err = p.vanishing(ctx, func(tx pgx.Tx) error {
 		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
-			refused = p.Refused(err)
-			return fault.Wrap("read "+p.Def.Name+" as of "+at.String(), err)
+			refused = p.apply.Refused(err)
+			return fault.Wrap("read "+p.apply.Def.Name+" as of "+at.String(), err)
 		}
 		// What the connection has prepared for other tables of these names may be of
 		// types that only those had.
 		if err := tx.Conn().DeallocateAll(ctx); err != nil {
-			return fault.Explain("read "+p.Def.Name+" as of "+at.String(), err)
+			return fault.Explain("read "+p.apply.Def.Name+" as of "+at.String(), err)
 		}
 		return read(ctx, tx)
 	})
@@ -67,7 +67,7 @@ func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, care
 
 // vanishing runs f in a transaction of which nothing is kept.
 func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, p.apply.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -82,27 +82,27 @@ func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) erro
 // settle makes the moment final, and returns the position after which nothing belongs
 // to it.
 func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error) {
-	if p.Log == nil {
-		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.Def.Name, at)
+	if p.apply.Log == nil {
+		return 0, fmt.Errorf("%w: %s as of %s", fault.ErrNoLog, p.apply.Def.Name, at)
 	}
 	if v, ok := at.Version(); ok {
-		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.Def.Name, v)
+		return 0, fmt.Errorf("%w: read model %s as of version %d: give a position or a time", es.ErrInvalid, p.apply.Def.Name, v)
 	}
 	if position, ok := at.Position(); ok {
-		return position, p.Log.SettleTo(ctx, position)
+		return position, p.apply.Log.SettleTo(ctx, position)
 	}
 	moment, _ := at.Time()
-	return p.Log.Settle(ctx, moment)
+	return p.apply.Log.Settle(ctx, moment)
 }
 
 // scratch makes the tables in a schema of their own, which ends with the transaction.
 func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (fold.Model, table.Place, error) {
-	schema := p.Def.Name + "_asof_" + uuid.New().String()[:13]
+	schema := p.apply.Def.Name + "_asof_" + uuid.New().String()[:13]
 	place := table.Place{Schema: schema, Tag: "as of " + schema}
-	if err := catalog.MakeTables(ctx, tx, schema, p.Def.Name, p.Def.DDL); err != nil {
+	if err := catalog.MakeTables(ctx, tx, schema, p.apply.Def.Name, p.apply.Def.DDL); err != nil {
 		return nil, place, err
 	}
-	m, err := p.Def.Bind(ctx, tx, schema)
+	m, err := p.apply.Def.Bind(ctx, tx, schema)
 	return m, place, err
 }
 
@@ -112,7 +112,7 @@ func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.P
 	if err != nil || at == (es.AsOf{}) || upTo == 0 {
 		return err
 	}
-	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(p.Def, p.Most)}
+	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(p.apply.Def, p.apply.Most)}
 	if err := r.readSkips(ctx); err != nil {
 		return err
 	}
@@ -161,14 +161,14 @@ func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page)
 				return give(events)
 			})
 		},
-		func(events []es.RecordedEvent) *fold.Page { return r.p.Def.Page(r.model, events) },
+		func(events []es.RecordedEvent) *fold.Page { return r.p.apply.Def.Page(r.model, events) },
 		use)
 }
 
 // readSkips reads what the projection leaves out.
 func (r *replay) readSkips(ctx context.Context) error {
 	batch := &pgx.Batch{}
-	r.p.Books.QueueSkips(batch, r.p.Def.Name, r.parking)
+	r.p.apply.Books.QueueSkips(batch, r.p.apply.Def.Name, r.parking)
 	return r.send(ctx, batch)
 }
 
@@ -176,8 +176,8 @@ func (r *replay) readSkips(ctx context.Context) error {
 func (r *replay) carefully(ctx context.Context) error {
 	return r.pass(ctx, func(ctx context.Context, pg *fold.Page) error {
 		err := r.try(ctx, pg.Wanted, nil, true)
-		if r.p.Refused(err) {
-			err = r.p.Bisect(ctx, r.model, pg.Wanted, r.try)
+		if r.p.apply.Refused(err) {
+			err = r.p.apply.Bisect(ctx, r.model, pg.Wanted, r.try)
 		}
 		return err
 	})
@@ -234,10 +234,10 @@ func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
 // scan reads the log through the transaction where it can: another connection of the same
 // pool may be one that such a call waits for too.
 func (r *replay) scan() source.Scan {
-	if !r.p.Beside() {
-		return r.p.Log.Scan
+	if !r.p.apply.Beside() {
+		return r.p.apply.Log.Scan
 	}
-	log := r.p.Log.InTx(r.tx)
+	log := r.p.apply.Log.InTx(r.tx)
 	return func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -249,7 +249,7 @@ func (r *replay) use(ctx context.Context, pg *fold.Page) error {
 	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
 		return err
 	}
-	if !r.state.Full(r.p.Room) || r.state.Split() || r.state.Parts() {
+	if !r.state.Full(r.p.apply.Room) || r.state.Split() || r.state.Parts() {
 		return nil
 	}
 	return r.write(ctx)
@@ -260,7 +260,7 @@ func (r *replay) useAgain(ctx context.Context, pg *fold.Page) error {
 	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
 		return err
 	}
-	if r.state.Full(r.p.Room) {
+	if r.state.Full(r.p.apply.Room) {
 		r.state.Split()
 	}
 	return nil

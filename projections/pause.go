@@ -68,15 +68,15 @@ func Resume(ctx context.Context, target Target, name string) (bool, error) {
 // awaitResume waits while the projection is paused.
 func (p *Projector) awaitResume(ctx context.Context) error {
 	for told := false; ; told = true {
-		paused, err := p.Books.Paused(ctx, p.Books.Pool(), p.Def.Name)
+		paused, err := p.apply.Books.Paused(ctx, p.apply.Books.Pool(), p.apply.Def.Name)
 		if err != nil {
-			return fault.Explain("ask whether "+p.Def.Name+" is paused", err)
+			return fault.Explain("ask whether "+p.apply.Def.Name+" is paused", err)
 		}
 		if paused == nil {
 			return nil
 		}
 		if !told {
-			p.Logger.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
+			p.apply.Logger.InfoContext(ctx, "is paused", "reason", paused.Reason, "since", paused.Since)
 		}
 		if err := wait.For(ctx, source.IdleEvery); err != nil {
 			return err

@@ -21,8 +21,9 @@ import (
 // Projector keeps one projection's read model. It is safe for concurrent use, and
 // any number of them, here and in other processes, may run the same projection.
 type Projector struct {
-	*source.Feed
-	invalid error // of the definition: what every method returns
+	apply   *apply.Applier
+	feed    *source.Feed // what the source gives to apply
+	invalid error        // of the definition: what every method returns
 	source  source.Source
 	program rebuild.Program
 
@@ -33,16 +34,16 @@ type Projector struct {
 type Option func(*Projector)
 
 // WithLogger sets where the projector tells what it does; slog.Default by default.
-func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.Logger = log } }
+func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.apply.Logger = log } }
 
 // WithPoll sets how often a projector that has caught up asks the log for more while
 // nothing is appended: every 75 ms by default. After an event it asks much more often.
 // Projectors that have a store in common ask together.
-func WithPoll(every time.Duration) Option { return func(p *Projector) { p.Poll = every } }
+func WithPoll(every time.Duration) Option { return func(p *Projector) { p.feed.Poll = every } }
 
 // WithBatch sets how many events of the log, or messages of a partition, are applied in one
 // transaction at most: 1000 by default. Rebuilds have batches of their own.
-func WithBatch(events int) Option { return func(p *Projector) { p.Batch = events } }
+func WithBatch(events int) Option { return func(p *Projector) { p.feed.Batch = events } }
 
 // WithProgram names the program, such as by its release, where a stopped rebuild is to
 // be taken up by another binary that fills the tables alike. By default it is the
@@ -57,7 +58,7 @@ const defaultRoom = 128 << 20
 // top. More rows than that are folded in parts, for each of which the log is read again;
 // when some are written already, they are written and looked up again. A projector that
 // follows keeps a quarter of it from one batch to the next.
-func WithMemory(bytes int) Option { return func(p *Projector) { p.Room = bytes } }
+func WithMemory(bytes int) Option { return func(p *Projector) { p.apply.Room = bytes } }
 
 // defaultParked is more than a person looks through, and less than a wrong program would
 // park in a minute.
@@ -68,28 +69,32 @@ const defaultParked = 10_000
 // program that is wrong is not to park the log. With 0 nothing is parked, and what cannot
 // be applied stops it. Where a read model is fed from Kafka alone it bounds, too, how many
 // streams may wait for events that have not come ([ErrTooManyGaps]).
-func WithParked(most int) Option { return func(p *Projector) { p.Most = int64(most) } }
+func WithParked(most int) Option { return func(p *Projector) { p.apply.Most = int64(most) } }
 
 // New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
 // store, whose log it then follows, or with [In] any database, for which an option says
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
-	p := &Projector{Feed: &source.Feed{Applier: &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{}, program: rebuild.Program{Process: os.Getpid(), Instance: uuid.NewString()}}
-	p.Def, p.invalid = def.compile()
-	p.Log, _ = target.(*pgstore.Store)
+	applier := &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}
+	p := &Projector{
+		apply: applier, feed: &source.Feed{Applier: applier, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{},
+		program: rebuild.Program{Process: os.Getpid(), Instance: uuid.NewString()},
+	}
+	p.apply.Def, p.invalid = def.compile()
+	p.apply.Log, _ = target.(*pgstore.Store)
 	for _, option := range options {
 		option(p)
 	}
-	if s, fed := p.source.(*source.Kafka); fed && p.Log == nil {
+	if s, fed := p.source.(*source.Kafka); fed && p.apply.Log == nil {
 		p.source = &source.Topics{Kafka: s}
 	}
 	if p.invalid == nil {
 		p.invalid = p.checkOptions()
 	}
 	if p.invalid == nil {
-		p.Logger = p.Logger.With("projection", p.Def.Name, "version", p.Def.Version)
-		p.invalid = p.source.Check(p.Feed)
+		p.apply.Logger = p.apply.Logger.With("projection", p.apply.Def.Name, "version", p.apply.Def.Version)
+		p.invalid = p.source.Check(p.feed)
 	}
 	return p
 }
@@ -97,30 +102,30 @@ func New(target Target, def Definition, options ...Option) *Projector {
 // checkOptions refuses what New was given.
 func (p *Projector) checkOptions() error {
 	switch {
-	case nothing(p.Books.Database):
-		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.Def.Name)
-	case p.Log == nil && p.source.Kind() != books.KindTopic:
-		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.Def.Name)
-	case p.Batch < 1:
-		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.Def.Name, p.Batch)
-	case p.Room < 1:
-		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.Def.Name, p.Room)
-	case p.Most < 0:
-		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.Def.Name, p.Most)
-	case p.Poll <= 0:
-		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.Def.Name, p.Poll)
-	case p.Logger == nil:
-		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.Def.Name)
+	case nothing(p.apply.Books.Database):
+		return fmt.Errorf("%w: %q: the projector has no database to write to: give New a store or a database (In)", fault.ErrInvalid, p.apply.Def.Name)
+	case p.apply.Log == nil && p.source.Kind() != books.KindTopic:
+		return fmt.Errorf("%w: %q: the projector has no log: give New a store, or say whose log it follows (FromLog), or the topics (FromKafka)", fault.ErrInvalid, p.apply.Def.Name)
+	case p.feed.Batch < 1:
+		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.apply.Def.Name, p.feed.Batch)
+	case p.apply.Room < 1:
+		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.apply.Def.Name, p.apply.Room)
+	case p.apply.Most < 0:
+		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.apply.Def.Name, p.apply.Most)
+	case p.feed.Poll <= 0:
+		return fmt.Errorf("%w: %q: WithPoll of %s: give more than zero", fault.ErrInvalid, p.apply.Def.Name, p.feed.Poll)
+	case p.apply.Logger == nil:
+		return fmt.Errorf("%w: %q: WithLogger of none: leave it out for slog.Default", fault.ErrInvalid, p.apply.Def.Name)
 	}
 	return nil
 }
 
 // Name returns the projection's name; empty when its definition is invalid.
 func (p *Projector) Name() string {
-	if p.Def == nil {
+	if p.apply.Def == nil {
 		return ""
 	}
-	return p.Def.Name
+	return p.apply.Def.Name
 }
 
 // live returns the live build, or [ErrNotBuilt].
@@ -128,5 +133,5 @@ func (p *Projector) live(ctx context.Context) (books.Build, error) {
 	if p.invalid != nil {
 		return books.Build{}, p.invalid
 	}
-	return p.Feed.Live(ctx)
+	return p.apply.Live(ctx)
 }

@@ -60,7 +60,7 @@ func (p *Projector) Rollback(ctx context.Context, options ...RebuildOption) erro
 }
 
 func (p *Projector) replace(ctx context.Context, back bool, options []RebuildOption) error {
-	r := rebuild.New(p.Feed, p.topics(), p.program)
+	r := rebuild.New(p.feed, p.topics(), p.program)
 	r.Back = back
 	for _, option := range options {
 		option(r)

@@ -26,7 +26,7 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
 	}
-	s := &rehearsal.Stage{Name: p.Def.Name, Order: p.Def.Order.String(), Overtake: p.Def.Order != fold.LogOrder, Play: p.play}
+	s := &rehearsal.Stage{Name: p.apply.Def.Name, Order: p.apply.Def.Order.String(), Overtake: p.apply.Def.Order != fold.LogOrder, Play: p.play}
 	err := p.vanishing(ctx, func(tx pgx.Tx) error {
 		m, _, err := p.scratch(ctx, tx)
 		if err != nil {
@@ -37,39 +37,39 @@ func (p *Projector) Rehearsal(ctx context.Context) (*rehearsal.Stage, error) {
 		}
 		return nil
 	})
-	return s, fault.Wrap("rehearse "+p.Def.Name, err)
+	return s, fault.Wrap("rehearse "+p.apply.Def.Name, err)
 }
 
 // play applies a plan, in transactions as real as those of a projector, and lets read
 // look at what it came to.
 func (p *Projector) play(ctx context.Context, plan rehearsal.Plan, read func(ctx context.Context, tx pgx.Tx) error) (err error) {
-	schema := p.Def.Name + "_try_" + uuid.New().String()[:13]
+	schema := p.apply.Def.Name + "_try_" + uuid.New().String()[:13]
 	s := &stage{p: p, plan: plan, place: table.Place{Schema: schema, Tag: "try " + schema}, seen: apply.Versions{}}
 	begin := func(use func(tx pgx.Tx) error) error {
-		return pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
+		return pgx.BeginTxFunc(ctx, p.apply.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, use)
 	}
 	err = begin(func(tx pgx.Tx) error {
-		if err := catalog.MakeTables(ctx, tx, schema, p.Def.Name, p.Def.DDL); err != nil {
+		if err := catalog.MakeTables(ctx, tx, schema, p.apply.Def.Name, p.apply.Def.DDL); err != nil {
 			return err
 		}
-		s.model, err = p.Def.Bind(ctx, tx, schema)
+		s.model, err = p.apply.Def.Bind(ctx, tx, schema)
 		if f, folds := s.model.(fold.Fitted); folds {
 			s.copies = f.Fit().Copies()
 		}
 		return err
 	})
 	if err != nil {
-		return fault.Wrap("rehearse "+p.Def.Name, err)
+		return fault.Wrap("rehearse "+p.apply.Def.Name, err)
 	}
 	defer func() {
-		_, dropped := p.Books.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
+		_, dropped := p.apply.Books.Pool().Exec(context.WithoutCancel(ctx), `drop schema `+table.Quote(schema)+` cascade`)
 		if dropped != nil {
 			err = errors.Join(err, fault.Explain("drop the schema "+schema, dropped))
 		}
 	}()
 	s.open()
 	if err := s.run(ctx); err != nil {
-		return fault.Wrap("rehearse "+p.Def.Name, err)
+		return fault.Wrap("rehearse "+p.apply.Def.Name, err)
 	}
 	return begin(func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, catalog.SearchPathSQL, schema); err != nil {
@@ -140,7 +140,7 @@ func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehe
 		s.seen[todo[i].Stream] = todo[i].Version
 	}
 	if s.plan.Memory {
-		s.state.Written(xid, s.p.Room)
+		s.state.Written(xid, s.p.apply.Room)
 	} else {
 		s.state.Written(xid, 0)
 	}
@@ -153,7 +153,7 @@ func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
 	last := apply.Versions{}
 	for i := range events {
 		e := &events[i]
-		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.Def.Wants(e.Stream.Category) {
+		if e.Version > max(s.seen[e.Stream], last[e.Stream]) && s.p.apply.Def.Wants(e.Stream.Category) {
 			todo = append(todo, *e)
 			last[e.Stream] = e.Version
 		}
@@ -163,11 +163,11 @@ func (s *stage) admit(events []es.RecordedEvent) []es.RecordedEvent {
 
 // wanted are the events of the projection's categories.
 func (s *stage) wanted(events []es.RecordedEvent) []es.RecordedEvent {
-	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.Def.Wants(e.Stream.Category) })
+	return slices.DeleteFunc(slices.Clone(events), func(e es.RecordedEvent) bool { return !s.p.apply.Def.Wants(e.Stream.Category) })
 }
 
 func (s *stage) fold(ctx context.Context, events []es.RecordedEvent) error {
-	return s.state.Fold(ctx, s.p.Send, s.model.Decode(events), &fold.Parking{Def: s.p.Def}) // it parks nothing
+	return s.state.Fold(ctx, s.p.apply.Send, s.model.Decode(events), &fold.Parking{Def: s.p.apply.Def}) // it parks nothing
 }
 
 // tryXidSQL returns the transaction's id.
@@ -184,7 +184,7 @@ func (s *stage) begin(batch *pgx.Batch, xid *int64) {
 // write sends what is folded, and commits it or gives errDone.
 func (s *stage) write(ctx context.Context, how table.How, crash rehearsal.Crash) (uint32, error) {
 	var xid int64
-	err := s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+	err := s.p.apply.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		s.begin(batch, &xid)
 		if s.plan.Rebuild || s.state.ByPath() {
 			if err := apply.SendOn(ctx, conn, batch); err != nil {
@@ -231,7 +231,7 @@ func (s *stage) runParts(ctx context.Context) error {
 	if err := pass(); err != nil {
 		return err
 	}
-	return s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+	return s.p.apply.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		s.begin(batch, new(int64))
 		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
@@ -243,12 +243,12 @@ func (s *stage) runParts(ctx context.Context) error {
 // name says of what the database has refused which event it comes from, or which events.
 func (s *stage) name(events []es.RecordedEvent, err error) error {
 	var event *fault.EventError
-	if errors.As(err, &event) || !s.p.Refused(err) {
+	if errors.As(err, &event) || !s.p.apply.Refused(err) {
 		return err
 	}
 	first, last := events[0].Recorded, events[len(events)-1].Recorded
 	if len(events) == 1 {
-		return &fault.EventError{Projection: s.p.Def.Name, Version: s.p.Def.Version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
+		return &fault.EventError{Projection: s.p.apply.Def.Name, Version: s.p.apply.Def.Version, Event: first, Err: fmt.Errorf("the database refuses what it comes to: %w", err)}
 	}
 	return fmt.Errorf("the database refuses what the batch comes to that begins with %s version %d and ends with %s version %d: %w", first.Stream, first.Version, last.Stream, last.Version, err)
 }

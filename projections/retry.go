@@ -46,7 +46,7 @@ func (p *Projector) RetrySequence(ctx context.Context, stream es.StreamID, keys 
 			list = slices.DeleteFunc(list, func(s fold.Sequence) bool { return !slices.Contains(keys, s.Key) })
 		}
 		if err == nil && len(list) == 0 {
-			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.Def.Name, stream)
+			err = fmt.Errorf("%w: %s has parked nothing of %s that was asked for", ErrNotParked, p.apply.Def.Name, stream)
 		}
 		return errors.Join(err, r.all(ctx, list))
 	})
@@ -75,10 +75,10 @@ func (p *Projector) retry(ctx context.Context, work func(r *retry) error) (Retri
 	if err != nil {
 		return Retried{}, err
 	}
-	if b.Version != p.Def.Version || b.Fingerprint != p.Def.Fingerprint() {
-		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.Def.Version)
+	if b.Version != p.apply.Def.Version || b.Fingerprint != p.apply.Def.Fingerprint() {
+		return Retried{}, fmt.Errorf("%w: %s: version %d is live, and this program has version %d or another DDL: retry with the program that keeps it", ErrAnotherProgram, b.Name, b.Version, p.apply.Def.Version)
 	}
-	m, err := p.Model(ctx, b)
+	m, err := p.apply.Model(ctx, b)
 	if err != nil {
 		return Retried{}, err
 	}
@@ -101,7 +101,7 @@ where build = $1 and ($2::text is null or (category, stream_id) = ($2, $3))
 group by 1, 2, 3, 4 order by 1, 2, key = '', min(version), 3, 4`
 
 func (r *retry) sequences(ctx context.Context, stream *es.StreamID) ([]fold.Sequence, error) {
-	return sequencesOf(ctx, r.p.Books.Pool(), r.p.Books.SQL(parkedSequencesSQL), r.b, stream)
+	return sequencesOf(ctx, r.p.apply.Books.Pool(), r.p.apply.Books.SQL(parkedSequencesSQL), r.b, stream)
 }
 
 // sequencesOf returns what a build has parked, of a stream or of all.
@@ -131,7 +131,7 @@ func (r *retry) all(ctx context.Context, list []fold.Sequence) error {
 
 // event retries the sequences that an event begins.
 func (r *retry) event(ctx context.Context, id uuid.UUID) error {
-	list, err := readParked(ctx, r.p.Books.Pool(), r.p.Books, []string{r.b.Name}, &id, false)
+	list, err := readParked(ctx, r.p.apply.Books.Pool(), r.p.apply.Books, []string{r.b.Name}, &id, false)
 	if err != nil {
 		return err
 	}
@@ -178,8 +178,8 @@ func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Versi
 		try := func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 			return r.try(ctx, s, part, refused, keep)
 		}
-		if err = try(ctx, events, nil, true); r.p.Refused(err) {
-			err = r.p.Bisect(ctx, r.m, events, try)
+		if err = try(ctx, events, nil, true); r.p.apply.Refused(err) {
+			err = r.p.apply.Bisect(ctx, r.m, events, try)
 		}
 		switch {
 		case errors.Is(err, errStillParked):
@@ -202,7 +202,7 @@ where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(conv
 
 // read returns the first events of a sequence.
 func (r *retry) read(ctx context.Context, s fold.Sequence, limit int) ([]es.RecordedEvent, error) {
-	rows, err := r.p.Books.Pool().Query(ctx, r.p.Books.SQL(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
+	rows, err := r.p.apply.Books.Pool().Query(ctx, r.p.apply.Books.SQL(parkedEventsSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, limit, s.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ type before struct {
 // try applies events of a sequence, which then are parked no more, but for those that fail
 // again: see [trial].
 func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
-	k := fold.NewParking(r.p.Def, r.p.Most)
+	k := fold.NewParking(r.p.apply.Def, r.p.apply.Most)
 	k.Source = s.Source
 	err := r.tryHow(ctx, s, events, refused, keep, k, false)
 	if apply.Moved(err) {
@@ -235,7 +235,7 @@ func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEv
 	if err != nil || !keep {
 		return err
 	}
-	r.p.TellParked(ctx, k.Fresh)
+	r.p.apply.TellParked(ctx, k.Fresh)
 	failed := map[uuid.UUID]struct{}{}
 	for _, u := range k.Fresh {
 		failed[u.Event.ID] = struct{}{}
@@ -249,7 +249,7 @@ func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEv
 }
 
 func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, k *fold.Parking, moves bool) error {
-	err := pgx.BeginTxFunc(ctx, r.p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.p.apply.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		k.Forget()
 		if k.Refused, k.Trying = refused, !keep; s.Key != "" {
 			k.Only = &s.Key
@@ -269,8 +269,8 @@ func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.Recorde
 			u := &k.Fresh[i]
 			u.Attempts, u.First = were[u.Event.ID].attempts, were[u.Event.ID].first
 		}
-		r.p.Books.QueueParked(out, b, s.Source, k.Fresh)
-		r.p.Books.QueueTally(out, &b, &books.Tally{Parked: int64(len(k.Fresh) - len(events))}, nil)
+		r.p.apply.Books.QueueParked(out, b, s.Source, k.Fresh)
+		r.p.apply.Books.QueueTally(out, &b, &books.Tally{Parked: int64(len(k.Fresh) - len(events))}, nil)
 		if !keep {
 			out.Queue(apply.ConstraintsSQL)
 		}
@@ -298,14 +298,14 @@ func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []e
 	}
 	were = map[uuid.UUID]before{}
 	batch := &pgx.Batch{}
-	r.p.QueueLock(batch, r.b, true, func(now books.Build) error { b = now; return nil })
-	batch.Queue(r.p.Books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
+	r.p.apply.QueueLock(batch, r.b, true, func(now books.Build) error { b = now; return nil })
+	batch.Queue(r.p.apply.Books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var was before
 		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
 		return err
 	})
-	r.p.Books.QueueParking(batch, r.b, []es.StreamID{s.Stream}, k)
+	r.p.apply.Books.QueueParking(batch, r.b, []es.StreamID{s.Stream}, k)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return b, nil, err
 	}

@@ -20,13 +20,13 @@ func (p *Projector) Rewind(ctx context.Context, to es.Position, options ...Rebui
 	if p.invalid != nil {
 		return p.invalid
 	}
-	if p.Log == nil {
-		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.Def.Name, to)
+	if p.apply.Log == nil {
+		return fmt.Errorf("%w: %s rewound to position %d", fault.ErrNoLog, p.apply.Def.Name, to)
 	}
-	if err := p.Log.SettleTo(ctx, to); err != nil {
+	if err := p.apply.Log.SettleTo(ctx, to); err != nil {
 		return err
 	}
-	if err := Pause(ctx, p.Books, p.Def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
+	if err := Pause(ctx, p.apply.Books, p.apply.Def.Name, fmt.Sprintf("rewound to position %d", to)); err != nil {
 		return err
 	}
 	return p.replace(ctx, false, append(options, func(r *rebuild.Rebuild) { r.To = &to }))

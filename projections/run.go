@@ -31,30 +31,30 @@ const eventTries = 5
 // Meanwhile Status shows the failure.
 func (p *Projector) Run(ctx context.Context) error {
 	backoff, tries := source.NewBackoff(), map[uuid.UUID]int{}
-	p.Kept.Store(0)
+	p.feed.Kept.Store(0)
 	for {
-		done := p.Done.Load()
+		done := p.apply.Done.Load()
 		err := p.runOnce(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if errors.Is(err, fault.ErrFenced) { // look again which build is live
-			if p.Done.Load() == done {
-				_ = wait.For(ctx, p.Poll) // one that is fenced again and again
+			if p.apply.Done.Load() == done {
+				_ = wait.For(ctx, p.feed.Poll) // one that is fenced again and again
 			}
 			continue
 		}
 		if !errors.Is(err, fault.ErrKind) && p.hasBooks() { // it is a failure of the build's
-			p.RecordFailure(ctx, err)
+			p.feed.RecordFailure(ctx, err)
 		}
 		if fault.Final(err) || failedTooOften(err, tries) {
 			return err
 		}
-		if p.Done.Load() > done { // what failed before was overcome
+		if p.apply.Done.Load() > done { // what failed before was overcome
 			backoff.Reset()
 		}
 		again := backoff.Next()
-		p.Logger.WarnContext(ctx, "projector failed and will try again", "error", err, "in", again)
+		p.apply.Logger.WarnContext(ctx, "projector failed and will try again", "error", err, "in", again)
 		if wait.For(ctx, again) != nil {
 			return nil
 		}
@@ -63,7 +63,7 @@ func (p *Projector) Run(ctx context.Context) error {
 
 // hasBooks reports that there is a place for a failure.
 func (p *Projector) hasBooks() bool {
-	return p.Def != nil && p.Def.Name != "" && !nothing(p.Books.Database)
+	return p.apply.Def != nil && p.apply.Def.Name != "" && !nothing(p.apply.Books.Database)
 }
 
 // failedTooOften counts failures by event: batches without it may succeed in between.
@@ -88,13 +88,13 @@ func (p *Projector) runOnce(ctx context.Context) error {
 		return err
 	}
 	p.markServed()
-	if b, err = p.TakeKind(ctx, b, p.source.Kind()); err != nil {
+	if b, err = p.feed.TakeKind(ctx, b, p.source.Kind()); err != nil {
 		return err
 	}
-	if err := p.SetSource(ctx, b, p.source.String()); err != nil {
+	if err := p.feed.SetSource(ctx, b, p.source.String()); err != nil {
 		return err
 	}
-	return p.source.Follow(ctx, p.Feed, b)
+	return p.source.Follow(ctx, p.feed, b)
 }
 
 // ready returns the live build of the projector's version, and makes it first when
@@ -102,16 +102,16 @@ func (p *Projector) runOnce(ctx context.Context) error {
 func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 	for {
 		b, err := p.live(ctx)
-		if err == nil && b.Version == p.Def.Version && b.Fingerprint != p.Def.Fingerprint() {
+		if err == nil && b.Version == p.apply.Def.Version && b.Fingerprint != p.apply.Def.Fingerprint() {
 			return b, fmt.Errorf("%w: %q: the DDL or the Categories are not those that version %d was built with: raise Version, or rebuild this one", fault.ErrInvalid, b.Name, b.Version)
 		}
 		switch {
-		case err == nil && b.Version == p.Def.Version:
+		case err == nil && b.Version == p.apply.Def.Version:
 			return b, nil
-		case err == nil && b.Version > p.Def.Version:
-			return b, rebuild.TooOld(p.Def, b)
+		case err == nil && b.Version > p.apply.Def.Version:
+			return b, rebuild.TooOld(p.apply.Def, b)
 		case err == nil && p.served.Load():
-			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.Def.Version)
+			return b, fmt.Errorf("%w: %s version %d is live and this program has version %d: restart it to build that again", fault.ErrRolledBack, b.Name, b.Version, p.apply.Def.Version)
 		case err != nil && !errors.Is(err, fault.ErrNotBuilt):
 			return b, err
 		}
@@ -123,7 +123,7 @@ func (p *Projector) ready(ctx context.Context) (books.Build, error) {
 		if !errors.Is(err, fault.ErrBusy) && !errors.Is(err, fault.ErrFenced) {
 			return b, err
 		}
-		if err := wait.For(ctx, p.Poll); err != nil {
+		if err := wait.For(ctx, p.feed.Poll); err != nil {
 			return b, err
 		}
 	}

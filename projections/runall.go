@@ -23,7 +23,7 @@ func RunAll(ctx context.Context, list ...*Projector) error {
 	for i, p := range list {
 		running.Go(func() {
 			if failures[i] = p.runOrWait(ctx); failures[i] != nil && len(list) > 1 {
-				p.Logger.ErrorContext(ctx, "projector has stopped; the others go on", "error", failures[i])
+				p.apply.Logger.ErrorContext(ctx, "projector has stopped; the others go on", "error", failures[i])
 			}
 		})
 	}
@@ -38,7 +38,7 @@ func (p *Projector) runOrWait(ctx context.Context) error {
 		if !errors.Is(err, fault.ErrNewerVersion) {
 			return err
 		}
-		p.Logger.WarnContext(ctx, "projector waits", "error", err, "looks again in", newerEvery)
+		p.apply.Logger.WarnContext(ctx, "projector waits", "error", err, "looks again in", newerEvery)
 		if wait.For(ctx, newerEvery) != nil {
 			return nil
 		}

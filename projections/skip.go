@@ -37,14 +37,14 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 		return Retried{}, p.invalid
 	}
 	if strings.TrimSpace(reason) == "" {
-		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", fault.ErrInvalid, p.Def.Name, event)
+		return Retried{}, fmt.Errorf("%w: %q: say why event %s is skipped", fault.ErrInvalid, p.apply.Def.Name, event)
 	}
 	e, known, err := p.find(ctx, event)
 	if err != nil {
 		return Retried{}, fault.Explain("find the event in the log", err)
 	}
 	var behind []fold.Sequence
-	err = pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginTxFunc(ctx, p.apply.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
 		behind, err = p.skip(ctx, tx, e, known, reason)
 		return err
 	})
@@ -53,9 +53,9 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 	case errors.Is(err, ErrApplied) || errors.Is(err, ErrNotParked) || errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt):
 		return Retried{}, err
 	default:
-		return Retried{}, fault.Explain("skip an event of "+p.Def.Name, err)
+		return Retried{}, fault.Explain("skip an event of "+p.apply.Def.Name, err)
 	}
-	p.Logger.InfoContext(ctx, "an event is skipped", "event", event, "reason", reason)
+	p.apply.Logger.InfoContext(ctx, "an event is skipped", "event", event, "reason", reason)
 	if len(behind) == 0 {
 		return Retried{}, nil
 	}
@@ -94,10 +94,10 @@ where l.build in (select id from mine)`
 
 // skip returns the sequences of the live build that the event was parked in.
 func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bool, reason string) ([]fold.Sequence, error) {
-	if _, err := tx.Exec(ctx, p.Books.SQL(lockBuildsSQL), p.Def.Name); err != nil {
+	if _, err := tx.Exec(ctx, p.apply.Books.SQL(lockBuildsSQL), p.apply.Def.Name); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, p.Books.SQL(buildsOfSQL), p.Def.Name)
+	rows, err := tx.Query(ctx, p.apply.Books.SQL(buildsOfSQL), p.apply.Def.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -106,16 +106,16 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		return nil, err
 	}
 	if len(builds) == 0 {
-		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.Def.Name)
+		return nil, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.apply.Def.Name)
 	}
 	var leased bool
-	if err := tx.QueryRow(ctx, p.Books.SQL(leasedSQL), p.Def.Name).Scan(&leased); err != nil {
+	if err := tx.QueryRow(ctx, p.apply.Books.SQL(leasedSQL), p.apply.Def.Name).Scan(&leased); err != nil {
 		return nil, err
 	}
 	if leased {
-		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", fault.ErrBusy, p.Def.Name)
+		return nil, fmt.Errorf("%w: a rebuild of %s is under way: wait for it, or stop it", fault.ErrBusy, p.apply.Def.Name)
 	}
-	list, err := readParked(ctx, tx, p.Books, []string{p.Def.Name}, &e.ID, true)
+	list, err := readParked(ctx, tx, p.apply.Books, []string{p.apply.Def.Name}, &e.ID, true)
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +144,8 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 		}
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(p.Books.SQL(unparkSQL), p.Def.Name, e.ID, keys)
-	batch.Queue(p.Books.SQL(skipSQL), p.Def.Name, e.ID, keys, pg.Storable(reason))
+	batch.Queue(p.apply.Books.SQL(unparkSQL), p.apply.Def.Name, e.ID, keys)
+	batch.Queue(p.apply.Books.SQL(skipSQL), p.apply.Def.Name, e.ID, keys, pg.Storable(reason))
 	return behind, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -154,7 +154,7 @@ const skippedOfSQL = `select key from {asof}.skips where name = $1 and event_id 
 
 // skippedOf returns the rows that an event is skipped for already.
 func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) ([]string, error) {
-	rows, err := tx.Query(ctx, p.Books.SQL(skippedOfSQL), p.Def.Name, event)
+	rows, err := tx.Query(ctx, p.apply.Books.SQL(skippedOfSQL), p.apply.Def.Name, event)
 	if err != nil {
 		return nil, err
 	}
@@ -164,12 +164,12 @@ func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) (
 // skipAgain changes the reason of what is skipped, and returns what the live build has parked
 // of the stream.
 func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []books.Build, e es.Recorded, keys []string, reason string) ([]fold.Sequence, error) {
-	if _, err := tx.Exec(ctx, p.Books.SQL(skipSQL), p.Def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
+	if _, err := tx.Exec(ctx, p.apply.Books.SQL(skipSQL), p.apply.Def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
 		return nil, err
 	}
 	for _, b := range builds {
 		if b.Status == books.Live {
-			return sequencesOf(ctx, tx, p.Books.SQL(parkedSequencesSQL), b, &e.Stream)
+			return sequencesOf(ctx, tx, p.apply.Books.SQL(parkedSequencesSQL), b, &e.Stream)
 		}
 	}
 	return nil, nil
@@ -185,13 +185,13 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b books.Build, u
 	if len(units) == 0 || slices.Contains(keys, "") {
 		return []string{""}, nil
 	}
-	if b.Version != p.Def.Version || b.Fingerprint != p.Def.Fingerprint() {
+	if b.Version != p.apply.Def.Version || b.Fingerprint != p.apply.Def.Fingerprint() {
 		return keys, nil
 	}
 	if _, err := tx.Exec(ctx, catalog.SearchPathSQL, b.Schema); err != nil {
 		return nil, err
 	}
-	m, err := p.Bind(ctx, tx, b)
+	m, err := p.apply.Bind(ctx, tx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b books.Build, u
 // rebuild was stopped after it.
 func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []books.Build, units map[int64][]ParkedEvent, e es.Recorded, known bool) error {
 	if !known && len(units) == 0 {
-		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.Def.Name, e.ID)
+		return fmt.Errorf("%w: neither the log nor a build of %s knows event %s", ErrNotParked, p.apply.Def.Name, e.ID)
 	}
 	for _, b := range builds {
 		parked := len(units[b.ID]) > 0
@@ -222,7 +222,7 @@ func (p *Projector) dropPassed(ctx context.Context, tx pgx.Tx, builds []books.Bu
 		case passed && b.Status == books.Live:
 			return fmt.Errorf("%w: %s: event %s, version %d of %s: append another event that corrects what it says", ErrApplied, b.Name, e.ID, e.Version, e.Stream)
 		case passed:
-			if err := p.Books.Drop(ctx, tx, b); err != nil {
+			if err := p.apply.Books.Drop(ctx, tx, b); err != nil {
 				return err
 			}
 		}
@@ -236,10 +236,10 @@ const findEventSQL = `select position, category, stream_id, version from {asof}.
 // find looks an event up in the log.
 func (p *Projector) find(ctx context.Context, event uuid.UUID) (es.Recorded, bool, error) {
 	e := es.Recorded{ID: event}
-	if p.Log == nil {
+	if p.apply.Log == nil {
 		return e, false, nil
 	}
-	err := p.Log.Pool().QueryRow(ctx, books.Of(p.Log).SQL(findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
+	err := p.apply.Log.Pool().QueryRow(ctx, books.Of(p.apply.Log).SQL(findEventSQL), event).Scan((*int64)(&e.Position), &e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, false, nil
 	}
@@ -255,6 +255,6 @@ func (p *Projector) passed(ctx context.Context, tx pgx.Tx, b books.Build, e es.R
 		return e.Position <= b.Position, nil
 	}
 	var last es.Version
-	err := tx.QueryRow(ctx, p.Books.SQL(lastSeenSQL), b.ID, e.Stream.Category, e.Stream.ID).Scan((*int64)(&last))
+	err := tx.QueryRow(ctx, p.apply.Books.SQL(lastSeenSQL), b.ID, e.Stream.Category, e.Stream.ID).Scan((*int64)(&last))
 	return e.Version <= last, err
 }

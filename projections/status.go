@@ -117,15 +117,15 @@ func (p *Projector) Status(ctx context.Context) (Status, error) {
 	if p.invalid != nil {
 		return Status{}, p.invalid
 	}
-	list, err := statuses(ctx, p.Books, p.Log, &p.Def.Name, p.Def.Categories)
+	list, err := statuses(ctx, p.apply.Books, p.apply.Log, &p.apply.Def.Name, p.apply.Def.Categories)
 	if err != nil {
 		return Status{}, err
 	}
-	if len(list) == 1 && p.Log == nil {
-		list[0].Lag = p.Unread(ctx, p.topics(), list[0].Build)
+	if len(list) == 1 && p.apply.Log == nil {
+		list[0].Lag = p.feed.Unread(ctx, p.topics(), list[0].Build)
 	}
 	if len(list) == 0 {
-		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.Def.Name)
+		return Status{}, fmt.Errorf("%w: %s: run the projector or rebuild", fault.ErrNotBuilt, p.apply.Def.Name)
 	}
 	return list[0], nil
 }

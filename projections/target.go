@@ -36,4 +36,4 @@ func nothing(t Target) bool {
 // FromLog makes a projector follow the log of a store that lies in another database than
 // the read model. The events of a batch are read there, and written with what is known to
 // be applied in the target's transaction.
-func FromLog(store *pgstore.Store) Option { return func(p *Projector) { p.Log = store } }
+func FromLog(store *pgstore.Store) Option { return func(p *Projector) { p.apply.Log = store } }

@@ -73,10 +73,10 @@ func (p *Projector) Verify(ctx context.Context) ([]Verification, error) {
 	if p.invalid != nil {
 		return nil, p.invalid
 	}
-	if p.Log == nil {
-		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.Def.Name)
+	if p.apply.Log == nil {
+		return nil, fmt.Errorf("%w: %s is not verified", fault.ErrNoLog, p.apply.Def.Name)
 	}
-	return verify(ctx, p.Books, p.Log, p.Def.Name, p.Def)
+	return verify(ctx, p.apply.Books, p.apply.Log, p.apply.Def.Name, p.apply.Def)
 }
 
 // Verify does as [Projector.Verify] does, for a projection whose definition no program has

@@ -24,8 +24,8 @@ func (p *Projector) WaitFor(ctx context.Context, position es.Position) error {
 	if p.invalid != nil {
 		return p.invalid
 	}
-	if p.Log == nil {
-		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", fault.ErrNoLog, p.Def.Name)
+	if p.apply.Log == nil {
+		return fmt.Errorf("%w: positions of %s mean nothing without one: wait for a token (WaitForToken)", fault.ErrNoLog, p.apply.Def.Name)
 	}
 	return p.waitUntil(ctx, fmt.Sprintf("position %d", position), func() (bool, error) { return p.reached(ctx, position) })
 }
@@ -38,13 +38,13 @@ func (p *Projector) WaitForToken(ctx context.Context, t es.Token) error {
 	if p.invalid != nil {
 		return p.invalid
 	}
-	if !p.Def.Wants(t.Stream.Category) {
-		return fmt.Errorf("projections: %w: %s has no events of category %s", es.ErrInvalid, p.Def.Name, t.Stream.Category)
+	if !p.apply.Def.Wants(t.Stream.Category) {
+		return fmt.Errorf("projections: %w: %s has no events of category %s", es.ErrInvalid, p.apply.Def.Name, t.Stream.Category)
 	}
-	if p.Log == nil {
+	if p.apply.Log == nil {
 		return p.waitUntil(ctx, t.String(), func() (bool, error) { return p.hasToken(ctx, t) })
 	}
-	life, err := p.Log.Life(ctx)
+	life, err := p.apply.Log.Life(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,12 +64,12 @@ join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
 func (p *Projector) hasToken(ctx context.Context, t es.Token) (bool, error) {
 	var b books.Build
 	var source string
-	err := p.Books.Pool().QueryRow(ctx, p.Books.SQL(hasTokenSQL), p.Def.Name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
+	err := p.apply.Books.Pool().QueryRow(ctx, p.apply.Books.SQL(hasTokenSQL), p.apply.Def.Name, t.Life, t.Stream.Category, t.Stream.ID, int64(t.Version)).Scan(&b.ID, &b.Parked, &source)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case err == nil && b.Parked > 0:
-		err = p.notParked(ctx, t.Position, p.Books.SQL(parkedOfSQL), b.ID, t.Stream.Category, t.Stream.ID, int64(t.Version), source)
+		err = p.notParked(ctx, t.Position, p.apply.Books.SQL(parkedOfSQL), b.ID, t.Stream.Category, t.Stream.ID, int64(t.Version), source)
 	}
 	return err == nil, err
 }
@@ -82,14 +82,14 @@ func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bo
 			return err
 		}
 		if err != nil {
-			return fault.Explain(fmt.Sprintf("wait for %s of %s", what, p.Def.Name), err)
+			return fault.Explain(fmt.Sprintf("wait for %s of %s", what, p.apply.Def.Name), err)
 		}
 		if done {
 			return nil
 		}
 		next := max(time.Since(began)/4, time.Millisecond) // mostly it is a matter of milliseconds
-		if err := wait.For(ctx, min(next, p.Poll)); err != nil {
-			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.Def.Name, what, err)
+		if err := wait.For(ctx, min(next, p.feed.Poll)); err != nil {
+			return fmt.Errorf("projections: %s has not reached %s: is its projector running? %w", p.apply.Def.Name, what, err)
 		}
 	}
 }
@@ -109,7 +109,7 @@ select exists (select from {asof}.events where position = $3) and not exists (
 
 func (p *Projector) reached(ctx context.Context, position es.Position) (done bool, err error) {
 	var b books.Build
-	err = p.Books.Pool().QueryRow(ctx, p.Books.SQL(reachedSQL), p.Def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
+	err = p.apply.Books.Pool().QueryRow(ctx, p.apply.Books.SQL(reachedSQL), p.apply.Def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
@@ -121,13 +121,13 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 		done, err = p.appliedUpTo(ctx, b, position)
 	}
 	if done && (b.Parked > 0 || b.Kind == books.KindKafka) { // which may have parked it since
-		err = p.notParked(ctx, position, p.Books.SQL(parkedAtSQL), b.ID, int64(position))
+		err = p.notParked(ctx, position, p.apply.Books.SQL(parkedAtSQL), b.ID, int64(position))
 	}
 	return done, err
 }
 
 func (p *Projector) appliedUpTo(ctx context.Context, b books.Build, position es.Position) (done bool, err error) {
-	err = p.Books.Pool().QueryRow(ctx, p.Books.SQL(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.Def.Categories).Scan(&done)
+	err = p.apply.Books.Pool().QueryRow(ctx, p.apply.Books.SQL(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.apply.Def.Categories).Scan(&done)
 	return done, err
 }
 
@@ -170,8 +170,8 @@ const parkedOfSQL = parkedWhySQL + ` and p.category = $2 and p.stream_id = $3 an
 
 // notParked gives a [*ParkedError] for an event that is parked, as the statement finds it.
 func (p *Projector) notParked(ctx context.Context, position es.Position, sql string, args ...any) error {
-	e := &ParkedError{Projection: p.Def.Name, Position: position}
-	err := p.Books.Pool().QueryRow(ctx, sql, args...).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
+	e := &ParkedError{Projection: p.apply.Def.Name, Position: position}
+	err := p.apply.Books.Pool().QueryRow(ctx, sql, args...).Scan(&e.Stream.Category, &e.Stream.ID, (*int64)(&e.Version), &e.Key, &e.Reason)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil

@@ -33,9 +33,9 @@ type Applier struct {
 
 // Checkpoint is where a build stands in the log. Books that lie in the log's own database
 // are put back with it: then the life of the store is not compared.
-func (p *Applier) Checkpoint(b books.Build) es.Checkpoint {
+func (a *Applier) Checkpoint(b books.Build) es.Checkpoint {
 	c := es.Checkpoint{Position: b.Position, EventID: b.Event}
-	if !p.Beside() {
+	if !a.Beside() {
 		c.Life = b.Life
 	}
 	return c
@@ -43,37 +43,37 @@ func (p *Applier) Checkpoint(b books.Build) es.Checkpoint {
 
 // InLife returns the build as one of a life of the log: the one that it is filled from
 // or, when it is empty, the present one.
-func (p *Applier) InLife(ctx context.Context, b books.Build) (books.Build, error) {
-	if b.Life != uuid.Nil && !p.Beside() || p.Log == nil {
+func (a *Applier) InLife(ctx context.Context, b books.Build) (books.Build, error) {
+	if b.Life != uuid.Nil && !a.Beside() || a.Log == nil {
 		return b, nil
 	}
-	life, err := p.Log.Life(ctx)
+	life, err := a.Log.Life(ctx)
 	b.Life = life
 	return b, err
 }
 
 // Live returns the live build, or [fault.ErrNotBuilt].
-func (p *Applier) Live(ctx context.Context) (books.Build, error) {
-	return p.Books.FindLive(ctx, p.Books.Pool(), p.Def.Name)
+func (a *Applier) Live(ctx context.Context) (books.Build, error) {
+	return a.Books.FindLive(ctx, a.Books.Pool(), a.Def.Name)
 }
 
 // Bind returns what applies events to a build's tables. The search path is on them.
-func (p *Applier) Bind(ctx context.Context, tx pgx.Tx, b books.Build) (fold.Model, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if a := p.bound[b.ID]; a != nil {
-		return a, nil
+func (a *Applier) Bind(ctx context.Context, tx pgx.Tx, b books.Build) (fold.Model, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m := a.bound[b.ID]; m != nil {
+		return m, nil
 	}
-	a, err := p.Def.Bind(ctx, tx, b.Schema)
+	m, err := a.Def.Bind(ctx, tx, b.Schema)
 	if err == nil {
-		if p.bound == nil {
-			p.bound = map[int64]fold.Model{}
+		if a.bound == nil {
+			a.bound = map[int64]fold.Model{}
 		}
-		p.bound[b.ID] = a
+		a.bound[b.ID] = m
 	}
-	return a, err
+	return m, err
 }
 
 // Beside reports a read model in the database of its log: both are put back at once, and
 // one transaction sees both.
-func (p *Applier) Beside() bool { return p.Log != nil && p.Log.Pool() == p.Books.Pool() }
+func (a *Applier) Beside() bool { return a.Log != nil && a.Log.Pool() == a.Books.Pool() }

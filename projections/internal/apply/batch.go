@@ -78,25 +78,25 @@ const idle = time.Minute
 // then. The row lock on the build makes it one at a time; a build that was switched
 // or taken over meanwhile gives errFenced, and nothing is written. What the database
 // refuses is parked, in which case the work takes several transactions.
-func (p *Applier) Commit(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	next, err := p.tryMoving(ctx, b, w)
-	if p.Refused(err) && len(w.Events) > 0 {
-		next, err = p.bisectWork(ctx, b, w)
+func (a *Applier) Commit(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
+	next, err := a.tryMoving(ctx, b, w)
+	if a.Refused(err) && len(w.Events) > 0 {
+		next, err = a.bisectWork(ctx, b, w)
 	}
 	if err != nil {
 		return next, fault.Wrap("apply a batch", err)
 	}
-	p.Done.Add(1)
+	a.Done.Add(1)
 	return next, nil
 }
 
 // tryMoving is try, and again if a unique value may have moved between rows.
-func (p *Applier) tryMoving(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	next, err := p.try(ctx, b, w)
+func (a *Applier) tryMoving(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
+	next, err := a.try(ctx, b, w)
 	if Moved(err) && !w.moves {
 		again := *w
 		again.moves = true
-		next, err = p.try(ctx, b, &again)
+		next, err = a.try(ctx, b, &again)
 		w.Foreign, w.Gapped = again.Foreign, again.Gapped
 	}
 	return next, err
@@ -105,18 +105,18 @@ func (p *Applier) tryMoving(ctx context.Context, b books.Build, w *Work) (books.
 // Moved reports that a unique value may have moved between rows.
 func Moved(err error) bool { return pg.Is(err, pg.UniqueViolation) }
 
-func (p *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
+func (a *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
 	life := b.Life
 	once := *w
 	var parked []fold.ParkedUnit
-	err := pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := p.Lock(ctx, tx, b, &once)
+	err := pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		locked, found, err := a.Lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}
 		b = locked
 		b.Life = life // that the events were read in
-		if err := p.ApplyLocked(ctx, tx, &b, &once, found); err != nil {
+		if err := a.ApplyLocked(ctx, tx, &b, &once, found); err != nil {
 			return err
 		}
 		parked = found.Parking.Fresh
@@ -131,7 +131,7 @@ func (p *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build,
 	switch {
 	case err == nil:
 		w.Foreign, w.Gapped = once.Foreign, once.Gapped
-		p.TellParked(ctx, parked)
+		a.TellParked(ctx, parked)
 	case errors.Is(err, fault.ErrDone):
 		err = nil
 	}
@@ -144,22 +144,22 @@ const ConstraintsSQL = `set constraints all immediate`
 // Lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
-func (p *Applier) Lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (books.Build, found, error) {
-	f := found{seen: Versions{}, Parking: fold.NewParking(p.Def, p.Most), gaps: map[es.StreamID]gap{}}
+func (a *Applier) Lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (books.Build, found, error) {
+	f := found{seen: Versions{}, Parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]gap{}}
 	var locked books.Build
 	batch := &pgx.Batch{}
-	p.QueueLock(batch, b, false, func(now books.Build) error { locked = now; return nil })
-	p.queueSeen(batch, b, w, f.seen)
+	a.QueueLock(batch, b, false, func(now books.Build) error { locked = now; return nil })
+	a.queueSeen(batch, b, w, f.seen)
 	f.Parking.Source = w.Source
 	if len(w.Events) > 0 {
-		p.Books.QueueParking(batch, b, streamsOf(w.Events), f.Parking)
+		a.Books.QueueParking(batch, b, streamsOf(w.Events), f.Parking)
 	}
 	switch {
 	case b.Kind == books.KindTopic && len(w.Events) > 0:
-		p.queueGaps(batch, b, w, f.gaps)
-		p.queueLife(batch, b, w)
+		a.queueGaps(batch, b, w, f.gaps)
+		a.queueLife(batch, b, w)
 	case b.Kind == books.KindKafka && w.Offset != nil:
-		p.queueOurs(batch, w)
+		a.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
 	f.Parking.Stored, f.Parking.Refused, f.Parking.Trying = locked.Parked, w.refused, w.rehearse
@@ -169,9 +169,9 @@ func (p *Applier) Lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (
 // QueueLock takes the build's row and shows it as the last holder of the lock left it. A
 // build that is not what the caller thinks gives errFenced, and so does a live one that is
 // paused, except to whom that does not matter.
-func (p *Applier) QueueLock(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
-	batch.Queue(p.Books.SQL(lockSQL), b.ID)
-	batch.Queue(p.Books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
+func (a *Applier) QueueLock(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
+	batch.Queue(a.Books.SQL(lockSQL), b.ID)
+	batch.Queue(a.Books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
 		locked, err := pgx.CollectRows(rows, books.ScanBuild)
 		switch {
 		case err != nil:
@@ -181,12 +181,12 @@ func (p *Applier) QueueLock(batch *pgx.Batch, b books.Build, even bool, look fun
 		}
 		return look(locked[0])
 	})
-	batch.Queue(p.Books.SQL(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
+	batch.Queue(a.Books.SQL(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
 }
 
 // ApplyLocked does the work inside the transaction that holds the build's lock, and
 // changes b as the row is changed.
-func (p *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work, f found) error {
+func (a *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work, f found) error {
 	seen, before := f.seen, maps.Clone(f.seen)
 	if w.Position > 0 && w.Position <= b.Position || w.Over != nil && w.Over.After != b.Position {
 		return nil // another process did it
@@ -195,7 +195,7 @@ func (p *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w 
 		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", fault.ErrFenced, b.Name, b.Version, b.ID, b.Position, w.After)
 	}
 	w.Gapped = len(f.gaps) > 0
-	todo, err := p.admit(ctx, tx, *b, w, &f)
+	todo, err := a.admit(ctx, tx, *b, w, &f)
 	if err != nil {
 		return err
 	}
@@ -203,12 +203,12 @@ func (p *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w 
 	out := &pgx.Batch{}
 	t := books.Tally{Read: w.read(b.Position)}
 	if len(todo) > 0 {
-		if t.Skipped, err = p.foldLocked(ctx, tx, *b, w, todo, f.Parking, out); err != nil {
+		if t.Skipped, err = a.foldLocked(ctx, tx, *b, w, todo, f.Parking, out); err != nil {
 			return err
 		}
 		t.Parked = int64(len(f.Parking.Fresh))
-		p.Books.QueueParked(out, *b, w.Source, f.Parking.Fresh)
-		if err := p.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
+		a.Books.QueueParked(out, *b, w.Source, f.Parking.Fresh)
+		if err := a.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}
 		t.Apply(todo)
@@ -216,19 +216,19 @@ func (p *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w 
 	if w.Position > b.Position {
 		t.Position, t.Event = w.Position, w.eventAt(w.Position)
 	}
-	p.Books.QueueTally(out, b, &t, nil)
+	a.Books.QueueTally(out, b, &t, nil)
 	if w.Foreign > 0 {
-		out.Queue(p.Books.SQL(books.ForeignMessagesSQL), b.ID, w.Foreign)
+		out.Queue(a.Books.SQL(books.ForeignMessagesSQL), b.ID, w.Foreign)
 	}
-	p.queueOffsets(out, *b, w)
-	p.queueOpened(out, *b, w, &f)
+	a.queueOffsets(out, *b, w)
+	a.queueOpened(out, *b, w, &f)
 	return tx.SendBatch(ctx, out).Close()
 }
 
 // foldLocked folds events and writes what they come to, with rows that are looked up in
 // the transaction.
-func (p *Applier) foldLocked(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
-	m, err := p.Bind(ctx, tx, b)
+func (a *Applier) foldLocked(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
+	m, err := a.Bind(ctx, tx, b)
 	if err != nil {
 		return 0, err
 	}

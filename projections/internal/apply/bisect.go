@@ -21,9 +21,9 @@ import (
 
 // Refused reports that the database does not take what events come to. What it does not take
 // of the books is no event's.
-func (p *Applier) Refused(err error) bool {
+func (a *Applier) Refused(err error) bool {
 	server, told := errors.AsType[*pgconn.PgError](err)
-	return table.Refused(err) && (!told || server.SchemaName != p.Books.Schema())
+	return table.Refused(err) && (!told || server.SchemaName != a.Books.Schema())
 }
 
 // trial applies events, all or none of them. What is refused is parked without a try.
@@ -31,17 +31,17 @@ func (p *Applier) Refused(err error) bool {
 type trial func(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error
 
 // Bisect applies events of a batch that the database has refused.
-func (p *Applier) Bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
+func (a *Applier) Bisect(ctx context.Context, m fold.Model, events []es.RecordedEvent, try trial) error {
 	n := max(1, len(events)/2)
 	for len(events) > 0 {
 		n = min(n, len(events))
 		err := try(ctx, events[:n], nil, true)
 		switch {
-		case p.Refused(err) && n > 1:
+		case a.Refused(err) && n > 1:
 			n /= 2
 			continue
-		case p.Refused(err):
-			err = p.parkRefused(ctx, m, events[:1], err, try)
+		case a.Refused(err):
+			err = a.parkRefused(ctx, m, events[:1], err, try)
 		}
 		if err != nil {
 			return err
@@ -52,8 +52,8 @@ func (p *Applier) Bisect(ctx context.Context, m fold.Model, events []es.Recorded
 }
 
 // parkRefused applies an event but for what the database refuses of it, which it parks.
-func (p *Applier) parkRefused(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) error {
-	refused, err := p.culprits(ctx, m, event, why, try)
+func (a *Applier) parkRefused(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) error {
+	refused, err := a.culprits(ctx, m, event, why, try)
 	if err != nil {
 		return err
 	}
@@ -62,11 +62,11 @@ func (p *Applier) parkRefused(ctx context.Context, m fold.Model, event []es.Reco
 
 // culprits finds which rows of an event are refused: each is tried with those before it
 // that were not.
-func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) (map[fold.Unit]error, error) {
+func (a *Applier) culprits(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) (map[fold.Unit]error, error) {
 	id := event[0].ID
 	why = fmt.Errorf("the database refuses what it comes to: %w", why)
 	keys := m.Decode(event).Keys()
-	if len(keys) < 2 || table.NotAKey(why) || !fold.NewParking(p.Def, p.Most).Parks() { // nobody can tell which row it is, or need to
+	if len(keys) < 2 || table.NotAKey(why) || !fold.NewParking(a.Def, a.Most).Parks() { // nobody can tell which row it is, or need to
 		key := ""
 		if len(keys) == 1 && !table.NotAKey(why) {
 			key = keys[0]
@@ -84,7 +84,7 @@ func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.Recorde
 		switch {
 		case table.NotAKey(err):
 			return map[fold.Unit]error{{Event: id}: why}, nil
-		case p.Refused(err):
+		case a.Refused(err):
 			err = fmt.Errorf("the database refuses what it comes to: %w", err)
 			untried[row], refused[row] = err, err
 		case err != nil:
@@ -95,45 +95,45 @@ func (p *Applier) culprits(ctx context.Context, m fold.Model, event []es.Recorde
 }
 
 // bisectWork commits work that the database has refused.
-func (p *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	m, err := p.Model(ctx, b)
+func (a *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
+	m, err := a.Model(ctx, b)
 	if err != nil {
 		return b, err
 	}
 	events := w.Events
 	if b.Kind != books.KindLog { // what is left of it, without gaps
-		if events, err = p.left(ctx, b, w); err != nil {
+		if events, err = a.left(ctx, b, w); err != nil {
 			return b, err
 		}
 	}
 	after := w.After
-	err = p.Bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
+	err = a.Bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 		once := &Work{Events: part, After: after, Source: w.Source, refused: refused, rehearse: !keep, Bulk: w.Bulk}
 		if b.Kind == books.KindLog {
 			once.Position = part[len(part)-1].Position
 		}
-		next, err := p.tryMoving(ctx, b, once)
+		next, err := a.tryMoving(ctx, b, once)
 		if err == nil && keep {
 			b, after = next, once.Position
-			p.Done.Add(1)
+			a.Done.Add(1)
 		}
 		return err
 	})
 	if err != nil {
 		return b, err
 	}
-	return p.tryMoving(ctx, b, w) // what else there is to it: all events are applied
+	return a.tryMoving(ctx, b, w) // what else there is to it: all events are applied
 }
 
 // left returns the events of a work that are to be applied.
-func (p *Applier) left(ctx context.Context, b books.Build, w *Work) (events []es.RecordedEvent, err error) {
+func (a *Applier) left(ctx context.Context, b books.Build, w *Work) (events []es.RecordedEvent, err error) {
 	once := *w
-	err = pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := p.Lock(ctx, tx, b, &once)
+	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		locked, found, err := a.Lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}
-		if events, err = p.admit(ctx, tx, locked, &once, &found); err != nil {
+		if events, err = a.admit(ctx, tx, locked, &once, &found); err != nil {
 			return err
 		}
 		return fault.ErrDone // nothing is kept

@@ -26,19 +26,19 @@ update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1
 
 // ChangeKind reports whether the kind could be changed: not before the log is applied up
 // to where Kafka was.
-func (p *Applier) ChangeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind string) (bool, error) {
+func (a *Applier) ChangeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind string) (bool, error) {
 	batch := &pgx.Batch{}
 	if kind == books.KindKafka {
-		batch.Queue(p.Books.SQL(seedSQL), b.ID, int64(b.Position), p.Def.Categories)
+		batch.Queue(a.Books.SQL(seedSQL), b.ID, int64(b.Position), a.Def.Categories)
 	} else {
-		reach, err := p.Reach(ctx, tx, b)
+		reach, err := a.Reach(ctx, tx, b)
 		if err != nil || reach > b.Position {
 			return false, err
 		}
-		batch.Queue(p.Books.SQL(`delete from {asof}.dedup where build = $1`), b.ID)
-		batch.Queue(p.Books.SQL(`delete from {asof}.offsets where build = $1`), b.ID)
+		batch.Queue(a.Books.SQL(`delete from {asof}.dedup where build = $1`), b.ID)
+		batch.Queue(a.Books.SQL(`delete from {asof}.offsets where build = $1`), b.ID)
 	}
-	batch.Queue(p.Books.SQL(kindSQL), b.ID, kind)
+	batch.Queue(a.Books.SQL(kindSQL), b.ID, kind)
 	return true, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -48,12 +48,12 @@ const reachSQL = `select coalesce(max(position), 0) from {asof}.offsets where bu
 
 // Reach is the position after which nothing is applied. Whatever Kafka brought is
 // settled, so the log up to there is final.
-func (p *Applier) Reach(ctx context.Context, db pg.Querier, b books.Build) (es.Position, error) {
+func (a *Applier) Reach(ctx context.Context, db pg.Querier, b books.Build) (es.Position, error) {
 	if b.Kind == books.KindLog {
 		return b.Position, nil
 	}
 	var last es.Position
-	if err := db.QueryRow(ctx, p.Books.SQL(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
+	if err := db.QueryRow(ctx, a.Books.SQL(reachSQL), b.ID).Scan((*int64)(&last)); err != nil {
 		return 0, fault.Explain("find how far Kafka has come", err)
 	}
 	return max(last, b.Position), nil

@@ -20,7 +20,7 @@ select s.category, s.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
 join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4`
 
-func (p *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versions) {
+func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versions) {
 	if len(w.Events) == 0 || b.Kind == books.KindLog {
 		return
 	}
@@ -30,7 +30,7 @@ func (p *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versi
 		categories[i], ids[i] = s.Category, s.ID
 	}
 	batch.Queue(table.PlannedSQL)
-	batch.Queue(p.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(func(rows pgx.Rows) error {
+	batch.Queue(a.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
 		_, err := pgx.ForEachRow(rows, []any{&s.Category, &s.ID, &v}, func() error {
@@ -56,16 +56,16 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 }
 
 // admit drops events that were applied or are not wanted.
-func (p *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, f *found) ([]es.RecordedEvent, error) {
+func (a *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, f *found) ([]es.RecordedEvent, error) {
 	switch b.Kind {
 	case books.KindKafka:
-		return p.admitVersions(ctx, tx, w.Events, f.seen)
+		return a.admitVersions(ctx, tx, w.Events, f.seen)
 	case books.KindTopic:
-		return p.admitStreams(w, f), nil
+		return a.admitStreams(w, f), nil
 	}
 	todo := make([]es.RecordedEvent, 0, len(w.Events))
 	for i := range w.Events {
-		if e := &w.Events[i]; e.Position > b.Position && p.Def.Wants(e.Stream.Category) {
+		if e := &w.Events[i]; e.Position > b.Position && a.Def.Wants(e.Stream.Category) {
 			todo = append(todo, *e)
 		}
 	}
@@ -74,16 +74,16 @@ func (p *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, 
 
 // admitVersions goes by the versions of each stream, and fills gaps from the log. It
 // raises seen.
-func (p *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen Versions) ([]es.RecordedEvent, error) {
+func (a *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen Versions) ([]es.RecordedEvent, error) {
 	todo := make([]es.RecordedEvent, 0, len(events))
 	for i := range events {
 		e := &events[i]
 		last := seen[e.Stream]
-		if e.Version <= last || !p.Def.Wants(e.Stream.Category) {
+		if e.Version <= last || !a.Def.Wants(e.Stream.Category) {
 			continue
 		}
 		if e.Version > last+1 {
-			missing, err := p.missing(ctx, tx, e.Stream, last+1, e.Version-1)
+			missing, err := a.missing(ctx, tx, e.Stream, last+1, e.Version-1)
 			if err != nil {
 				return nil, err
 			}
@@ -96,9 +96,9 @@ func (p *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.Reco
 }
 
 // missing reads a gap from the log, on the transaction's own connection.
-func (p *Applier) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
+func (a *Applier) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
 	var list []es.RecordedEvent
-	for e, err := range p.Log.InTx(tx).ReadStream(ctx, s, from) {
+	for e, err := range a.Log.InTx(tx).ReadStream(ctx, s, from) {
 		if err != nil {
 			return nil, fmt.Errorf("fill the gap of %s from version %d to %d: %w", s, from, to, err)
 		}
@@ -120,7 +120,7 @@ insert into {asof}.dedup (build, category, stream_id, version, source)
 select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
-func (p *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, before, seen Versions, out *pgx.Batch) error {
+func (a *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, before, seen Versions, out *pgx.Batch) error {
 	var categories, ids []string
 	var vs []int64
 	var added [][]any
@@ -134,13 +134,13 @@ func (p *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Wo
 		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
 	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{p.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
+		_, err := tx.CopyFrom(ctx, pgx.Identifier{a.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
 		if err != nil {
 			return err
 		}
 	}
 	if len(vs) > 0 {
-		out.Queue(p.Books.SQL(saveSeenSQL), b.ID, categories, ids, vs, w.Source)
+		out.Queue(a.Books.SQL(saveSeenSQL), b.ID, categories, ids, vs, w.Source)
 	}
 	return nil
 }

@@ -30,13 +30,13 @@ const gapsSQL = `
 select category, stream_id, version, next_offset from {asof}.gaps
 where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
 
-func (p *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[es.StreamID]gap) {
+func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[es.StreamID]gap) {
 	streams := streamsOf(w.Events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
-	batch.Queue(p.Books.SQL(gapsSQL), b.ID, w.Source, categories, ids).Query(func(rows pgx.Rows) error {
+	batch.Queue(a.Books.SQL(gapsSQL), b.ID, w.Source, categories, ids).Query(func(rows pgx.Rows) error {
 		g := gap{Source: w.Source}
 		_, err := pgx.ForEachRow(rows, []any{&g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next}, func() error {
 			gaps[g.Stream] = g
@@ -48,7 +48,7 @@ func (p *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[e
 
 // admitStreams drops events that were applied, and what comes behind a gap. It raises
 // f.seen, and notes new gaps.
-func (p *Applier) admitStreams(w *Work, f *found) []es.RecordedEvent {
+func (a *Applier) admitStreams(w *Work, f *found) []es.RecordedEvent {
 	todo := make([]es.RecordedEvent, 0, len(w.Events))
 	if w.Again != nil {
 		delete(f.gaps, w.Again.Stream)
@@ -86,23 +86,23 @@ const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 an
 const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
-func (p *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, f *found) {
+func (a *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, f *found) {
 	if g := w.Again; g != nil {
 		if _, open := f.gaps[g.Stream]; !open {
-			out.Queue(p.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
+			out.Queue(a.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
 		}
 	}
 	for _, g := range f.opened {
-		out.Queue(p.Books.SQL(openGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID, int64(g.version), w.Offset.Topic, w.Offset.Partition, g.Next)
+		out.Queue(a.Books.SQL(openGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID, int64(g.version), w.Offset.Topic, w.Offset.Partition, g.Next)
 	}
 	if len(f.opened) == 0 {
 		return
 	}
-	out.Queue(p.Books.SQL(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
+	out.Queue(a.Books.SQL(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
 		var n int64
 		err := row.Scan(&n)
-		if err == nil && n > p.Most {
-			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, p.Most, f.opened[0].Stream, f.opened[0].version)
+		if err == nil && n > a.Most {
+			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, a.Most, f.opened[0].Stream, f.opened[0].version)
 		}
 		return err
 	})
@@ -117,8 +117,8 @@ join {asof}.dedup d on d.build = g.build and d.category = g.category and d.strea
 where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.version and not g.lost
 order by g.next_offset`
 
-func (p *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([]gap, error) {
-	rows, err := p.Books.Pool().Query(ctx, p.Books.SQL(readyGapsSQL), b.ID, at.Topic, at.Number)
+func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([]gap, error) {
+	rows, err := a.Books.Pool().Query(ctx, a.Books.SQL(readyGapsSQL), b.ID, at.Topic, at.Number)
 	if err != nil {
 		return nil, fault.Explain("read the gaps", err)
 	}
@@ -140,11 +140,11 @@ select life from {asof}.lives where build = $1 and source = $2`
 
 // queueLife refuses messages of another life of their store: versions that were lost with
 // the former are given again.
-func (p *Applier) queueLife(batch *pgx.Batch, b books.Build, w *Work) {
+func (a *Applier) queueLife(batch *pgx.Batch, b books.Build, w *Work) {
 	if w.Life == uuid.Nil {
 		return
 	}
-	batch.Queue(p.Books.SQL(lifeSQL), b.ID, w.Source, w.Life).Query(func(rows pgx.Rows) error {
+	batch.Queue(a.Books.SQL(lifeSQL), b.ID, w.Source, w.Life).Query(func(rows pgx.Rows) error {
 		lives, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 		if err != nil || len(lives) == 0 || lives[0] == w.Life {
 			return err

@@ -23,33 +23,33 @@ const ManyTries = 10
 // ApplyPage applies a page of the log to the live build, from the rows in memory. In this
 // process pages wait for their turn here, not in the database with a connection each; and
 // one that has begun is finished when ctx ends.
-func (p *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
-	p.turn.Lock()
-	defer p.turn.Unlock()
+func (a *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	if err := ctx.Err(); err != nil {
 		return b, err
 	}
 	ctx, stop := wait.Beyond(ctx, batchGrace)
 	defer stop()
-	m, err := p.memoryOf(ctx, b)
+	m, err := a.memoryOf(ctx, b)
 	if err != nil {
 		return b, err
 	}
 	if pg == nil {
-		pg = p.Def.Page(m.Model, events)
+		pg = a.Def.Page(m.Model, events)
 	}
 	for try := 1; ; try++ {
-		now, err := p.tryPage(ctx, m, pg)
+		now, err := a.tryPage(ctx, m, pg)
 		switch {
 		case err == nil:
 			return now, nil
 		case (errors.Is(err, errOvertaken) || errors.Is(err, table.ErrStale)) && try < ManyTries:
-			p.Logger.DebugContext(ctx, "folds a page again", "why", err)
-			if now, err := p.Live(ctx); err != nil || now.ID != b.ID {
+			a.Logger.DebugContext(ctx, "folds a page again", "why", err)
+			if now, err := a.Live(ctx); err != nil || now.ID != b.ID {
 				return b, fmt.Errorf("%w: %s, build %d", errors.Join(fault.ErrFenced, err), b.Name, b.ID)
 			}
-		case p.Refused(err):
-			return p.Careful(ctx, now, pg.Beyond(p.Def, m.Model, now.Position).Events, false)
+		case a.Refused(err):
+			return a.Careful(ctx, now, pg.Beyond(a.Def, m.Model, now.Position).Events, false)
 		default:
 			return now, fault.Wrap("apply a batch", err)
 		}
@@ -57,26 +57,26 @@ func (p *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.Reco
 }
 
 // memoryOf returns the rows of the live build that are in memory.
-func (p *Applier) memoryOf(ctx context.Context, b books.Build) (*Memory, error) {
-	if m := p.memory; m != nil && m.B.ID == b.ID && m.B.Epoch == b.Epoch && m.B.Kind == b.Kind && m.B.Status == b.Status {
+func (a *Applier) memoryOf(ctx context.Context, b books.Build) (*Memory, error) {
+	if m := a.memory; m != nil && m.B.ID == b.ID && m.B.Epoch == b.Epoch && m.B.Kind == b.Kind && m.B.Status == b.Status {
 		if m.known && (m.B.Counter != b.Counter || m.B.Position != b.Position) {
 			m.Forget()
 		}
 		m.B.Life = b.Life
 		return m, nil
 	}
-	m, err := p.Remember(ctx, b)
+	m, err := a.Remember(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	p.memory = m
+	a.memory = m
 	return m, nil
 }
 
 // tryPage folds a page and writes it. What another process has applied of it is left out.
-func (p *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.Build, error) {
+func (a *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.Build, error) {
 	if !m.known {
-		if err := p.Look(ctx, m); err != nil {
+		if err := a.Look(ctx, m); err != nil {
 			return m.B, err
 		}
 	}
@@ -84,11 +84,11 @@ func (p *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.
 		return m.B, nil
 	}
 	if pg.Events[0].Position <= m.B.Position {
-		pg = pg.Beyond(p.Def, m.Model, m.B.Position)
+		pg = pg.Beyond(a.Def, m.Model, m.B.Position)
 	}
-	err := p.Fold(ctx, m, pg)
+	err := a.Fold(ctx, m, pg)
 	if err == nil {
-		err = p.Save(ctx, m, p.Room/liveShare)
+		err = a.Save(ctx, m, a.Room/liveShare)
 	}
 	if err != nil {
 		m.Forget()
@@ -99,15 +99,15 @@ func (p *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.
 // CommitLive is commit for the live build. In this process batches wait for their
 // turn here, not in the database with a connection each; and a batch that has begun
 // is finished when ctx ends.
-func (p *Applier) CommitLive(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	p.turn.Lock()
-	defer p.turn.Unlock()
+func (a *Applier) CommitLive(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
+	a.turn.Lock()
+	defer a.turn.Unlock()
 	if err := ctx.Err(); err != nil {
 		return b, err
 	}
 	ctx, stop := wait.Beyond(ctx, batchGrace)
 	defer stop()
-	return p.Commit(ctx, b, w)
+	return a.Commit(ctx, b, w)
 }
 
 // batchGrace is how long a batch that has begun may last after ctx has ended.

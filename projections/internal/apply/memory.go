@@ -39,30 +39,30 @@ type Memory struct {
 var errOvertaken = errors.New("projections: another process has written to the build")
 
 // Remember begins to keep rows of a build.
-func (p *Applier) Remember(ctx context.Context, b books.Build) (*Memory, error) {
-	m, err := p.Model(ctx, b)
+func (a *Applier) Remember(ctx context.Context, b books.Build) (*Memory, error) {
+	m, err := a.Model(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	return &Memory{B: b, Model: m, State: m.Open(b.Place(), b.Empty()), Parking: fold.NewParking(p.Def, p.Most)}, nil
+	return &Memory{B: b, Model: m, State: m.Open(b.Place(), b.Empty()), Parking: fold.NewParking(a.Def, a.Most)}, nil
 }
 
 // Model returns what applies events to a build's tables.
-func (p *Applier) Model(ctx context.Context, b books.Build) (m fold.Model, err error) {
-	p.mu.Lock()
-	m = p.bound[b.ID]
-	p.mu.Unlock()
+func (a *Applier) Model(ctx context.Context, b books.Build) (m fold.Model, err error) {
+	a.mu.Lock()
+	m = a.bound[b.ID]
+	a.mu.Unlock()
 	if m != nil {
 		return m, nil
 	}
-	err = pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, catalog.SearchPathSQL, b.Schema); err != nil {
 			return err
 		}
-		m, err = p.Bind(ctx, tx, b)
+		m, err = a.Bind(ctx, tx, b)
 		return err
 	})
-	return m, fault.Wrap("read the tables of "+p.Def.Name, err)
+	return m, fault.Wrap("read the tables of "+a.Def.Name, err)
 }
 
 // Forget drops the rows and what was folded into them.
@@ -78,9 +78,9 @@ const laneSQL = `select position, event_id, counter, parked from {asof}.lanes wh
 
 // Look reads the counter, before any row and what is parked: then it is no newer than they
 // are.
-func (p *Applier) Look(ctx context.Context, m *Memory) error {
+func (a *Applier) Look(ctx context.Context, m *Memory) error {
 	batch := &pgx.Batch{}
-	batch.Queue(p.Books.SQL(laneSQL), m.B.ID).QueryRow(func(row pgx.Row) error {
+	batch.Queue(a.Books.SQL(laneSQL), m.B.ID).QueryRow(func(row pgx.Row) error {
 		var event *uuid.UUID
 		err := row.Scan((*int64)(&m.B.Position), &event, &m.B.Counter, &m.B.Parked)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -89,21 +89,21 @@ func (p *Applier) Look(ctx context.Context, m *Memory) error {
 		m.B.Event = books.OrNil(event)
 		return err
 	})
-	p.Books.QueueParking(batch, m.B, nil, m.Parking)
-	err := p.Send(ctx, batch)
+	a.Books.QueueParking(batch, m.B, nil, m.Parking)
+	err := a.Send(ctx, batch)
 	m.Parking.Stored = m.B.Parked
 	m.known = err == nil
 	return err
 }
 
 // Send makes a round trip outside of any transaction: a batch is one of its own.
-func (p *Applier) Send(ctx context.Context, batch *pgx.Batch) error {
-	return p.Books.Pool().SendBatch(ctx, batch).Close()
+func (a *Applier) Send(ctx context.Context, batch *pgx.Batch) error {
+	return a.Books.Pool().SendBatch(ctx, batch).Close()
 }
 
 // Fold applies a page to the rows in memory. Nothing is written.
-func (p *Applier) Fold(ctx context.Context, m *Memory, pg *fold.Page) error {
-	err := m.State.Fold(ctx, p.Send, pg.Decoded, m.Parking)
+func (a *Applier) Fold(ctx context.Context, m *Memory, pg *fold.Page) error {
+	err := m.State.Fold(ctx, a.Send, pg.Decoded, m.Parking)
 	if err == nil {
 		m.Tally.Move(pg)
 	}
@@ -113,53 +113,53 @@ func (p *Applier) Fold(ctx context.Context, m *Memory, pg *fold.Page) error {
 // Save writes what is folded, in one transaction with the books, and keeps the rows as far
 // as most bytes allow. After an error the memory must forget. errOvertaken and
 // [table.ErrStale] mean that it was not right any more.
-func (p *Applier) Save(ctx context.Context, m *Memory, most int) error {
+func (a *Applier) Save(ctx context.Context, m *Memory, most int) error {
 	how := table.How{Alone: m.B.Mine()}
 	m.Tally.Parked = int64(len(m.Parking.Fresh))
-	err := p.trySave(ctx, m, how, most)
+	err := a.trySave(ctx, m, how, most)
 	if Moved(err) {
 		how.Moves = true
-		err = p.trySave(ctx, m, how, most)
+		err = a.trySave(ctx, m, how, most)
 	}
 	if err == nil {
-		p.Done.Add(1)
+		a.Done.Add(1)
 	}
 	return err
 }
 
-func (p *Applier) trySave(ctx context.Context, m *Memory, how table.How, most int) error {
+func (a *Applier) trySave(ctx context.Context, m *Memory, how table.How, most int) error {
 	was, b := m.B, m.B
 	var xid uint32
-	err := p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
-		p.QueueLock(batch, was, false, func(now books.Build) error { return SameLane(now, was) })
-		p.QueueThere(batch, &m.Tally)
+	err := a.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+		a.QueueLock(batch, was, false, func(now books.Build) error { return SameLane(now, was) })
+		a.QueueThere(batch, &m.Tally)
 		if how.Alone || m.State.ByPath() {
 			if err := SendOn(ctx, conn, batch); err != nil {
 				return err
 			}
 		}
-		p.Books.QueueParked(batch, b, "", m.Parking.Fresh)
-		p.Books.QueueTally(batch, &b, &m.Tally, &xid)
+		a.Books.QueueParked(batch, b, "", m.Parking.Fresh)
+		a.Books.QueueTally(batch, &b, &m.Tally, &xid)
 		return m.State.Write(ctx, conn, batch, how)
 	})
 	if err != nil {
 		return err
 	}
-	p.Written(ctx, m, b)
+	a.Written(ctx, m, b)
 	m.State.Written(xid, most)
 	return nil
 }
 
 // Written says that what is folded is committed, and how the build is then.
-func (p *Applier) Written(ctx context.Context, m *Memory, b books.Build) {
-	p.TellParked(ctx, m.Parking.Fresh)
+func (a *Applier) Written(ctx context.Context, m *Memory, b books.Build) {
+	a.TellParked(ctx, m.Parking.Fresh)
 	m.B, m.Tally = b, books.Tally{}
 	m.Parking.Written()
 }
 
 // Transaction sends what f has queued in a transaction, and commits it: two round trips.
-func (p *Applier) Transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
-	return p.Books.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+func (a *Applier) Transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
+	return a.Books.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 		conn, batch := c.Conn(), &pgx.Batch{}
 		batch.Queue(`begin isolation level read committed`)
 		err := f(conn, batch)
@@ -200,12 +200,12 @@ func SameLane(now, b books.Build) error {
 const thereSQL = `select exists (select from {asof}.events where position = $1 and event_id = $2)`
 
 // QueueThere refuses events that were read before the database was put back.
-func (p *Applier) QueueThere(batch *pgx.Batch, t *books.Tally) {
-	if !p.Beside() || t.Position == 0 {
+func (a *Applier) QueueThere(batch *pgx.Batch, t *books.Tally) {
+	if !a.Beside() || t.Position == 0 {
 		return
 	}
 	position := t.Position
-	batch.Queue(p.Books.SQL(thereSQL), int64(position), t.Event).QueryRow(func(row pgx.Row) error {
+	batch.Queue(a.Books.SQL(thereSQL), int64(position), t.Event).QueryRow(func(row pgx.Row) error {
 		var there bool
 		err := row.Scan(&there)
 		if err == nil && !there {
@@ -217,6 +217,6 @@ func (p *Applier) QueueThere(batch *pgx.Batch, t *books.Tally) {
 
 // Careful applies a page of the log as commit does, with rows that are looked up under the
 // lock, and so finds the events whose values the database refuses.
-func (p *Applier) Careful(ctx context.Context, b books.Build, events []es.RecordedEvent, bulk bool) (books.Build, error) {
-	return p.Commit(ctx, b, &Work{Events: events, After: b.Position, Position: events[len(events)-1].Position, Bulk: bulk})
+func (a *Applier) Careful(ctx context.Context, b books.Build, events []es.RecordedEvent, bulk bool) (books.Build, error) {
+	return a.Commit(ctx, b, &Work{Events: events, After: b.Position, Position: events[len(events)-1].Position, Bulk: bulk})
 }

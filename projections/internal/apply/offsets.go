@@ -34,8 +34,8 @@ type Partition struct {
 // topicIDsSQL reads which topics a build has read. Bind: $1 build.
 const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
 
-func (p *Applier) TopicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
-	rows, err := p.Books.Pool().Query(ctx, p.Books.SQL(topicIDsSQL), b.ID)
+func (a *Applier) TopicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
+	rows, err := a.Books.Pool().Query(ctx, a.Books.SQL(topicIDsSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
 	}
@@ -49,8 +49,8 @@ func (p *Applier) TopicIDs(ctx context.Context, b books.Build) (map[string]uuid.
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
-func (p *Applier) Offsets(ctx context.Context, db pg.Querier, b books.Build) (map[Partition]int64, error) {
-	rows, err := db.Query(ctx, p.Books.SQL(offsetsOfSQL), b.ID)
+func (a *Applier) Offsets(ctx context.Context, db pg.Querier, b books.Build) (map[Partition]int64, error) {
+	rows, err := db.Query(ctx, a.Books.SQL(offsetsOfSQL), b.ID)
 	if err != nil {
 		return nil, fault.Explain("read the offsets", err)
 	}
@@ -82,9 +82,9 @@ const beginOffsetSQL = `
 insert into {asof}.offsets as p (build, topic, partition, next_offset, position, topic_id) values ($1, $2, $3, $4, $5, $6)
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
-func (p *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
+func (a *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
 	for _, o := range w.Begin {
-		out.Queue(p.Books.SQL(beginOffsetSQL), b.ID, o.Topic, o.Partition, o.Next, int64(b.Position), books.OrNull(o.ID))
+		out.Queue(a.Books.SQL(beginOffsetSQL), b.ID, o.Topic, o.Partition, o.Next, int64(b.Position), books.OrNull(o.ID))
 	}
 	o := w.Offset
 	if o == nil {
@@ -94,7 +94,7 @@ func (p *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
 	for i := range w.Events {
 		last = max(last, w.Events[i].Position)
 	}
-	out.Queue(p.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last)).
+	out.Queue(a.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last)).
 		Exec(func(tag pgconn.CommandTag) error {
 			if tag.RowsAffected() != 1 {
 				return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.Partition, o.Topic)
@@ -147,12 +147,12 @@ func claimsOf(events []es.RecordedEvent) claims {
 // queueOurs drops from w the events that the log does not have so: those of another
 // store, of a log that was restored to an earlier time, or with another payload. Nothing
 // is lost by it, as what the log has and Kafka does not bring is read from the log.
-func (p *Applier) queueOurs(batch *pgx.Batch, w *Work) {
+func (a *Applier) queueOurs(batch *pgx.Batch, w *Work) {
 	if len(w.Events) == 0 {
 		return
 	}
 	c := claimsOf(w.Events)
-	batch.Queue(p.Books.SQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
+	batch.Queue(a.Books.SQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
 			return err

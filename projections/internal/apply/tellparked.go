@@ -7,7 +7,7 @@ import (
 )
 
 // TellParked says what was parked because of itself.
-func (p *Applier) TellParked(ctx context.Context, units []fold.ParkedUnit) {
+func (a *Applier) TellParked(ctx context.Context, units []fold.ParkedUnit) {
 	waiting := 0
 	for i := range units {
 		u := &units[i]
@@ -16,9 +16,9 @@ func (p *Applier) TellParked(ctx context.Context, units []fold.ParkedUnit) {
 			continue
 		}
 		e := &u.Event
-		p.Logger.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.Key, "error", u.Why)
+		a.Logger.WarnContext(ctx, "an event cannot be applied and is parked", "event", e.ID, "type", e.Type, "stream", e.Stream, "streamVersion", e.Version, "position", e.Position, "key", u.Key, "error", u.Why)
 	}
 	if waiting > 0 {
-		p.Logger.DebugContext(ctx, "events are parked behind others", "events", waiting)
+		a.Logger.DebugContext(ctx, "events are parked behind others", "events", waiting)
 	}
 }

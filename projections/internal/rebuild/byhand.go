@@ -27,7 +27,7 @@ func (r *Rebuild) noteMade(ctx context.Context, tx pgx.Tx, b books.Build) error 
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, r.p.Books.SQL(noteMadeSQL), b.ID, made)
+	_, err = tx.Exec(ctx, r.applier.Books.SQL(noteMadeSQL), b.ID, made)
 	return err
 }
 
@@ -39,7 +39,7 @@ const madeSQL = `select made from {asof}.builds where id = $1`
 // nothing is known.
 func (r *Rebuild) changed(ctx context.Context, db pg.Querier, b books.Build) (since, gone []string, err error) {
 	var made []string
-	if err := db.QueryRow(ctx, r.p.Books.SQL(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
+	if err := db.QueryRow(ctx, r.applier.Books.SQL(madeSQL), b.ID).Scan(&made); err != nil || made == nil {
 		return nil, nil, err
 	}
 	now, err := catalog.Stands(ctx, db, b.Schema)
@@ -62,7 +62,7 @@ func (r *Rebuild) examine(ctx context.Context, tx pgx.Tx, b books.Build) (damage
 		return false, fmt.Errorf("%w: %s: %s: put it into the definition's DDL and drop it, rebuild, and it is there again; or make it again after the rebuild", fault.ErrByHand, b.Schema, strings.Join(since, ", "))
 	}
 	if len(gone) > 0 {
-		r.p.Logger.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))
+		r.applier.Logger.WarnContext(ctx, "the live tables are damaged, and are replaced without a comparison", "gone", strings.Join(gone, ", "))
 	}
 	return len(gone) > 0, nil
 }

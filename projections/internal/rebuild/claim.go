@@ -51,7 +51,7 @@ const nameSQL = `update {asof}.builds set schema_name = $2 where id = $1`
 // claim resumes the build that an earlier call left, or makes a new one, and takes
 // the lease.
 func (r *Rebuild) claim(ctx context.Context) error {
-	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, r.applier.Books.Pool(), func(tx pgx.Tx) error {
 		damaged, err := r.mayReplaceLive(ctx, tx, r.Back)
 		if err != nil {
 			return err
@@ -70,31 +70,31 @@ func (r *Rebuild) claim(ctx context.Context) error {
 		return r.stillFirst(ctx, tx)
 	})
 	if pg.Is(err, pg.UniqueViolation) { // a rebuild and a rollback, of which neither saw the other
-		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.p.Def.Name)
+		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, r.applier.Def.Name)
 	}
 	if errors.Is(err, fault.ErrBusy) || errors.Is(err, fault.ErrNotBuilt) || errors.Is(err, fault.ErrFenced) || fault.Final(err) {
 		return err
 	}
 	if err != nil {
 		r.release(ctx) // a commit that failed may have happened
-		return fault.Explain("begin the rebuild of "+r.p.Def.Name, err)
+		return fault.Explain("begin the rebuild of "+r.applier.Def.Name, err)
 	}
-	if _, err := r.p.Books.Pool().Exec(ctx, r.p.Books.SQL(afterSkipsSQL), r.p.Def.Name); err != nil {
+	if _, err := r.applier.Books.Pool().Exec(ctx, r.applier.Books.SQL(afterSkipsSQL), r.applier.Def.Name); err != nil {
 		r.release(ctx)
-		return fault.Explain("begin the rebuild of "+r.p.Def.Name, err)
+		return fault.Explain("begin the rebuild of "+r.applier.Def.Name, err)
 	}
-	r.p.Logger.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
+	r.applier.Logger.InfoContext(ctx, "rebuild begins", "schema", r.b.Schema, "position", r.b.Position)
 	return nil
 }
 
 // stillFirst gives errFenced when another process has made a build of the version live just
 // before this one could begin.
 func (r *Rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
-	b, err := r.p.Books.FindLive(ctx, tx, r.p.Def.Name)
+	b, err := r.applier.Books.FindLive(ctx, tx, r.applier.Def.Name)
 	switch {
 	case errors.Is(err, fault.ErrNotBuilt):
 		return nil
-	case err == nil && b.Version == r.p.Def.Version:
+	case err == nil && b.Version == r.applier.Def.Version:
 		return fmt.Errorf("%w: %s version %d is live already", fault.ErrFenced, b.Name, b.Version)
 	default:
 		return err
@@ -106,75 +106,75 @@ func (r *Rebuild) stillFirst(ctx context.Context, tx pgx.Tx) error {
 const afterSkipsSQL = `select from {asof}.builds where name = $1 and status = 'live' for share`
 
 func (r *Rebuild) resume(ctx context.Context, tx pgx.Tx) (bool, error) {
-	d := r.p.Def
+	d := r.applier.Def
 	var id int64
 	var leased bool
-	err := tx.QueryRow(ctx, r.p.Books.SQL(lockBuildingSQL), d.Name).Scan(&id, &leased)
+	err := tx.QueryRow(ctx, r.applier.Books.SQL(lockBuildingSQL), d.Name).Scan(&id, &leased)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	old, err := r.p.Books.Find(ctx, tx, id)
+	old, err := r.applier.Books.Find(ctx, tx, id)
 	switch {
 	case err != nil:
 		return false, err
 	case leased:
 		return false, fmt.Errorf("%w: %s version %d: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, old.Name, old.Version)
-	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.p.Log == nil) || old.Fingerprint != d.Fingerprint() || !r.program.filledBy(old.Program):
-		return false, r.p.Books.Drop(ctx, tx, old)
+	case old.Version != d.Version || (old.Kind == books.KindTopic) != (r.applier.Log == nil) || old.Fingerprint != d.Fingerprint() || !r.program.filledBy(old.Program):
+		return false, r.applier.Books.Drop(ctx, tx, old)
 	}
 	_, gone, err := r.changed(ctx, tx, old)
 	if err != nil {
 		return false, err
 	}
 	if len(gone) > 0 || r.To != nil && old.Position > *r.To {
-		return false, r.p.Books.Drop(ctx, tx, old)
+		return false, r.applier.Books.Drop(ctx, tx, old)
 	}
-	if _, err := tx.Exec(ctx, r.p.Books.SQL(takeSQL), old.ID); err != nil {
+	if _, err := tx.Exec(ctx, r.applier.Books.SQL(takeSQL), old.ID); err != nil {
 		return false, err
 	}
-	r.b, err = r.p.Books.Find(ctx, tx, id)
+	r.b, err = r.applier.Books.Find(ctx, tx, id)
 	return err == nil, err
 }
 
 func (r *Rebuild) create(ctx context.Context, tx pgx.Tx) error {
-	d := r.p.Def
+	d := r.applier.Def
 	program, err := r.program.identity()
 	if err != nil {
 		return err
 	}
 	var id int64
-	err = tx.QueryRow(ctx, r.p.Books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.buildKind()).Scan(&id)
+	err = tx.QueryRow(ctx, r.applier.Books.SQL(createSQL), d.Name, d.Version, d.Fingerprint(), program, r.buildKind()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: %s: a rebuild is under way: wait for it, or stop it", fault.ErrBusy, d.Name)
 	}
 	if err != nil {
 		return err
 	}
-	b, err := r.p.Books.Find(ctx, tx, id)
+	b, err := r.applier.Books.Find(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	b.Schema = b.ShadowSchema()
-	if _, err := tx.Exec(ctx, r.p.Books.SQL(nameSQL), b.ID, b.Schema); err != nil {
+	if _, err := tx.Exec(ctx, r.applier.Books.SQL(nameSQL), b.ID, b.Schema); err != nil {
 		return err
 	}
-	if err := catalog.MakeTables(ctx, tx, b.Schema, r.p.Def.Name, r.p.Def.DDL); err != nil {
+	if err := catalog.MakeTables(ctx, tx, b.Schema, r.applier.Def.Name, r.applier.Def.DDL); err != nil {
 		return err
 	}
 	if err := r.noteMade(ctx, tx, b); err != nil {
 		return err
 	}
-	_, err = r.p.Bind(ctx, tx, b) // refuses a table that does not fit before anything is read
+	_, err = r.applier.Bind(ctx, tx, b) // refuses a table that does not fit before anything is read
 	r.b = b
 	return err
 }
 
 // buildKind is that of a build that is made: from the log, where there is one.
 func (r *Rebuild) buildKind() string {
-	if r.p.Log == nil {
+	if r.applier.Log == nil {
 		return books.KindTopic
 	}
 	return books.KindLog
@@ -189,12 +189,12 @@ func (r *Rebuild) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	for {
-		_, err := r.p.Books.Pool().Exec(ctx, r.p.Books.SQL(releaseSQL), r.b.ID, r.b.Epoch)
+		_, err := r.applier.Books.Pool().Exec(ctx, r.applier.Books.SQL(releaseSQL), r.b.ID, r.b.Epoch)
 		if err == nil {
 			return
 		}
 		if wait.For(ctx, 50*time.Millisecond) != nil {
-			r.p.Logger.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
+			r.applier.Logger.WarnContext(ctx, "lease not released; another rebuild can begin in 30 seconds", "error", err)
 			return
 		}
 	}
@@ -204,9 +204,9 @@ func (r *Rebuild) release(ctx context.Context) {
 // it.
 func (r *Rebuild) keepLease(ctx context.Context, id, epoch int64) error {
 	for wait.For(ctx, leaseTime/3) == nil {
-		tag, err := r.p.Books.Pool().Exec(ctx, r.p.Books.SQL(renewSQL), id, epoch)
+		tag, err := r.applier.Books.Pool().Exec(ctx, r.applier.Books.SQL(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
-			return fmt.Errorf("%w: %s", fault.ErrFenced, r.p.Def.Name)
+			return fmt.Errorf("%w: %s", fault.ErrFenced, r.applier.Def.Name)
 		}
 	}
 	return nil

@@ -40,11 +40,11 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 	if r.b.Kind == books.KindKafka { // what it has applied stands in its dedup rows
 		return r.fillCarefully(ctx, upTo)
 	}
-	m, err := r.p.Remember(ctx, r.b)
+	m, err := r.applier.Remember(ctx, r.b)
 	if err != nil {
 		return err
 	}
-	if err := r.p.Look(ctx, m); err != nil { // nobody else writes to it while the lease is held; save looks
+	if err := r.applier.Look(ctx, m); err != nil { // nobody else writes to it while the lease is held; save looks
 		return err
 	}
 	s := &saver{Rebuild: r, m: m, last: time.Now()}
@@ -55,9 +55,9 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
 		return fold.Pipeline(ctx,
 			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-				return r.p.ReadLog(ctx, r.p.Checkpoint(r.b), upTo, limit, give)
+				return r.feed.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
 			},
-			func(events []es.RecordedEvent) *fold.Page { return r.p.Def.Page(m.Model, events) }, use)
+			func(events []es.RecordedEvent) *fold.Page { return r.applier.Def.Page(m.Model, events) }, use)
 	}
 	err = s.pass(ctx, upTo, s.use)
 	switch {
@@ -68,7 +68,7 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 		defer cancel()
 		err = errors.Join(err, s.save(lasts))
 	}
-	if r.p.Refused(err) {
+	if r.applier.Refused(err) {
 		r.progress.Done -= int64(s.since)
 		return r.fillCarefully(ctx, upTo)
 	}
@@ -87,7 +87,7 @@ type saver struct {
 }
 
 func (s *saver) use(ctx context.Context, pg *fold.Page) error {
-	if err := s.p.Fold(ctx, s.m, pg); err != nil {
+	if err := s.applier.Fold(ctx, s.m, pg); err != nil {
 		s.m.Forget()
 		s.since = 0
 		return err
@@ -95,7 +95,7 @@ func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 	s.since += len(pg.Events)
 	s.progress.Done += int64(len(pg.Events))
 	s.tell("reading")
-	full := s.m.State.Full(s.p.Room)
+	full := s.m.State.Full(s.applier.Room)
 	if full && s.m.State.Split() || s.m.State.Parts() {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (s *saver) finish(ctx context.Context) error {
 		}
 		return s.save(ctx)
 	})
-	group.Go(func() error { return s.recorded.reach(ctx, s.p, position) })
+	group.Go(func() error { return s.recorded.reach(ctx, s.applier, position) })
 	return group.Wait()
 }
 
@@ -129,7 +129,7 @@ func (s *saver) save(ctx context.Context) error {
 		return nil
 	}
 	began := time.Now()
-	if err := s.p.Save(ctx, s.m, s.p.Room/2); err != nil {
+	if err := s.applier.Save(ctx, s.m, s.applier.Room/2); err != nil {
 		return fault.Wrap("apply a batch", err)
 	}
 	s.b = s.m.B
@@ -142,7 +142,7 @@ func (s *saver) save(ctx context.Context) error {
 func (s *saver) saveParts(ctx context.Context) error {
 	m, upTo := s.m, s.m.Tally.Position
 	was, b := m.B, m.B
-	err := s.p.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
+	err := s.applier.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
 		batch.Queue(LongSQL)
 		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
@@ -151,18 +151,18 @@ func (s *saver) saveParts(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		s.p.QueueLock(batch, was, false, func(now books.Build) error { return apply.SameLane(now, was) })
-		s.p.QueueThere(batch, &m.Tally)
+		s.applier.QueueLock(batch, was, false, func(now books.Build) error { return apply.SameLane(now, was) })
+		s.applier.QueueThere(batch, &m.Tally)
 		m.Tally.Parked = int64(len(m.Parking.Fresh))
-		s.p.Books.QueueParked(batch, b, "", m.Parking.Fresh)
-		s.p.Books.QueueTally(batch, &b, &m.Tally, nil)
+		s.applier.Books.QueueParked(batch, b, "", m.Parking.Fresh)
+		s.applier.Books.QueueTally(batch, &b, &m.Tally, nil)
 		return nil
 	})
 	if err != nil {
 		return fault.Wrap("apply a batch", err)
 	}
-	s.p.Done.Add(1)
-	s.p.Written(ctx, m, b)
+	s.applier.Done.Add(1)
+	s.applier.Written(ctx, m, b)
 	m.State.Forget()
 	s.b, s.since = b, 0
 	return nil
@@ -173,10 +173,10 @@ const LongSQL = `select set_config('idle_in_transaction_session_timeout', '0', t
 
 // useAgain folds a page into the part whose turn it is.
 func (s *saver) useAgain(ctx context.Context, pg *fold.Page) error {
-	if err := s.m.State.Fold(ctx, s.p.Send, pg.Decoded, s.m.Parking); err != nil {
+	if err := s.m.State.Fold(ctx, s.applier.Send, pg.Decoded, s.m.Parking); err != nil {
 		return err
 	}
-	if s.m.State.Full(s.p.Room) {
+	if s.m.State.Full(s.applier.Room) {
 		s.m.State.Split()
 	}
 	return nil
@@ -190,7 +190,7 @@ func (r *Rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 		if len(chunk) == 0 {
 			return nil
 		}
-		b, err := r.p.Careful(ctx, r.b, chunk, true)
+		b, err := r.applier.Careful(ctx, r.b, chunk, true)
 		if err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (r *Rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 		chunk = chunk[:0]
 		return nil
 	}
-	err := r.p.ReadLog(ctx, r.p.Checkpoint(r.b), upTo, source.PageEvents, func(events []es.RecordedEvent) error {
+	err := r.feed.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, source.PageEvents, func(events []es.RecordedEvent) error {
 		chunk = append(chunk, events...)
 		if len(chunk) < carefulEvents {
 			return nil

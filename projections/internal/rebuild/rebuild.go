@@ -14,6 +14,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -22,8 +23,9 @@ import (
 
 // Rebuild is one call.
 type Rebuild struct {
-	p        *source.Feed
-	topics   *source.Kafka // where there is no log; else nil
+	feed     *source.Feed
+	applier  *apply.Applier // of the feed
+	topics   *source.Kafka  // where there is no log; else nil
 	program  Program
 	b        books.Build
 	Back     bool              // to an older version
@@ -46,8 +48,8 @@ type Rebuild struct {
 const nearly = 1_000
 
 // NewRebuild prepares one that builds beside the live build of a feed.
-func New(p *source.Feed, topics *source.Kafka, program Program) *Rebuild {
-	return &Rebuild{p: p, topics: topics, program: program, Patience: switchTimeout, started: time.Now(), Report: func(Progress) {}}
+func New(feed *source.Feed, topics *source.Kafka, program Program) *Rebuild {
+	return &Rebuild{feed: feed, applier: feed.Applier, topics: topics, program: program, Patience: switchTimeout, started: time.Now(), Report: func(Progress) {}}
 }
 
 // Replace builds and makes live.
@@ -82,7 +84,7 @@ func (r *Rebuild) run(ctx context.Context) error {
 }
 
 func (r *Rebuild) work(ctx context.Context) error {
-	if r.p.Log == nil {
+	if r.applier.Log == nil {
 		return r.workTopics(ctx)
 	}
 	if err := r.prepare(ctx); err != nil {
@@ -96,7 +98,7 @@ func (r *Rebuild) work(ctx context.Context) error {
 
 // prepare brings the shadow close to the end of the log.
 func (r *Rebuild) prepare(ctx context.Context) error {
-	b, err := r.p.InLife(ctx, r.b)
+	b, err := r.applier.InLife(ctx, r.b)
 	if err != nil {
 		return err
 	}
@@ -133,20 +135,20 @@ func (r *Rebuild) end(ctx context.Context) (es.Position, error) {
 	if r.To != nil {
 		return *r.To, nil
 	}
-	return r.p.Log.Settle(ctx, time.Time{})
+	return r.applier.Log.Settle(ctx, time.Time{})
 }
 
 // verifyLog refuses a log that has lost what the live build has applied: what is built
 // from it now would not be noticed as such any more.
 func (r *Rebuild) verifyLog(ctx context.Context) error {
-	old, err := r.p.Live(ctx)
+	old, err := r.applier.Live(ctx)
 	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.ofOneLog(old, r.b) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return r.p.Log.Verify(ctx, r.p.Checkpoint(old))
+	return r.applier.Log.Verify(ctx, r.applier.Checkpoint(old))
 }
 
 // totalSQL notes how many events there are to be read, for the progress. Bind: $1 build,
@@ -159,7 +161,7 @@ from {asof}.lanes l where b.id = $1 and l.build = b.id and l.lane = 0 returning 
 // of the whole.
 func (r *Rebuild) measure(ctx context.Context, head es.Position) error {
 	left := max(int64(head-r.b.Position), 0)
-	err := r.p.Books.Pool().QueryRow(ctx, r.p.Books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
+	err := r.applier.Books.Pool().QueryRow(ctx, r.applier.Books.SQL(totalSQL), r.b.ID, left).Scan(&r.progress.Done, &r.progress.Total)
 	if err != nil {
 		return fault.Explain("measure the log", err)
 	}
@@ -178,11 +180,11 @@ func (r *Rebuild) tell(phase string) {
 // stands still meanwhile.
 func (r *Rebuild) verify(ctx context.Context) error {
 	r.tell("verifying")
-	applied, err := r.p.Books.Sums(ctx, r.b)
+	applied, err := r.applier.Books.Sums(ctx, r.b)
 	if err != nil {
 		return err
 	}
-	if err := r.recorded.reach(ctx, r.p, r.b.Position); err != nil {
+	if err := r.recorded.reach(ctx, r.applier, r.b.Position); err != nil {
 		return err
 	}
 	if !maps.Equal(applied, r.recorded.sums) {
@@ -193,7 +195,7 @@ func (r *Rebuild) verify(ctx context.Context) error {
 
 // discard drops the build, and returns why.
 func (r *Rebuild) discard(ctx context.Context, applied, recorded map[string]pgstore.Sum) error {
-	err := pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error { return r.p.Books.Drop(ctx, tx, r.b) })
+	err := pgx.BeginFunc(ctx, r.applier.Books.Pool(), func(tx pgx.Tx) error { return r.applier.Books.Drop(ctx, tx, r.b) })
 	why := fmt.Errorf("%w: %s at position %d: %s", fault.ErrVerify, r.b.Name, r.b.Position, differing(applied, recorded))
 	switch {
 	case errors.Is(err, fault.ErrFenced): // it is another's, and of another position

@@ -5,7 +5,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/projections/internal/source"
+	"github.com/asof-dev/asof/projections/internal/apply"
 )
 
 // recorded is what stands in the log up to a position. It is summed up in parts, beside
@@ -16,11 +16,11 @@ type recorded struct {
 }
 
 // reach sums up to a settled position.
-func (r *recorded) reach(ctx context.Context, p *source.Feed, upTo es.Position) error {
+func (r *recorded) reach(ctx context.Context, a *apply.Applier, upTo es.Position) error {
 	if r.sums == nil || r.position > upTo {
 		r.position, r.sums = 0, map[string]pgstore.Sum{}
 	}
-	part, err := p.Log.Sums(ctx, r.position, upTo, p.Def.Categories...)
+	part, err := a.Log.Sums(ctx, r.position, upTo, a.Def.Categories...)
 	if err != nil {
 		return err
 	}

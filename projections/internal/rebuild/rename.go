@@ -49,11 +49,11 @@ func (r *Rebuild) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Buil
 		if there {
 			batch.Queue(`alter schema ` + table.Quote(old.Schema) + ` rename to ` + table.Quote(aside))
 		}
-		batch.Queue(r.p.Books.SQL(becomeSQL), old.ID, books.Retired, aside)
-		batch.Queue(r.p.Books.SQL(offsetsSQL), shadow.ID, old.ID)
+		batch.Queue(r.applier.Books.SQL(becomeSQL), old.ID, books.Retired, aside)
+		batch.Queue(r.applier.Books.SQL(offsetsSQL), shadow.ID, old.ID)
 	}
 	batch.Queue(`alter schema ` + table.Quote(shadow.Schema) + ` rename to ` + table.Quote(shadow.Name))
-	batch.Queue(r.p.Books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
+	batch.Queue(r.applier.Books.SQL(becomeSQL), shadow.ID, books.Live, shadow.Name)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("rename the schemas: %w", err)
 	}
@@ -76,15 +76,15 @@ func TooOld(d *fold.Definition, b books.Build) error {
 // mayReplaceLive refuses when the live schema cannot be renamed away: its version is
 // newer and this is no way back, somebody depends on its tables, or it is none of ours.
 func (r *Rebuild) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (damaged bool, err error) {
-	old, err := r.p.Books.FindLive(ctx, tx, r.p.Def.Name)
+	old, err := r.applier.Books.FindLive(ctx, tx, r.applier.Def.Name)
 	if errors.Is(err, fault.ErrNotBuilt) {
 		return false, r.refuseForeign(ctx, tx)
 	}
 	if err != nil {
 		return false, err
 	}
-	if old.Version > r.p.Def.Version && !back {
-		return false, TooOld(r.p.Def, old)
+	if old.Version > r.applier.Def.Version && !back {
+		return false, TooOld(r.applier.Def, old)
 	}
 	if err := catalog.RefuseDependents(ctx, tx, old.Schema, "drop them, rebuild, and make them again"); err != nil {
 		return false, err
@@ -94,11 +94,11 @@ func (r *Rebuild) mayReplaceLive(ctx context.Context, tx pgx.Tx, back bool) (dam
 
 func (r *Rebuild) refuseForeign(ctx context.Context, tx pgx.Tx) error {
 	var foreign bool
-	if err := tx.QueryRow(ctx, r.p.Books.SQL(foreignSQL), r.p.Def.Name).Scan(&foreign); err != nil {
+	if err := tx.QueryRow(ctx, r.applier.Books.SQL(foreignSQL), r.applier.Def.Name).Scan(&foreign); err != nil {
 		return err
 	}
 	if foreign {
-		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, r.p.Def.Name)
+		return fmt.Errorf("%w: %q: the database has a schema of that name which is no projection: rename one of them", fault.ErrInvalid, r.applier.Def.Name)
 	}
 	return nil
 }
@@ -112,13 +112,13 @@ where b.name = $1 and b.status = 'retired' order by b.updated_at desc, b.id desc
 // dropRetired keeps one retired build. What cannot be dropped now is left to the next
 // switch.
 func (r *Rebuild) dropRetired(ctx context.Context, name string) {
-	rows, err := r.p.Books.Pool().Query(ctx, r.p.Books.SQL(olderSQL), name)
+	rows, err := r.applier.Books.Pool().Query(ctx, r.applier.Books.SQL(olderSQL), name)
 	if err == nil {
 		var builds []books.Build
 		builds, err = pgx.CollectRows(rows, books.ScanBuild)
 		for _, b := range builds {
-			err = pgx.BeginFunc(ctx, r.p.Books.Pool(), func(tx pgx.Tx) error {
-				return r.p.Books.Drop(ctx, tx, b)
+			err = pgx.BeginFunc(ctx, r.applier.Books.Pool(), func(tx pgx.Tx) error {
+				return r.applier.Books.Drop(ctx, tx, b)
 			})
 			if err != nil {
 				break
@@ -126,6 +126,6 @@ func (r *Rebuild) dropRetired(ctx context.Context, name string) {
 		}
 	}
 	if err != nil && ctx.Err() == nil {
-		r.p.Logger.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
+		r.applier.Logger.WarnContext(ctx, "an old version is still there and will be dropped after the next rebuild", "error", err)
 	}
 }

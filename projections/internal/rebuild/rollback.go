@@ -22,19 +22,19 @@ where id = (select id from {asof}.builds
 returning id`
 
 func (r *Rebuild) reopen(ctx context.Context, tx pgx.Tx) (err error) {
-	d := r.p.Def
+	d := r.applier.Def
 	var id int64
-	err = tx.QueryRow(ctx, r.p.Books.SQL(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
+	err = tx.QueryRow(ctx, r.applier.Books.SQL(reopenSQL), d.Name, d.Version, d.Fingerprint()).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fmt.Errorf("%w: version %d of %s is not kept: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	if err != nil {
 		return err
 	}
-	if r.b, err = r.p.Books.Find(ctx, tx, id); err != nil {
+	if r.b, err = r.applier.Books.Find(ctx, tx, id); err != nil {
 		return err
 	}
-	if (r.b.Kind == books.KindTopic) != (r.p.Log == nil) {
+	if (r.b.Kind == books.KindTopic) != (r.applier.Log == nil) {
 		return fmt.Errorf("%w: the kept version %d of %s was fed from another kind of source: rebuild it", fault.ErrNotBuilt, d.Version, d.Name)
 	}
 	_, gone, err := r.changed(ctx, tx, r.b)

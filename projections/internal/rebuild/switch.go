@@ -45,14 +45,14 @@ func (r *Rebuild) switchOver(ctx context.Context) error {
 		err := r.trySwitch(ctx)
 		switch {
 		case err == nil:
-			r.p.TellParked(ctx, r.parked)
-			r.p.Logger.InfoContext(ctx, "switched", "build", r.b.ID, "position", r.b.Position, "differing", r.progress.Differing)
+			r.applier.TellParked(ctx, r.parked)
+			r.applier.Logger.InfoContext(ctx, "switched", "build", r.b.ID, "position", r.b.Position, "differing", r.progress.Differing)
 			r.tell("live")
 			return nil
 		case try == switchTries || ctx.Err() != nil || !retryable(err):
 			return wrapSwitch(r.b.Name, err)
 		}
-		r.p.Logger.InfoContext(ctx, "switch waits", "error", err)
+		r.applier.Logger.InfoContext(ctx, "switch waits", "error", err)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errRefused) {
 			r.blind = true
 		}
@@ -84,7 +84,7 @@ func retryable(err error) bool {
 
 // reload catches up after a switch that did not come about.
 func (r *Rebuild) reload(ctx context.Context) error {
-	if r.p.Log == nil {
+	if r.applier.Log == nil {
 		return r.fillTopics(ctx)
 	}
 	head, err := r.end(ctx)
@@ -112,18 +112,18 @@ func (r *Rebuild) trySwitch(ctx context.Context) error {
 	r.parked = nil
 	var differing int64
 	compared, blind := false, r.blind
-	err := pgx.BeginTxFunc(ctx, r.p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, r.applier.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
 		old, err := r.lockBoth(ctx, tx, &shadow)
 		if err != nil {
 			return err
 		}
-		paused, err := r.p.Books.Paused(ctx, tx, shadow.Name)
+		paused, err := r.applier.Books.Paused(ctx, tx, shadow.Name)
 		if err != nil {
 			return err
 		}
-		blind = r.blind || r.To != nil || paused != nil || r.p.Log == nil
+		blind = r.blind || r.To != nil || paused != nil || r.applier.Log == nil
 		switch {
-		case r.p.Log == nil:
+		case r.applier.Log == nil:
 			err = r.levelTopics(ctx, tx, old, &shadow)
 		case r.To == nil:
 			err = r.level(ctx, tx, old, &shadow, blind)
@@ -156,19 +156,19 @@ func (r *Rebuild) alike(a, b books.Build) bool {
 
 // ofOneLog reports builds whose positions mean the same events. A build of another life of
 // the store is replaced as it is: the new one has less, since events were lost.
-func (r *Rebuild) ofOneLog(a, b books.Build) bool { return r.p.Beside() || a.Life == b.Life }
+func (r *Rebuild) ofOneLog(a, b books.Build) bool { return r.applier.Beside() || a.Life == b.Life }
 
 // bringLive catches the live build up before the lock, when it will be compared: its own
 // projector may not run. One that is paused stands still, and is not compared.
 func (r *Rebuild) bringLive(ctx context.Context) error {
-	old, err := r.p.Live(ctx)
-	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.To != nil || r.p.Log == nil {
+	old, err := r.applier.Live(ctx)
+	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.To != nil || r.applier.Log == nil {
 		return nil
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
 		var n int
-		if old, n, err = r.p.Pull(ctx, old, source.PageEvents); n == 0 && err == nil {
-			err = wait.For(ctx, r.p.Poll)
+		if old, n, err = r.feed.Pull(ctx, old, source.PageEvents); n == 0 && err == nil {
+			err = wait.For(ctx, r.feed.Poll)
 		}
 	}
 	if errors.Is(err, fault.ErrFenced) { // it is paused, or not live any more: the switch will see
@@ -182,10 +182,10 @@ func (r *Rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) 
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, r.p.Books.SQL(lockBothSQL), r.b.Name); err != nil {
+	if _, err := tx.Exec(ctx, r.applier.Books.SQL(lockBothSQL), r.b.Name); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, r.p.Books.SQL(bothSQL), r.b.Name)
+	rows, err := tx.Query(ctx, r.applier.Books.SQL(bothSQL), r.b.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (r *Rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 	if old == nil || !r.ofOneLog(*old, *shadow) || old.Kind == books.KindTopic {
 		return nil
 	}
-	reach, err := r.p.Reach(ctx, tx, *old)
+	reach, err := r.applier.Reach(ctx, tx, *old)
 	if err != nil {
 		return err
 	}
@@ -233,19 +233,19 @@ func (r *Rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 
 // advance applies the log up to a settled position inside the switch.
 func (r *Rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
-	return r.p.ReadLog(ctx, r.p.Checkpoint(*b), upTo, source.PageEvents, func(page []es.RecordedEvent) error {
+	return r.feed.ReadLog(ctx, r.applier.Checkpoint(*b), upTo, source.PageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &apply.Work{Events: page, Position: page[len(page)-1].Position})
 	})
 }
 
 // inSwitch is commit without a transaction of its own.
 func (r *Rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *apply.Work) error {
-	locked, found, err := r.p.Lock(ctx, tx, *b, w)
+	locked, found, err := r.applier.Lock(ctx, tx, *b, w)
 	if err != nil {
 		return err
 	}
 	*b = locked
-	err = r.p.ApplyLocked(ctx, tx, b, w, found)
+	err = r.applier.ApplyLocked(ctx, tx, b, w, found)
 	if err != nil {
 		return r.refusedInSwitch(err)
 	}
@@ -254,7 +254,7 @@ func (r *Rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *ap
 }
 
 func (r *Rebuild) refusedInSwitch(err error) error {
-	if r.p.Refused(err) {
+	if r.applier.Refused(err) {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	return err

@@ -27,7 +27,7 @@ func (r *Rebuild) workTopics(ctx context.Context) error {
 // fillTopics reads the topics up to where they end now.
 func (r *Rebuild) fillTopics(ctx context.Context) error {
 	s := r.topics
-	found, err := r.p.Whole(ctx, s, r.b)
+	found, err := r.feed.Whole(ctx, s, r.b)
 	if err != nil {
 		return bareApply(err)
 	}
@@ -41,7 +41,7 @@ func (r *Rebuild) fillTopics(ctx context.Context) error {
 	r.tell("reading")
 	commit := func(w *apply.Work) error {
 		w.Bulk = true
-		b, err := r.p.Commit(ctx, r.b, w)
+		b, err := r.applier.Commit(ctx, r.b, w)
 		if err == nil {
 			r.b = b
 		}
@@ -75,9 +75,9 @@ func (r *Rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.P
 		if !gapped {
 			return nil
 		}
-		return r.p.ReadAgain(ctx, s, r.b, at, next, commit)
+		return r.feed.ReadAgain(ctx, s, r.b, at, next, commit)
 	}
-	if err := r.p.ReadAgain(ctx, s, r.b, at, next, commit); err != nil { // one that was stopped in between
+	if err := r.feed.ReadAgain(ctx, s, r.b, at, next, commit); err != nil { // one that was stopped in between
 		return err
 	}
 	return s.Client.Range(ctx, at.Topic, at.Number, from, to, func(messages []kafka.Message) error {
@@ -97,11 +97,11 @@ func (r *Rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 	if old == nil || old.Kind != books.KindTopic {
 		return nil
 	}
-	was, err := r.p.Offsets(ctx, tx, *old)
+	was, err := r.applier.Offsets(ctx, tx, *old)
 	if err != nil {
 		return err
 	}
-	is, err := r.p.Offsets(ctx, tx, *shadow)
+	is, err := r.applier.Offsets(ctx, tx, *shadow)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // Feed is what a source gives its events to: the live build of a projection, with how often
 // and how much it asks for.
 type Feed struct {
-	*apply.Applier
+	Applier *apply.Applier
 	Poll    time.Duration
 	Batch   int
 	cleared atomic.Bool  // Status shows no failure of before
@@ -30,8 +30,8 @@ func NewBackoff() wait.Backoff {
 // sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
-func (p *Feed) SetSource(ctx context.Context, b books.Build, source string) error {
-	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(sourceSQL), b.ID, source); err != nil {
+func (f *Feed) SetSource(ctx context.Context, b books.Build, source string) error {
+	if _, err := f.Applier.Books.Pool().Exec(ctx, f.Applier.Books.SQL(sourceSQL), b.ID, source); err != nil {
 		return fault.Explain("say where the events come from", err)
 	}
 	return nil
@@ -41,10 +41,10 @@ func (p *Feed) SetSource(ctx context.Context, b books.Build, source string) erro
 const failureSQL = `update {asof}.builds set failure = $2 where name = $1 and status <> 'retired'`
 
 // RecordFailure says it for Status.
-func (p *Feed) RecordFailure(ctx context.Context, err error) {
-	p.cleared.Store(false)
-	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(failureSQL), p.Def.Name, pg.Storable(err.Error())); err != nil {
-		p.Logger.DebugContext(ctx, "failure not recorded", "error", err)
+func (f *Feed) RecordFailure(ctx context.Context, err error) {
+	f.cleared.Store(false)
+	if _, err := f.Applier.Books.Pool().Exec(ctx, f.Applier.Books.SQL(failureSQL), f.Applier.Def.Name, pg.Storable(err.Error())); err != nil {
+		f.Applier.Logger.DebugContext(ctx, "failure not recorded", "error", err)
 	}
 }
 
@@ -52,13 +52,13 @@ func (p *Feed) RecordFailure(ctx context.Context, err error) {
 const clearedSQL = `update {asof}.builds set failure = null where id = $1 and failure is not null`
 
 // clearFailure is for a projector that has caught up: it has no batch that would do it.
-func (p *Feed) clearFailure(ctx context.Context, b books.Build) error {
-	if p.cleared.Load() {
+func (f *Feed) clearFailure(ctx context.Context, b books.Build) error {
+	if f.cleared.Load() {
 		return nil
 	}
-	if _, err := p.Books.Pool().Exec(ctx, p.Books.SQL(clearedSQL), b.ID); err != nil {
+	if _, err := f.Applier.Books.Pool().Exec(ctx, f.Applier.Books.SQL(clearedSQL), b.ID); err != nil {
 		return fault.Explain("say that it runs", err)
 	}
-	p.cleared.Store(true)
+	f.cleared.Store(true)
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // follower feeds one build from Kafka, in one process.
 type follower struct {
 	*Kafka
-	p       *Feed
+	feed    *Feed
 	b       books.Build
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
@@ -47,7 +47,7 @@ func (f *follower) consume(ctx context.Context) error {
 		case errors.As(err, &ours):
 			return ours.error
 		case errors.Is(err, errTopics):
-			f.p.Logger.InfoContext(ctx, "reads Kafka anew", "why", err)
+			f.feed.Applier.Logger.InfoContext(ctx, "reads Kafka anew", "why", err)
 			backoff.Reset()
 		default:
 			if f.batches.Load() > batches {
@@ -68,12 +68,12 @@ func (f *follower) consume(ctx context.Context) error {
 
 // tellUnread says that Kafka cannot be read.
 func (f *follower) tellUnread(ctx context.Context, why error, again time.Duration) error {
-	if f.p.Log == nil {
-		f.p.Logger.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", again)
-		return f.p.SetSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
+	if f.feed.Applier.Log == nil {
+		f.feed.Applier.Logger.WarnContext(ctx, "Kafka cannot be read", "error", why, "again in", again)
+		return f.feed.SetSource(ctx, f.b, fmt.Sprintf("none, as %s cannot be read: %v", f, why))
 	}
-	f.p.Logger.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", again)
-	return f.p.SetSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
+	f.feed.Applier.Logger.WarnContext(ctx, "Kafka cannot be read; the log is followed meanwhile", "error", why, "again in", again)
+	return f.feed.SetSource(ctx, f.b, fmt.Sprintf("log, as %s cannot be read: %v", f, why))
 }
 
 // session is one membership of the group.
@@ -86,7 +86,7 @@ func (f *follower) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := f.p.SetSource(ctx, f.b, f.String()); err != nil {
+	if err := f.feed.SetSource(ctx, f.b, f.String()); err != nil {
 		return ApplyError{err}
 	}
 	f.reading.Store(true)
@@ -110,10 +110,10 @@ const databaseSQL = `select current_database()`
 // under another name have groups of their own.
 func (f *follower) groupName(ctx context.Context) (string, error) {
 	var database string
-	if err := f.p.Books.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
+	if err := f.feed.Applier.Books.Pool().QueryRow(ctx, databaseSQL).Scan(&database); err != nil {
 		return "", ApplyError{fault.Explain("name the consumer group", err)}
 	}
-	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.p.Books.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
+	return fmt.Sprintf("asof.%s.%s.%s.v%d.%.8s", database, f.feed.Applier.Books.Schema(), f.b.Name, f.b.Version, f.b.Identity), nil
 }
 
 // begin makes sure that every partition has an offset before which nothing is
@@ -121,33 +121,33 @@ func (f *follower) groupName(ctx context.Context) (string, error) {
 // to its settled head. Whatever is in a partition before its end was in the log
 // before that.
 func (f *follower) begin(ctx context.Context) (topics, error) {
-	if f.p.Log == nil {
-		found, err := f.p.Whole(ctx, f.Kafka, f.b)
+	if f.feed.Applier.Log == nil {
+		found, err := f.feed.Whole(ctx, f.Kafka, f.b)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := f.p.CommitLive(ctx, f.b, found.Begin()); err != nil {
+		if _, err := f.feed.Applier.CommitLive(ctx, f.b, found.Begin()); err != nil {
 			return nil, ApplyError{err}
 		}
 		return found.Heads, nil
 	}
-	heads, err := f.heads(ctx, f.p.Def.Name)
+	heads, err := f.heads(ctx, f.feed.Applier.Def.Name)
 	if err != nil {
 		return nil, err
 	}
-	head, err := f.p.Log.Settle(ctx, time.Time{})
+	head, err := f.feed.Applier.Log.Settle(ctx, time.Time{})
 	if err != nil {
 		return nil, ApplyError{err}
 	}
 	for { // watchLog reads it
-		b, err := f.p.Live(ctx)
+		b, err := f.feed.Applier.Live(ctx)
 		if err != nil {
 			return nil, ApplyError{err}
 		}
 		if b.Position >= head {
 			break
 		}
-		if err := wait.For(ctx, f.p.Poll); err != nil {
+		if err := wait.For(ctx, f.feed.Poll); err != nil {
 			return nil, err
 		}
 	}
@@ -157,7 +157,7 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 			begin = append(begin, apply.Offset{Topic: topic, Partition: number, Next: next})
 		}
 	}
-	if _, err := f.p.CommitLive(ctx, f.b, &apply.Work{Begin: begin}); err != nil {
+	if _, err := f.feed.Applier.CommitLive(ctx, f.b, &apply.Work{Begin: begin}); err != nil {
 		return nil, ApplyError{err}
 	}
 	return heads, nil

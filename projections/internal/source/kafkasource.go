@@ -24,19 +24,19 @@ type Kafka struct {
 	topics []string
 }
 
-func (s *Kafka) Check(p *Feed) error {
-	if err := s.checkTopics(p); err != nil {
+func (s *Kafka) Check(feed *Feed) error {
+	if err := s.checkTopics(feed); err != nil {
 		return err
 	}
-	if !p.Beside() {
-		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, p.Def.Name)
+	if !feed.Applier.Beside() {
+		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, feed.Applier.Def.Name)
 	}
-	s.name(p)
+	s.name(feed)
 	return nil
 }
 
-func (s *Kafka) checkTopics(p *Feed) error {
-	d := p.Def
+func (s *Kafka) checkTopics(feed *Feed) error {
+	d := feed.Applier.Def
 	switch {
 	case s.Client == nil:
 		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.Name)
@@ -51,8 +51,8 @@ func (s *Kafka) checkTopics(p *Feed) error {
 }
 
 // name makes the names of the topics.
-func (s *Kafka) name(p *Feed) {
-	for _, category := range p.Def.Categories {
+func (s *Kafka) name(feed *Feed) {
+	for _, category := range feed.Applier.Def.Categories {
 		s.topics = append(s.topics, s.Prefix+category)
 	}
 }
@@ -67,12 +67,12 @@ func (s *Kafka) String() string {
 }
 
 // Follow reads Kafka and watches the log at the same time.
-func (s *Kafka) Follow(ctx context.Context, p *Feed, b books.Build) error {
-	b, err := p.InLife(ctx, b)
+func (s *Kafka) Follow(ctx context.Context, feed *Feed, b books.Build) error {
+	b, err := feed.Applier.InLife(ctx, b)
 	if err != nil {
 		return err
 	}
-	f := &follower{Kafka: s, p: p, b: b}
+	f := &follower{Kafka: s, feed: feed, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchLog(ctx) })
 	group.Go(func() error { return f.consume(ctx) })

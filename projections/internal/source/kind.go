@@ -20,35 +20,35 @@ import (
 
 // TakeKind makes the build one of a kind of source, unless the projector did so before
 // and another has changed it since.
-func (p *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
+func (f *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.Build, error) {
 	if b.Kind != kind && (b.Kind == books.KindTopic || kind == books.KindTopic) {
 		return b, fmt.Errorf("%w: %q: its tables are fed from %s, and this program feeds them from %s: rebuild it with this program", fault.ErrInvalid, b.Name, b.Kind, kind)
 	}
-	if b.Kind != kind && p.Kept.Load() == b.ID {
+	if b.Kind != kind && f.Kept.Load() == b.ID {
 		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", fault.ErrKind, b.Name, b.ID, b.Kind, kind)
 	}
-	p.Kept.Store(b.ID)
+	f.Kept.Store(b.ID)
 	for b.Kind != kind {
 		changed := false
-		err := pgx.BeginTxFunc(ctx, p.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-			locked, _, err := p.Lock(ctx, tx, b, &apply.Work{})
+		err := pgx.BeginTxFunc(ctx, f.Applier.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+			locked, _, err := f.Applier.Lock(ctx, tx, b, &apply.Work{})
 			if err != nil {
 				return err
 			}
 			b = locked
-			changed, err = p.ChangeKind(ctx, tx, b, kind)
+			changed, err = f.Applier.ChangeKind(ctx, tx, b, kind)
 			return err
 		})
 		if err != nil {
 			return b, fault.Wrap("change the kind of source", err)
 		}
 		if changed {
-			p.Logger.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
+			f.Applier.Logger.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
 			b.Kind = kind
 			b.Counter++
 			return b, nil
 		}
-		if b, err = p.Follow(ctx, b); err != nil { // towards where Kafka was
+		if b, err = f.Follow(ctx, b); err != nil { // towards where Kafka was
 			return b, err
 		}
 	}
@@ -56,10 +56,10 @@ func (p *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.
 }
 
 // Follow applies what the log has next.
-func (p *Feed) Follow(ctx context.Context, b books.Build) (books.Build, error) {
-	next, n, err := p.Pull(ctx, b, p.Batch)
+func (f *Feed) Follow(ctx context.Context, b books.Build) (books.Build, error) {
+	next, n, err := f.Pull(ctx, b, f.Batch)
 	if err == nil && n == 0 {
-		err = wait.For(ctx, p.Poll)
+		err = wait.For(ctx, f.Poll)
 	}
 	return next, err
 }

@@ -19,19 +19,19 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 		return err
 	}
 	part.SeekTo(next)
-	if f.p.Log == nil {
+	if f.feed.Applier.Log == nil {
 		if err := f.sameTopic(ctx, part); err != nil {
 			return err
 		}
 		// One that was stopped in between.
-		err := f.p.ReadAgain(ctx, f.Kafka, f.b, at, next, func(w *apply.Work) error { return f.apply(ctx, at, w) })
+		err := f.feed.ReadAgain(ctx, f.Kafka, f.b, at, next, func(w *apply.Work) error { return f.apply(ctx, at, w) })
 		if err != nil {
 			return err
 		}
 	}
 	warned := false
 	for {
-		messages, err := part.Fetch(ctx, f.p.Batch)
+		messages, err := part.Fetch(ctx, f.feed.Batch)
 		if err != nil {
 			return err
 		}
@@ -41,7 +41,7 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 			next, foreign = w.Offset.Next, foreign || w.Foreign > 0
 			return err
 		}
-		if f.p.Log == nil {
+		if f.feed.Applier.Log == nil {
 			err = f.feedAlone(ctx, at, next, messages, commit)
 		} else {
 			err = commit(f.work(at, next, messages))
@@ -51,7 +51,7 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 		}
 		if foreign && !warned {
 			warned = true // once an assignment is enough
-			f.p.Logger.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.Topic, "partition", at.Number)
+			f.feed.Applier.Logger.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.Topic, "partition", at.Number)
 		}
 	}
 }
@@ -62,12 +62,12 @@ func (f *follower) feedAlone(ctx context.Context, at apply.Partition, next int64
 	if err != nil || !gapped {
 		return err
 	}
-	return f.p.ReadAgain(ctx, f.Kafka, f.b, at, messages[len(messages)-1].Offset+1, commit)
+	return f.feed.ReadAgain(ctx, f.Kafka, f.b, at, messages[len(messages)-1].Offset+1, commit)
 }
 
 // sameTopic refuses a topic that was made anew since it was read.
 func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
-	known, err := f.p.TopicIDs(ctx, f.b)
+	known, err := f.feed.Applier.TopicIDs(ctx, f.b)
 	if err != nil {
 		return ApplyError{err}
 	}
@@ -80,7 +80,7 @@ func (f *follower) sameTopic(ctx context.Context, part *kafka.Partition) error {
 
 // offset returns where to read a partition from. One that is new has none yet.
 func (f *follower) offset(ctx context.Context, at apply.Partition) (int64, error) {
-	stored, err := f.p.Offsets(ctx, f.p.Books.Pool(), f.b)
+	stored, err := f.feed.Applier.Offsets(ctx, f.feed.Applier.Books.Pool(), f.b)
 	if err != nil {
 		return 0, ApplyError{err}
 	}
@@ -112,7 +112,7 @@ func (f *follower) work(at apply.Partition, from int64, messages []kafka.Message
 // as what one has applied the other ignores.
 func (f *follower) apply(ctx context.Context, at apply.Partition, w *apply.Work) error {
 	for {
-		_, err := f.p.CommitLive(ctx, f.b, w)
+		_, err := f.feed.Applier.CommitLive(ctx, f.b, w)
 		if err == nil {
 			f.batches.Add(1)
 			return nil

@@ -10,8 +10,8 @@ import (
 const PageEvents = 5_000
 
 // ReadLog gives the pages of the log after a checkpoint and up to a settled position.
-func (p *Feed) ReadLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
-	return p.Log.Stream(ctx, after, upTo, limit, give)
+func (f *Feed) ReadLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	return f.Applier.Log.Stream(ctx, after, upTo, limit, give)
 }
 
 type Scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)

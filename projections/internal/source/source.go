@@ -20,9 +20,9 @@ import (
 // Source is where a live build gets its events from.
 type Source interface {
 	// Check refuses a definition that the source cannot serve.
-	Check(p *Feed) error
+	Check(feed *Feed) error
 	// Follow applies events until ctx ends, the build is fenced or something fails.
-	Follow(ctx context.Context, p *Feed, b books.Build) error
+	Follow(ctx context.Context, feed *Feed, b books.Build) error
 	Kind() string
 	String() string
 }
@@ -36,12 +36,12 @@ func (Log) String() string    { return "log" }
 
 // Follow applies page after page, and reads and decodes the next ones meanwhile. When
 // there is nothing to read it asks now and then whether the build is still the live one.
-func (Log) Follow(ctx context.Context, p *Feed, b books.Build) error {
-	b, err := p.InLife(ctx, b)
+func (Log) Follow(ctx context.Context, feed *Feed, b books.Build) error {
+	b, err := feed.Applier.InLife(ctx, b)
 	if err != nil {
 		return err
 	}
-	m, err := p.Model(ctx, b)
+	m, err := feed.Applier.Model(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -52,20 +52,20 @@ func (Log) Follow(ctx context.Context, p *Feed, b books.Build) error {
 	reader := b // as it was: the other goroutine moves b on
 	group.Go(func() error {
 		defer close(pages)
-		at, err := p.readOn(ctx, p.Checkpoint(reader), m, pages)
+		at, err := feed.readOn(ctx, feed.Applier.Checkpoint(reader), m, pages)
 		reader.Position = es.Position(applied.Load())
 		switch {
 		case errors.Is(err, es.ErrRestored) && at > reader.Position: // what was read ahead may be lost: what was applied counts
 			return fmt.Errorf("%w: looks at the log again: %w", fault.ErrFenced, err)
-		case errors.Is(err, es.ErrRestored) && p.Beside():
-			return p.maybePutBack(ctx, reader, err)
+		case errors.Is(err, es.ErrRestored) && feed.Applier.Beside():
+			return feed.maybePutBack(ctx, reader, err)
 		}
 		return err
 	})
 	group.Go(func() error {
 		checked := time.Now()
 		for pg := range pages {
-			next, err := p.use(ctx, b, pg, &checked)
+			next, err := feed.use(ctx, b, pg, &checked)
 			if err != nil {
 				return err
 			}
@@ -79,15 +79,15 @@ func (Log) Follow(ctx context.Context, p *Feed, b books.Build) error {
 
 // readOn gives page after page, and an empty one when there is nothing to read. It returns
 // where it was.
-func (p *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
+func (f *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages chan<- *fold.Page) (es.Position, error) {
 	for {
-		events, err := p.Log.ReadAfter(ctx, at, p.Batch)
+		events, err := f.Applier.Log.ReadAfter(ctx, at, f.Batch)
 		if err != nil {
 			return at.Position, err
 		}
 		pg := &fold.Page{}
 		if len(events) > 0 {
-			pg = p.Def.Page(m, events)
+			pg = f.Applier.Def.Page(m, events)
 			at.Position, at.EventID = pg.Last().Position, pg.Last().ID
 		}
 		select {
@@ -98,7 +98,7 @@ func (p *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages
 		if len(events) > 0 {
 			continue
 		}
-		if err := p.quiet(ctx, at.Position, pages); err != nil {
+		if err := f.quiet(ctx, at.Position, pages); err != nil {
 			return at.Position, err
 		}
 	}
@@ -112,14 +112,14 @@ const (
 )
 
 // quiet waits until it is time to read again.
-func (p *Feed) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
+func (f *Feed) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Page) error {
 	for range idleReads {
-		grown, err := p.Log.Await(ctx, at, p.Poll, IdleEvery)
+		grown, err := f.Applier.Log.Await(ctx, at, f.Poll, IdleEvery)
 		if grown {
 			return nil
 		}
 		if err != nil { // what it is, reading will tell
-			return wait.For(ctx, p.Poll)
+			return wait.For(ctx, f.Poll)
 		}
 		select {
 		case pages <- &fold.Page{}:
@@ -135,53 +135,53 @@ func (p *Feed) quiet(ctx context.Context, at es.Position, pages chan<- *fold.Pag
 const liveEvery = 5 * time.Second
 
 // use applies a page of the log, or sees to the build when there was nothing to read.
-func (p *Feed) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
+func (f *Feed) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
 	if len(pg.Events) > 0 {
-		return p.ApplyPage(ctx, b, pg.Events, pg)
+		return f.Applier.ApplyPage(ctx, b, pg.Events, pg)
 	}
-	if err := p.clearFailure(ctx, b); err != nil {
+	if err := f.clearFailure(ctx, b); err != nil {
 		return b, err
 	}
-	if err := p.Log.KeepMoments(ctx); fault.Final(err) {
+	if err := f.Applier.Log.KeepMoments(ctx); fault.Final(err) {
 		return b, err
 	} else if err != nil { // as while a synchronous standby is away
-		p.Logger.DebugContext(ctx, "the present was not made final", "error", err)
+		f.Applier.Logger.DebugContext(ctx, "the present was not made final", "error", err)
 	}
 	if time.Since(*checked) < liveEvery {
 		return b, nil
 	}
 	*checked = time.Now()
-	return b, p.stillLive(ctx, b)
+	return b, f.stillLive(ctx, b)
 }
 
 // Pull applies the next page of the log to the live build.
-func (p *Feed) Pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
-	b, err := p.InLife(ctx, b)
+func (f *Feed) Pull(ctx context.Context, b books.Build, limit int) (books.Build, int, error) {
+	b, err := f.Applier.InLife(ctx, b)
 	if err != nil {
 		return b, 0, err
 	}
-	events, err := p.Log.ReadAfter(ctx, p.Checkpoint(b), limit)
-	if errors.Is(err, es.ErrRestored) && p.Beside() {
-		return b, 0, p.maybePutBack(ctx, b, err)
+	events, err := f.Applier.Log.ReadAfter(ctx, f.Applier.Checkpoint(b), limit)
+	if errors.Is(err, es.ErrRestored) && f.Applier.Beside() {
+		return b, 0, f.maybePutBack(ctx, b, err)
 	}
 	if err == nil && len(events) == 0 {
-		err = p.clearFailure(ctx, b)
+		err = f.clearFailure(ctx, b)
 	}
 	if err != nil || len(events) == 0 {
 		return b, 0, err
 	}
 	if b.Kind == books.KindLog {
-		b, err = p.ApplyPage(ctx, b, events, nil)
+		b, err = f.Applier.ApplyPage(ctx, b, events, nil)
 	} else {
-		b, err = p.CommitLive(ctx, b, &apply.Work{Events: events, After: b.Position, Position: events[len(events)-1].Position})
+		b, err = f.Applier.CommitLive(ctx, b, &apply.Work{Events: events, After: b.Position, Position: events[len(events)-1].Position})
 	}
 	return b, len(events), err
 }
 
 // maybePutBack returns errFenced for a build that was put back with its log: it is right
 // to go on from where it is now. It returns why for any other.
-func (p *Feed) maybePutBack(ctx context.Context, b books.Build, why error) error {
-	if p.putBack(ctx, b) {
+func (f *Feed) maybePutBack(ctx context.Context, b books.Build, why error) error {
+	if f.putBack(ctx, b) {
 		return fmt.Errorf("%w: the database was put back: %w", fault.ErrFenced, why)
 	}
 	return why
@@ -189,14 +189,14 @@ func (p *Feed) maybePutBack(ctx context.Context, b books.Build, why error) error
 
 // putBack reports a build that was put back with its log: it is right to go on from
 // where it is now.
-func (p *Feed) putBack(ctx context.Context, b books.Build) bool {
-	now, err := p.Live(ctx)
+func (f *Feed) putBack(ctx context.Context, b books.Build) bool {
+	now, err := f.Applier.Live(ctx)
 	return err == nil && now.ID == b.ID && now.Position < b.Position
 }
 
 // stillLive gives errFenced when another build is live.
-func (p *Feed) stillLive(ctx context.Context, b books.Build) error {
-	now, err := p.Live(ctx)
+func (f *Feed) stillLive(ctx context.Context, b books.Build) error {
+	now, err := f.Applier.Live(ctx)
 	if err == nil && now.ID != b.ID {
 		err = fault.ErrFenced
 	}

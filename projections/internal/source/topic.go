@@ -23,18 +23,18 @@ import (
 // topicSource reads topics without a log behind them.
 type Topics struct{ *Kafka }
 
-func (s *Topics) Check(p *Feed) error {
-	if err := s.checkTopics(p); err != nil {
+func (s *Topics) Check(feed *Feed) error {
+	if err := s.checkTopics(feed); err != nil {
 		return err
 	}
-	s.name(p)
+	s.name(feed)
 	return nil
 }
 
 func (s *Topics) Kind() string { return books.KindTopic }
 
-func (s *Topics) Follow(ctx context.Context, p *Feed, b books.Build) error {
-	f := &follower{Kafka: s.Kafka, p: p, b: b}
+func (s *Topics) Follow(ctx context.Context, feed *Feed, b books.Build) error {
+	f := &follower{Kafka: s.Kafka, feed: feed, b: b}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchBuild(ctx) })
 	group.Go(func() error { return f.consume(ctx) })
@@ -47,13 +47,13 @@ func (f *follower) watchBuild(ctx context.Context) error {
 		if err := wait.For(ctx, IdleEvery); err != nil {
 			return err
 		}
-		if err := f.p.stillLive(ctx, f.b); err != nil {
+		if err := f.feed.stillLive(ctx, f.b); err != nil {
 			return err
 		}
 		if !f.reading.Load() {
 			continue
 		}
-		if err := f.p.clearFailure(ctx, f.b); err != nil {
+		if err := f.feed.clearFailure(ctx, f.b); err != nil {
 			return err
 		}
 	}
@@ -68,16 +68,16 @@ type wholeTopics struct {
 
 // Whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
-func (p *Feed) Whole(ctx context.Context, s *Kafka, b books.Build) (*wholeTopics, error) {
-	stored, err := p.Offsets(ctx, p.Books.Pool(), b)
+func (f *Feed) Whole(ctx context.Context, s *Kafka, b books.Build) (*wholeTopics, error) {
+	stored, err := f.Applier.Offsets(ctx, f.Applier.Books.Pool(), b)
 	if err != nil {
 		return nil, ApplyError{err}
 	}
-	found, err := s.heads(ctx, p.Def.Name) // after the offsets: what they say was there before
+	found, err := s.heads(ctx, f.Applier.Def.Name) // after the offsets: what they say was there before
 	if err != nil {
 		return nil, err
 	}
-	known, err := p.TopicIDs(ctx, b)
+	known, err := f.Applier.TopicIDs(ctx, b)
 	if err != nil {
 		return nil, ApplyError{err}
 	}
@@ -172,8 +172,8 @@ func (s *Kafka) runOf(at apply.Partition, from int64, messages []kafka.Message) 
 
 // ReadAgain reads streams again that have got what they waited for, up to where their
 // partition is read.
-func (p *Feed) ReadAgain(ctx context.Context, s *Kafka, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
-	gaps, err := p.ReadyGaps(ctx, b, at)
+func (f *Feed) ReadAgain(ctx context.Context, s *Kafka, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
+	gaps, err := f.Applier.ReadyGaps(ctx, b, at)
 	if err != nil {
 		return ApplyError{err}
 	}
@@ -189,8 +189,8 @@ func (p *Feed) ReadAgain(ctx context.Context, s *Kafka, b books.Build, at apply.
 			return nil
 		})
 		if errors.Is(err, kafka.ErrGone) {
-			p.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
-			_, err = p.Books.Pool().Exec(ctx, p.Books.SQL(apply.LostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
+			f.Applier.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
+			_, err = f.Applier.Books.Pool().Exec(ctx, f.Applier.Books.SQL(apply.LostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
 			if err != nil {
 				return ApplyError{fault.Explain("say that events are lost", err)}
 			}
@@ -211,14 +211,14 @@ const askKafka = 2 * time.Second
 
 // Unread counts the messages of the topics that the live build has not read; -1 when that
 // is not known.
-func (p *Feed) Unread(ctx context.Context, s *Kafka, id int64) int64 {
+func (f *Feed) Unread(ctx context.Context, s *Kafka, id int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, askKafka)
 	defer cancel()
-	stored, err := p.Offsets(ctx, p.Books.Pool(), books.Build{ID: id})
+	stored, err := f.Applier.Offsets(ctx, f.Applier.Books.Pool(), books.Build{ID: id})
 	if err != nil || id == 0 {
 		return -1
 	}
-	found, err := s.heads(ctx, p.Def.Name)
+	found, err := s.heads(ctx, f.Applier.Def.Name)
 	if err != nil {
 		return -1
 	}

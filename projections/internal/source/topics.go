@@ -46,16 +46,16 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 		if err := wait.For(ctx, f.Every); err != nil {
 			return err
 		}
-		stored, err := f.p.Offsets(ctx, f.p.Books.Pool(), f.b)
+		stored, err := f.feed.Applier.Offsets(ctx, f.feed.Applier.Books.Pool(), f.b)
 		if err != nil {
 			return ApplyError{err}
 		}
-		now, err := f.heads(ctx, f.p.Def.Name) // after the offsets: what they say was there before
+		now, err := f.heads(ctx, f.feed.Applier.Def.Name) // after the offsets: what they say was there before
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil {
-			f.p.Logger.WarnContext(ctx, "topics cannot be looked at", "error", err)
+			f.feed.Applier.Logger.WarnContext(ctx, "topics cannot be looked at", "error", err)
 			continue
 		}
 		for topic, partitions := range now {
@@ -68,8 +68,8 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 				}
 			}
 		}
-		if f.p.Log == nil {
-			_, err := f.p.Whole(ctx, f.Kafka, f.b)
+		if f.feed.Applier.Log == nil {
+			_, err := f.feed.Whole(ctx, f.Kafka, f.b)
 			if _, ours := errors.AsType[ApplyError](err); ours {
 				return err
 			}

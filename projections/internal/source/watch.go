@@ -26,7 +26,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 	var noted es.Position
 	var looked time.Time
 	for {
-		b, err := f.p.Live(ctx)
+		b, err := f.feed.Applier.Live(ctx)
 		if err == nil && b.ID != f.b.ID {
 			err = fault.ErrFenced
 		}
@@ -35,7 +35,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 		}
 		next := min(f.Every, time.Second)
 		if !f.reading.Load() {
-			next = f.p.Poll
+			next = f.feed.Poll
 			noted, looked = 0, time.Time{}
 			if err := f.followLog(ctx, b); err != nil {
 				return err
@@ -58,7 +58,7 @@ func (f *follower) watchLog(ctx context.Context) error {
 // followLog applies what the log has, until Kafka is read.
 func (f *follower) followLog(ctx context.Context, b books.Build) error {
 	for !f.reading.Load() {
-		next, n, err := f.p.Pull(ctx, b, f.p.Batch)
+		next, n, err := f.feed.Pull(ctx, b, f.feed.Batch)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -72,7 +72,7 @@ func (f *follower) followLog(ctx context.Context, b books.Build) error {
 func (f *follower) settled(ctx context.Context) (es.Position, error) {
 	short, cancel := context.WithTimeout(ctx, f.Every)
 	defer cancel()
-	head, err := f.p.Log.Settle(short, time.Time{})
+	head, err := f.feed.Applier.Log.Settle(short, time.Time{})
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return 0, nil
 	}
@@ -97,17 +97,17 @@ func (f *follower) sweep(ctx context.Context, b books.Build, upTo es.Position) e
 	}
 	var missing int64
 	o := &apply.Over{After: b.Position}
-	err := f.p.Books.Pool().QueryRow(ctx, f.p.Books.SQL(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.p.Def.Categories).Scan(&o.Events, &missing, &o.Event)
+	err := f.feed.Applier.Books.Pool().QueryRow(ctx, f.feed.Applier.Books.SQL(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.feed.Applier.Def.Categories).Scan(&o.Events, &missing, &o.Event)
 	if err != nil {
 		return fault.Explain("compare with the log", err)
 	}
 	if missing == 0 {
-		_, err := f.p.CommitLive(ctx, b, &apply.Work{Position: upTo, Over: o})
+		_, err := f.feed.Applier.CommitLive(ctx, b, &apply.Work{Position: upTo, Over: o})
 		return err
 	}
-	f.p.Logger.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
+	f.feed.Applier.Logger.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
 	for b.Position < upTo {
-		next, n, err := f.p.Pull(ctx, b, f.p.Batch)
+		next, n, err := f.feed.Pull(ctx, b, f.feed.Batch)
 		if err != nil {
 			return err
 		}
