@@ -2,21 +2,13 @@ package projections
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"sync"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/projections/internal/apply"
-	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
-	"github.com/asof-dev/asof/projections/internal/fold"
-	"github.com/asof-dev/asof/projections/internal/source"
-	"github.com/asof-dev/asof/projections/internal/table"
+	"github.com/asof-dev/asof/projections/internal/replay"
 )
 
 // AsOf gives read the read model as it was at a moment: by position, exactly; by
@@ -39,44 +31,7 @@ func (p *Projector) AsOf(ctx context.Context, at es.AsOf, read func(ctx context.
 	if err != nil {
 		return err
 	}
-	refused, err := p.asOf(ctx, at, upTo, false, read)
-	if refused {
-		_, err = p.asOf(ctx, at, upTo, true, read)
-	}
-	return err
-}
-
-// asOf replays and reads, and reports that the database has refused what the replay comes
-// to. Then it is done again in another transaction, bit by bit: of this one nobody knows
-// how far it got, and the driver may have closed its connection.
-func (p *Projector) asOf(ctx context.Context, at es.AsOf, upTo es.Position, careful bool, read func(ctx context.Context, tx pgx.Tx) error) (refused bool, err error) {
-	err = p.vanishing(ctx, func(tx pgx.Tx) error {
-		if err := p.replay(ctx, tx, at, upTo, careful); err != nil {
-			refused = p.apply.Refused(err)
-			return fault.Wrap("read "+p.apply.Def.Name+" as of "+at.String(), err)
-		}
-		// What the connection has prepared for other tables of these names may be of
-		// types that only those had.
-		if err := tx.Conn().DeallocateAll(ctx); err != nil {
-			return fault.Explain("read "+p.apply.Def.Name+" as of "+at.String(), err)
-		}
-		return read(ctx, tx)
-	})
-	return refused, err
-}
-
-// vanishing runs f in a transaction of which nothing is kept.
-func (p *Projector) vanishing(ctx context.Context, f func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, p.apply.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if err := f(tx); err != nil {
-			return err
-		}
-		return fault.ErrDone
-	})
-	if errors.Is(err, fault.ErrDone) {
-		return nil
-	}
-	return err
+	return replay.AsOf(ctx, p.apply, at, upTo, read)
 }
 
 // settle makes the moment final, and returns the position after which nothing belongs
@@ -93,191 +48,4 @@ func (p *Projector) settle(ctx context.Context, at es.AsOf) (es.Position, error)
 	}
 	moment, _ := at.Time()
 	return p.apply.Log.Settle(ctx, moment)
-}
-
-// scratch makes the tables in a schema of their own, which ends with the transaction.
-func (p *Projector) scratch(ctx context.Context, tx pgx.Tx) (fold.Model, table.Place, error) {
-	schema := p.apply.Def.Name + "_asof_" + uuid.New().String()[:13]
-	place := table.Place{Schema: schema, Tag: "as of " + schema}
-	if err := catalog.MakeTables(ctx, tx, schema, p.apply.Def.Name, p.apply.Def.DDL); err != nil {
-		return nil, place, err
-	}
-	m, err := p.apply.Def.Bind(ctx, tx, schema)
-	return m, place, err
-}
-
-// replay applies the log to scratch tables.
-func (p *Projector) replay(ctx context.Context, tx pgx.Tx, at es.AsOf, upTo es.Position, careful bool) error {
-	m, place, err := p.scratch(ctx, tx)
-	if err != nil || at == (es.AsOf{}) || upTo == 0 {
-		return err
-	}
-	r := &replay{p: p, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(p.apply.Def, p.apply.Most)}
-	if err := r.readSkips(ctx); err != nil {
-		return err
-	}
-	if careful {
-		return r.carefully(ctx)
-	}
-	return r.fold(ctx)
-}
-
-// replay folds the log for one transaction.
-type replay struct {
-	p       *Projector
-	at      es.AsOf
-	upTo    es.Position
-	model   fold.Model
-	place   table.Place
-	state   fold.State
-	parking *fold.Parking // nothing of which is kept
-
-	mu sync.Mutex // over tx
-	tx pgx.Tx
-}
-
-// fold applies all at once.
-func (r *replay) fold(ctx context.Context) error {
-	r.state = r.model.Open(r.place, true)
-	if err := r.pass(ctx, r.use); err != nil {
-		return err
-	}
-	if r.state.Parts() {
-		if err := r.state.CopyParts(ctx, r.tx.Conn(), func() error { return r.pass(ctx, r.useAgain) }); err != nil {
-			return err
-		}
-	}
-	return r.write(ctx)
-}
-
-// pass reads the log, and uses its pages. It is a plain scan: what may still appear up to
-// there was not recorded by then. The pages come through the transaction's own connection
-// where they can, which one of reading and looking up rows has at a time.
-func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page) error) error {
-	return fold.Pipeline(ctx,
-		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-			return source.ScanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, source.PageEvents, func(events []es.RecordedEvent) error {
-				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
-				return give(events)
-			})
-		},
-		func(events []es.RecordedEvent) *fold.Page { return r.p.apply.Def.Page(r.model, events) },
-		use)
-}
-
-// readSkips reads what the projection leaves out.
-func (r *replay) readSkips(ctx context.Context) error {
-	batch := &pgx.Batch{}
-	r.p.apply.Books.QueueSkips(batch, r.p.apply.Def.Name, r.parking)
-	return r.send(ctx, batch)
-}
-
-// carefully applies page after page, and parks what is refused.
-func (r *replay) carefully(ctx context.Context) error {
-	return r.pass(ctx, func(ctx context.Context, pg *fold.Page) error {
-		err := r.try(ctx, pg.Wanted, nil, true)
-		if r.p.apply.Refused(err) {
-			err = r.p.apply.Bisect(ctx, r.model, pg.Wanted, r.try)
-		}
-		return err
-	})
-}
-
-// try applies events in a savepoint: see [trial].
-func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	err := r.tryHow(ctx, events, refused, keep, table.How{})
-	if apply.Moved(err) {
-		err = r.tryHow(ctx, events, refused, keep, table.How{Moves: true})
-	}
-	return err
-}
-
-func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, how table.How) error {
-	state, parking, out := r.model.Open(r.place, false), r.parking.Fork(), &pgx.Batch{}
-	parking.Refused, parking.Trying = refused, !keep
-	err := pgx.BeginFunc(ctx, r.tx, func(tx pgx.Tx) error {
-		if err := state.Fold(ctx, apply.SendIn(tx), r.model.Decode(events), parking); err != nil {
-			return err
-		}
-		if err := state.Write(ctx, tx.Conn(), out, how); err != nil {
-			return err
-		}
-		out.Queue(apply.ConstraintsSQL)
-		for _, q := range out.QueuedQueries { // with others, a value that cannot be encoded closes the connection
-			if err := tx.SendBatch(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{q}}).Close(); err != nil {
-				return err
-			}
-		}
-		if keep {
-			return nil
-		}
-		return fault.ErrDone
-	})
-	switch {
-	case err == nil:
-		parking.Refused = nil
-		r.parking = parking
-	case errors.Is(err, fault.ErrDone):
-		err = nil
-	}
-	return err
-}
-
-func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.tx.SendBatch(ctx, batch).Close()
-}
-
-// scan reads the log through the transaction where it can: another connection of the same
-// pool may be one that such a call waits for too.
-func (r *replay) scan() source.Scan {
-	if !r.p.apply.Beside() {
-		return r.p.apply.Log.Scan
-	}
-	log := r.p.apply.Log.InTx(r.tx)
-	return func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return log.Scan(ctx, after.Position, upTo, limit)
-	}
-}
-
-func (r *replay) use(ctx context.Context, pg *fold.Page) error {
-	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
-		return err
-	}
-	if !r.state.Full(r.p.apply.Room) || r.state.Split() || r.state.Parts() {
-		return nil
-	}
-	return r.write(ctx)
-}
-
-// useAgain folds a page into the part whose turn it is.
-func (r *replay) useAgain(ctx context.Context, pg *fold.Page) error {
-	if err := r.state.Fold(ctx, r.send, pg.Decoded, r.parking); err != nil {
-		return err
-	}
-	if r.state.Full(r.p.apply.Room) {
-		r.state.Split()
-	}
-	return nil
-}
-
-// write puts the rows into the tables, and forgets them.
-func (r *replay) write(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := &pgx.Batch{}
-	if err := r.state.Write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
-		return err
-	}
-	out.Queue(apply.ConstraintsSQL)
-	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {
-		return err
-	}
-	r.state.Forget()
-	return nil
 }
