@@ -157,6 +157,9 @@ func (a *Applier) Written(ctx context.Context, m *Memory, b books.Build) {
 	m.Parking.Written()
 }
 
+// LongSQL lets a transaction last.
+const LongSQL = `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`
+
 // Transaction sends what f has queued in a transaction, and commits it: two round trips.
 func (a *Applier) Transaction(ctx context.Context, f func(conn *pgx.Conn, batch *pgx.Batch) error) error {
 	return a.Books.Pool().AcquireFunc(ctx, func(c *pgxpool.Conn) error {

@@ -13,7 +13,6 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
-	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // A rebuild folds the log in memory, and writes the rows when it has come to its end; or
@@ -48,14 +47,14 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 		return err
 	}
 	s := &saver{Rebuild: r, m: m, last: time.Now()}
-	limit := source.PageEvents
+	limit := apply.PageEvents
 	if r.Chunk > 0 {
 		limit = min(limit, r.Chunk)
 	}
 	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
 		return fold.Pipeline(ctx,
 			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-				return r.feed.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
+				return r.applier.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
 			},
 			func(events []es.RecordedEvent) *fold.Page { return r.applier.Def.Page(m.Model, events) }, use)
 	}
@@ -143,7 +142,7 @@ func (s *saver) saveParts(ctx context.Context) error {
 	m, upTo := s.m, s.m.Tally.Position
 	was, b := m.B, m.B
 	err := s.applier.Transaction(ctx, func(conn *pgx.Conn, batch *pgx.Batch) error {
-		batch.Queue(LongSQL)
+		batch.Queue(apply.LongSQL)
 		if err := apply.SendOn(ctx, conn, batch); err != nil {
 			return err
 		}
@@ -167,9 +166,6 @@ func (s *saver) saveParts(ctx context.Context) error {
 	s.b, s.since = b, 0
 	return nil
 }
-
-// LongSQL lets a transaction last.
-const LongSQL = `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('statement_timeout', '0', true)`
 
 // useAgain folds a page into the part whose turn it is.
 func (s *saver) useAgain(ctx context.Context, pg *fold.Page) error {
@@ -200,7 +196,7 @@ func (r *Rebuild) fillCarefully(ctx context.Context, upTo es.Position) error {
 		chunk = chunk[:0]
 		return nil
 	}
-	err := r.feed.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, source.PageEvents, func(events []es.RecordedEvent) error {
+	err := r.applier.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, apply.PageEvents, func(events []es.RecordedEvent) error {
 		chunk = append(chunk, events...)
 		if len(chunk) < carefulEvents {
 			return nil

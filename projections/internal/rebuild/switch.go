@@ -15,7 +15,6 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
-	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // How the switch works.
@@ -167,7 +166,7 @@ func (r *Rebuild) bringLive(ctx context.Context) error {
 	}
 	for err == nil && old.Position+nearly < r.b.Position {
 		var n int
-		if old, n, err = r.feed.Pull(ctx, old, source.PageEvents); n == 0 && err == nil {
+		if old, n, err = r.feed.Pull(ctx, old, apply.PageEvents); n == 0 && err == nil {
 			err = wait.For(ctx, r.feed.Poll)
 		}
 	}
@@ -233,7 +232,7 @@ func (r *Rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 
 // advance applies the log up to a settled position inside the switch.
 func (r *Rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
-	return r.feed.ReadLog(ctx, r.applier.Checkpoint(*b), upTo, source.PageEvents, func(page []es.RecordedEvent) error {
+	return r.applier.ReadLog(ctx, r.applier.Checkpoint(*b), upTo, apply.PageEvents, func(page []es.RecordedEvent) error {
 		return r.inSwitch(ctx, tx, b, &apply.Work{Events: page, Position: page[len(page)-1].Position})
 	})
 }

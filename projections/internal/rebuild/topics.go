@@ -82,7 +82,7 @@ func (r *Rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.P
 	}
 	return s.Client.Range(ctx, at.Topic, at.Number, from, to, func(messages []kafka.Message) error {
 		for len(messages) > 0 {
-			n := min(len(messages), source.PageEvents)
+			n := min(len(messages), apply.PageEvents)
 			if err := take(messages[:n]); err != nil {
 				return err
 			}

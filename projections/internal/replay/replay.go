@@ -14,7 +14,6 @@ import (
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
-	"github.com/asof-dev/asof/projections/internal/source"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
 
@@ -122,7 +121,7 @@ func (r *replay) fold(ctx context.Context) error {
 func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page) error) error {
 	return fold.Pipeline(ctx,
 		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-			return source.ScanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, source.PageEvents, func(events []es.RecordedEvent) error {
+			return apply.ScanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, apply.PageEvents, func(events []es.RecordedEvent) error {
 				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
 				return give(events)
 			})
@@ -199,7 +198,7 @@ func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
 
 // scan reads the log through the transaction where it can: another connection of the same
 // pool may be one that such a call waits for too.
-func (r *replay) scan() source.Scan {
+func (r *replay) scan() apply.Scan {
 	if !r.applier.Beside() {
 		return r.applier.Log.Scan
 	}

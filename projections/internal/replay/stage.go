@@ -15,7 +15,6 @@ import (
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
-	"github.com/asof-dev/asof/projections/internal/rebuild"
 	"github.com/asof-dev/asof/projections/internal/rehearsal"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
@@ -175,7 +174,7 @@ const tryXidSQL = `select pg_current_xact_id()::xid::text::bigint`
 // begin queues what a batch begins with.
 func (s *stage) begin(batch *pgx.Batch, xid *int64) {
 	batch.Queue(catalog.SearchPathSQL, s.place.Schema)
-	batch.Queue(rebuild.LongSQL)
+	batch.Queue(apply.LongSQL)
 	batch.Queue(`set local synchronous_commit to off`)
 	batch.Queue(tryXidSQL).QueryRow(func(row pgx.Row) error { return row.Scan(xid) })
 }

@@ -1,4 +1,4 @@
-package source
+package apply
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 const PageEvents = 5_000
 
 // ReadLog gives the pages of the log after a checkpoint and up to a settled position.
-func (f *Feed) ReadLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
-	return f.Applier.Log.Stream(ctx, after, upTo, limit, give)
+func (a *Applier) ReadLog(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+	return a.Log.Stream(ctx, after, upTo, limit, give)
 }
 
 type Scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)
