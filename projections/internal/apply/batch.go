@@ -42,7 +42,7 @@ type Work struct {
 // found is what is read under the build's lock.
 type found struct {
 	seen    Versions
-	Parking *fold.Parking
+	parking *fold.Parking
 	gaps    map[es.StreamID]gap
 	opened  []gap
 }
@@ -110,16 +110,16 @@ func (a *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build,
 	once := *w
 	var parked []fold.ParkedUnit
 	err := pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := a.Lock(ctx, tx, b, &once)
+		locked, found, err := a.lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}
 		b = locked
 		b.Life = life // that the events were read in
-		if err := a.ApplyLocked(ctx, tx, &b, &once, found); err != nil {
+		if err := a.applyLocked(ctx, tx, &b, &once, found); err != nil {
 			return err
 		}
-		parked = found.Parking.Fresh
+		parked = found.parking.Fresh
 		if !w.rehearse {
 			return nil
 		}
@@ -141,18 +141,29 @@ func (a *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build,
 // ConstraintsSQL has the database check now what it would check at the end.
 const ConstraintsSQL = `set constraints all immediate`
 
-// Lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
+// InTx applies work to a build in a transaction of the caller's, and returns what it has
+// parked. B is changed as its rows are.
+func (a *Applier) InTx(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work) ([]fold.ParkedUnit, error) {
+	locked, found, err := a.lock(ctx, tx, *b, w)
+	if err != nil {
+		return nil, err
+	}
+	*b = locked
+	return found.parking.Fresh, a.applyLocked(ctx, tx, b, w, found)
+}
+
+// lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
-func (a *Applier) Lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (books.Build, found, error) {
-	f := found{seen: Versions{}, Parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]gap{}}
+func (a *Applier) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (books.Build, found, error) {
+	f := found{seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]gap{}}
 	var locked books.Build
 	batch := &pgx.Batch{}
 	a.QueueLock(batch, b, false, func(now books.Build) error { locked = now; return nil })
 	a.queueSeen(batch, b, w, f.seen)
-	f.Parking.Source = w.Source
+	f.parking.Source = w.Source
 	if len(w.Events) > 0 {
-		a.Books.QueueParking(batch, b, streamsOf(w.Events), f.Parking)
+		a.Books.QueueParking(batch, b, streamsOf(w.Events), f.parking)
 	}
 	switch {
 	case b.Kind == books.KindTopic && len(w.Events) > 0:
@@ -162,7 +173,7 @@ func (a *Applier) Lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (
 		a.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
-	f.Parking.Stored, f.Parking.Refused, f.Parking.Trying = locked.Parked, w.refused, w.rehearse
+	f.parking.Stored, f.parking.Refused, f.parking.Trying = locked.Parked, w.refused, w.rehearse
 	return locked, f, err
 }
 
@@ -184,9 +195,9 @@ func (a *Applier) QueueLock(batch *pgx.Batch, b books.Build, even bool, look fun
 	batch.Queue(a.Books.SQL(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
 }
 
-// ApplyLocked does the work inside the transaction that holds the build's lock, and
+// applyLocked does the work inside the transaction that holds the build's lock, and
 // changes b as the row is changed.
-func (a *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work, f found) error {
+func (a *Applier) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work, f found) error {
 	seen, before := f.seen, maps.Clone(f.seen)
 	if w.Position > 0 && w.Position <= b.Position || w.Over != nil && w.Over.After != b.Position {
 		return nil // another process did it
@@ -203,11 +214,11 @@ func (a *Applier) ApplyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w 
 	out := &pgx.Batch{}
 	t := books.Tally{Read: w.read(b.Position)}
 	if len(todo) > 0 {
-		if t.Skipped, err = a.foldLocked(ctx, tx, *b, w, todo, f.Parking, out); err != nil {
+		if t.Skipped, err = a.foldLocked(ctx, tx, *b, w, todo, f.parking, out); err != nil {
 			return err
 		}
-		t.Parked = int64(len(f.Parking.Fresh))
-		a.Books.QueueParked(out, *b, w.Source, f.Parking.Fresh)
+		t.Parked = int64(len(f.parking.Fresh))
+		a.Books.QueueParked(out, *b, w.Source, f.parking.Fresh)
 		if err := a.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
 			return err
 		}

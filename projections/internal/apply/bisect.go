@@ -129,7 +129,7 @@ func (a *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books
 func (a *Applier) left(ctx context.Context, b books.Build, w *Work) (events []es.RecordedEvent, err error) {
 	once := *w
 	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := a.Lock(ctx, tx, b, &once)
+		locked, found, err := a.lock(ctx, tx, b, &once)
 		if err != nil {
 			return err
 		}

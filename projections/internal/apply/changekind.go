@@ -24,9 +24,25 @@ const kindSQL = `
 with raised as (update {asof}.lanes set counter = counter + 1 where build = $1)
 update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1`
 
-// ChangeKind reports whether the kind could be changed: not before the log is applied up
-// to where Kafka was.
-func (a *Applier) ChangeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind string) (bool, error) {
+// ChangeKind makes the build one of another kind of source, and reports whether it could: not
+// before the log is applied up to where Kafka was. The build is returned as it is then.
+func (a *Applier) ChangeKind(ctx context.Context, b books.Build, kind string) (now books.Build, changed bool, err error) {
+	now = b
+	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		if now, _, err = a.lock(ctx, tx, b, &Work{}); err != nil {
+			return err
+		}
+		changed, err = a.changeKind(ctx, tx, now, kind)
+		return err
+	})
+	if err == nil && changed {
+		now.Kind = kind
+		now.Counter++
+	}
+	return now, changed, fault.Wrap("change the kind of source", err)
+}
+
+func (a *Applier) changeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind string) (bool, error) {
 	batch := &pgx.Batch{}
 	if kind == books.KindKafka {
 		batch.Queue(a.Books.SQL(seedSQL), b.ID, int64(b.Position), a.Def.Categories)

@@ -117,6 +117,7 @@ join {asof}.dedup d on d.build = g.build and d.category = g.category and d.strea
 where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.version and not g.lost
 order by g.next_offset`
 
+// ReadyGaps returns the streams of a partition that have got what they waited for.
 func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([]gap, error) {
 	rows, err := a.Books.Pool().Query(ctx, a.Books.SQL(readyGapsSQL), b.ID, at.Topic, at.Number)
 	if err != nil {
@@ -129,7 +130,7 @@ func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([
 	return list, fault.Explain("read the gaps", err)
 }
 
-// Bind: $1 build, $2 source, $3 category, $4 stream.
+// LostGapSQL says that a gap never closes. Bind: $1 build, $2 source, $3 category, $4 stream.
 const LostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
 
 // lifeSQL reads the life of a source's store, which is the one that its first message said.

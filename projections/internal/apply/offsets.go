@@ -34,6 +34,7 @@ type Partition struct {
 // topicIDsSQL reads which topics a build has read. Bind: $1 build.
 const topicIDsSQL = `select distinct topic, topic_id from {asof}.offsets where build = $1 and topic_id is not null`
 
+// TopicIDs returns the ids of the topics that a build has read, by name.
 func (a *Applier) TopicIDs(ctx context.Context, b books.Build) (map[string]uuid.UUID, error) {
 	rows, err := a.Books.Pool().Query(ctx, a.Books.SQL(topicIDsSQL), b.ID)
 	if err != nil {
@@ -49,6 +50,7 @@ func (a *Applier) TopicIDs(ctx context.Context, b books.Build) (map[string]uuid.
 // offsetsOfSQL reads a build's offsets. Bind: $1 build.
 const offsetsOfSQL = `select topic, partition, next_offset from {asof}.offsets where build = $1`
 
+// Offsets returns how far a build has read each partition.
 func (a *Applier) Offsets(ctx context.Context, db pg.Querier, b books.Build) (map[Partition]int64, error) {
 	rows, err := db.Query(ctx, a.Books.SQL(offsetsOfSQL), b.ID)
 	if err != nil {

@@ -14,8 +14,10 @@ func (a *Applier) ReadLog(ctx context.Context, after es.Checkpoint, upTo es.Posi
 	return a.Log.Stream(ctx, after, upTo, limit, give)
 }
 
+// Scan reads a page of the log after a checkpoint.
 type Scan func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error)
 
+// ScanLog gives page after page of a scan, up to a position.
 func ScanLog(ctx context.Context, scan Scan, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
 	for after.Position < upTo {
 		page, err := scan(ctx, after, upTo, limit)

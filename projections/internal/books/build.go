@@ -53,6 +53,7 @@ const SelectBuilds = `
 select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, l.parked, b.life
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 `
 
+// ScanBuild reads a row of SelectBuilds.
 func ScanBuild(row pgx.CollectableRow) (Build, error) {
 	var b Build
 	return b, b.scan(row)
@@ -70,6 +71,7 @@ func (b *Build) scan(row pgx.CollectableRow) error {
 // twice, so that no connection knows another table by the name.
 func (b Build) ShadowSchema() string { return fmt.Sprintf("%s_v%d_b%d", b.Name, b.Version, b.ID) }
 
+// Place is where its tables are.
 func (b Build) Place() table.Place {
 	return table.Place{Schema: b.Schema, Tag: fmt.Sprintf("build %d", b.ID)}
 }

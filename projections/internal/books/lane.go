@@ -30,7 +30,7 @@ where id = $1`
 // ForeignMessagesSQL counts messages that are no events of the log. Bind: $1 build, $2 messages.
 const ForeignMessagesSQL = `update {asof}.builds set foreign_messages = foreign_messages + $2 where id = $1`
 
-// queueBooks writes what is applied, and changes b as its rows are changed. The id of the
+// QueueTally writes what is applied, and changes b as its rows are changed. The id of the
 // transaction goes to xid, if that is not nil.
 func (k Books) QueueTally(out *pgx.Batch, b *Build, t *Tally, xid *uint32) {
 	k.queueSums(out, *b, t.sums)
@@ -54,6 +54,7 @@ func (k Books) QueueTally(out *pgx.Batch, b *Build, t *Tally, xid *uint32) {
 	b.Parked += t.Parked
 }
 
+// OrNull is null for no id.
 func OrNull(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {
 		return nil
@@ -61,6 +62,7 @@ func OrNull(id uuid.UUID) *uuid.UUID {
 	return &id
 }
 
+// OrNil is no id for null.
 func OrNil(id *uuid.UUID) uuid.UUID {
 	if id == nil {
 		return uuid.Nil

@@ -33,7 +33,7 @@ type keyedTable struct {
 	Own     []bool // by column: its type or its collation was made by the DDL
 }
 
-// compareTables counts the rows in which the tables of two schemas differ. Rows are
+// Compare counts the rows in which the tables of two schemas differ. Rows are
 // compared as images, which works for types without an equality, such as json.
 func Compare(ctx context.Context, tx pgx.Tx, a, b string) (int64, error) {
 	rows, err := tx.Query(ctx, tablesSQL, b)

@@ -41,6 +41,7 @@ from wanted w cross join lateral aclexplode(w.acl) g
 where g.grantee <> w.owner
 order by 1`
 
+// Grants returns the GRANT statements that give one schema what others may do with another.
 func Grants(ctx context.Context, tx pgx.Tx, from, to string) ([]string, error) {
 	rows, err := tx.Query(ctx, grantsSQL, from, to)
 	if err != nil {

@@ -16,6 +16,7 @@ type Page struct {
 	Decoded Decoded
 }
 
+// Page reads events of the log for a model.
 func (d *Definition) Page(m Model, events []es.RecordedEvent) *Page {
 	pg := &Page{Events: events, Wanted: events}
 	if len(d.Categories) > 0 {
@@ -30,10 +31,12 @@ func (d *Definition) Page(m Model, events []es.RecordedEvent) *Page {
 	return pg
 }
 
+// Wants reports a category whose events the projection is for.
 func (d *Definition) Wants(category string) bool {
 	return len(d.Categories) == 0 || slices.Contains(d.Categories, category)
 }
 
+// Last is the last event of a page that has any.
 func (pg *Page) Last() *es.RecordedEvent { return &pg.Events[len(pg.Events)-1] }
 
 // Beyond returns what of the page comes after a position.

@@ -1,6 +1,6 @@
 package rebuild
 
-// State is how far a rebuild has got: see Progress in package projections.
+// Progress is how far a rebuild has got: see Progress in package projections.
 type Progress struct {
 	Name    string
 	Version int

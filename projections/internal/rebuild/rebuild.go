@@ -47,7 +47,7 @@ type Rebuild struct {
 // is locked for the switch.
 const nearly = 1_000
 
-// NewRebuild prepares one that builds beside the live build of a feed.
+// New prepares one that builds beside the live build of a feed.
 func New(feed *source.Feed, topics *source.Kafka, program Program) *Rebuild {
 	return &Rebuild{feed: feed, applier: feed.Applier, topics: topics, program: program, Patience: switchTimeout, started: time.Now(), Report: func(Progress) {}}
 }

@@ -239,16 +239,11 @@ func (r *Rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo e
 
 // inSwitch is commit without a transaction of its own.
 func (r *Rebuild) inSwitch(ctx context.Context, tx pgx.Tx, b *books.Build, w *apply.Work) error {
-	locked, found, err := r.applier.Lock(ctx, tx, *b, w)
-	if err != nil {
-		return err
-	}
-	*b = locked
-	err = r.applier.ApplyLocked(ctx, tx, b, w, found)
+	parked, err := r.applier.InTx(ctx, tx, b, w)
 	if err != nil {
 		return r.refusedInSwitch(err)
 	}
-	r.parked = append(r.parked, found.Parking.Fresh...)
+	r.parked = append(r.parked, parked...)
 	return nil
 }
 

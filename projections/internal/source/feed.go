@@ -30,6 +30,7 @@ func NewBackoff() wait.Backoff {
 // sourceSQL says for Status where the build is fed from. Bind: $1 build, $2 source.
 const sourceSQL = `update {asof}.builds set source = $2 where id = $1 and source <> $2`
 
+// SetSource says for Status where the events come from.
 func (f *Feed) SetSource(ctx context.Context, b books.Build, source string) error {
 	if _, err := f.Applier.Books.Pool().Exec(ctx, f.Applier.Books.SQL(sourceSQL), b.ID, source); err != nil {
 		return fault.Explain("say where the events come from", err)

@@ -15,7 +15,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
-// kafkaSource reads Kafka, and the log where Kafka has holes.
+// Kafka reads Kafka, and the log where Kafka has holes.
 type Kafka struct {
 	Client *kafka.Client
 	Prefix string
@@ -24,6 +24,7 @@ type Kafka struct {
 	topics []string
 }
 
+// Check implements [Source].
 func (s *Kafka) Check(feed *Feed) error {
 	if err := s.checkTopics(feed); err != nil {
 		return err
@@ -57,6 +58,7 @@ func (s *Kafka) name(feed *Feed) {
 	}
 }
 
+// Kind implements [Source].
 func (s *Kafka) Kind() string { return books.KindKafka }
 
 func (s *Kafka) String() string {

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/asof-dev/asof/internal/wait"
-	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -29,23 +26,13 @@ func (f *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.
 	}
 	f.Kept.Store(b.ID)
 	for b.Kind != kind {
-		changed := false
-		err := pgx.BeginTxFunc(ctx, f.Applier.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-			locked, _, err := f.Applier.Lock(ctx, tx, b, &apply.Work{})
-			if err != nil {
-				return err
-			}
-			b = locked
-			changed, err = f.Applier.ChangeKind(ctx, tx, b, kind)
-			return err
-		})
+		was := b.Kind
+		now, changed, err := f.Applier.ChangeKind(ctx, b, kind)
 		if err != nil {
-			return b, fault.Wrap("change the kind of source", err)
+			return b, err
 		}
-		if changed {
-			f.Applier.Logger.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", b.Kind, "is", kind, "position", b.Position)
-			b.Kind = kind
-			b.Counter++
+		if b = now; changed {
+			f.Applier.Logger.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", was, "is", kind, "position", b.Position)
 			return b, nil
 		}
 		if b, err = f.Follow(ctx, b); err != nil { // towards where Kafka was

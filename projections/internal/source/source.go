@@ -27,12 +27,15 @@ type Source interface {
 	String() string
 }
 
-// logSource reads the store's log.
+// Log reads the store's log.
 type Log struct{}
 
+// Check implements [Source].
 func (Log) Check(*Feed) error { return nil }
-func (Log) Kind() string      { return books.KindLog }
-func (Log) String() string    { return "log" }
+
+// Kind implements [Source].
+func (Log) Kind() string   { return books.KindLog }
+func (Log) String() string { return "log" }
 
 // Follow applies page after page, and reads and decodes the next ones meanwhile. When
 // there is nothing to read it asks now and then whether the build is still the live one.

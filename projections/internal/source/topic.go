@@ -20,9 +20,10 @@ import (
 // log, and knows that log by Kafka alone. Then the topics are all there is: they must keep
 // what they were given, from the first message on.
 
-// topicSource reads topics without a log behind them.
+// Topics reads topics without a log behind them.
 type Topics struct{ *Kafka }
 
+// Check implements [Source].
 func (s *Topics) Check(feed *Feed) error {
 	if err := s.checkTopics(feed); err != nil {
 		return err
@@ -31,8 +32,10 @@ func (s *Topics) Check(feed *Feed) error {
 	return nil
 }
 
+// Kind implements [Source].
 func (s *Topics) Kind() string { return books.KindTopic }
 
+// Follow implements [Source].
 func (s *Topics) Follow(ctx context.Context, feed *Feed, b books.Build) error {
 	f := &follower{Kafka: s.Kafka, feed: feed, b: b}
 	group, ctx := errgroup.WithContext(ctx)
@@ -59,8 +62,8 @@ func (f *follower) watchBuild(ctx context.Context) error {
 	}
 }
 
-// wholeTopics are topics that have all that a build has not read.
-type wholeTopics struct {
+// WholeTopics are topics that have all that a build has not read.
+type WholeTopics struct {
 	Heads  topics
 	ids    map[string]uuid.UUID
 	Stored map[apply.Partition]int64 // how far the build has read them
@@ -68,7 +71,7 @@ type wholeTopics struct {
 
 // Whole checks that topics have all that a build has not read. A partition that it has not
 // begun must be there from its first message on.
-func (f *Feed) Whole(ctx context.Context, s *Kafka, b books.Build) (*wholeTopics, error) {
+func (f *Feed) Whole(ctx context.Context, s *Kafka, b books.Build) (*WholeTopics, error) {
 	stored, err := f.Applier.Offsets(ctx, f.Applier.Books.Pool(), b)
 	if err != nil {
 		return nil, ApplyError{err}
@@ -117,12 +120,12 @@ func (f *Feed) Whole(ctx context.Context, s *Kafka, b books.Build) (*wholeTopics
 			}
 		}
 	}
-	return &wholeTopics{Heads: found, ids: ids, Stored: stored}, nil
+	return &WholeTopics{Heads: found, ids: ids, Stored: stored}, nil
 }
 
 // Begin makes sure that every partition has an offset: that of its first message, where
 // nothing was read yet.
-func (t *wholeTopics) Begin() *apply.Work {
+func (t *WholeTopics) Begin() *apply.Work {
 	w := &apply.Work{}
 	for topic, partitions := range t.Heads {
 		for number := range partitions {
