@@ -30,7 +30,7 @@ type Work struct {
 	Source   string              // of topics alone: whose events they are
 	Life     uuid.UUID           // of the source's store; Nil when its messages do not say
 	Offsets  []int64             // of the events' messages
-	Again    *gap                // it is the whole stream, from where it has waited
+	Again    *Gap                // it is the whole stream, from where it has waited
 	Gapped   bool                // found: some of the streams have gaps
 	Foreign  int64               // messages of Kafka that are not events of the log
 	refused  map[fold.Unit]error // what the database does not take
@@ -43,8 +43,8 @@ type Work struct {
 type found struct {
 	seen    Versions
 	parking *fold.Parking
-	gaps    map[es.StreamID]gap
-	opened  []gap
+	gaps    map[es.StreamID]Gap
+	opened  []Gap
 }
 
 // Over says that all events after a position are applied already, how many they are in
@@ -156,7 +156,7 @@ func (a *Applier) InTx(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work) 
 // and drops from w what is no event of the log, in one round trip. Each statement has a
 // snapshot of its own, so the rows are those that the last holder of the lock left.
 func (a *Applier) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (books.Build, found, error) {
-	f := found{seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]gap{}}
+	f := found{seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]Gap{}}
 	var locked books.Build
 	batch := &pgx.Batch{}
 	a.QueueLock(batch, b, false, func(now books.Build) error { locked = now; return nil })

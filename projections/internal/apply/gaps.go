@@ -17,8 +17,8 @@ import (
 // waits in Kafka, and where the first of it stands is noted in the books. Once the version
 // that was missing has come, the stream is read again from there.
 
-// gap is a stream that waits for an event.
-type gap struct {
+// Gap is a stream that waits for an event.
+type Gap struct {
 	Stream  es.StreamID
 	Source  string
 	version es.Version // that has not come
@@ -30,14 +30,14 @@ const gapsSQL = `
 select category, stream_id, version, next_offset from {asof}.gaps
 where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
 
-func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[es.StreamID]gap) {
+func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[es.StreamID]Gap) {
 	streams := streamsOf(w.Events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
 	batch.Queue(a.Books.SQL(gapsSQL), b.ID, w.Source, categories, ids).Query(func(rows pgx.Rows) error {
-		g := gap{Source: w.Source}
+		g := Gap{Source: w.Source}
 		_, err := pgx.ForEachRow(rows, []any{&g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next}, func() error {
 			gaps[g.Stream] = g
 			return nil
@@ -65,7 +65,7 @@ func (a *Applier) admitStreams(w *Work, f *found) []es.RecordedEvent {
 			if _, open := f.gaps[e.Stream]; open || w.Offsets == nil {
 				continue
 			}
-			g := gap{Stream: e.Stream, Source: w.Source, version: last + 1, Next: w.Offsets[i]}
+			g := Gap{Stream: e.Stream, Source: w.Source, version: last + 1, Next: w.Offsets[i]}
 			f.gaps[e.Stream] = g
 			f.opened = append(f.opened, g)
 		}
@@ -73,7 +73,7 @@ func (a *Applier) admitStreams(w *Work, f *found) []es.RecordedEvent {
 	return todo
 }
 
-// openGapSQL notes a gap, or where it is now. Bind: $1 build, $2 source, $3 category, $4
+// openGapSQL notes a Gap, or where it is now. Bind: $1 build, $2 source, $3 category, $4
 // stream, $5 version, $6 topic, $7 partition, $8 offset.
 const openGapSQL = `
 insert into {asof}.gaps (build, source, category, stream_id, version, topic, partition, next_offset) values ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -118,12 +118,12 @@ where g.build = $1 and g.topic = $2 and g.partition = $3 and d.version >= g.vers
 order by g.next_offset`
 
 // ReadyGaps returns the streams of a partition that have got what they waited for.
-func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([]gap, error) {
+func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([]Gap, error) {
 	rows, err := a.Books.Pool().Query(ctx, a.Books.SQL(readyGapsSQL), b.ID, at.Topic, at.Number)
 	if err != nil {
 		return nil, fault.Explain("read the gaps", err)
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g gap, err error) {
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (g Gap, err error) {
 		err = row.Scan(&g.Source, &g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next)
 		return g, err
 	})
