@@ -1,0 +1,116 @@
+package projections_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/es/pgstore"
+)
+
+// line is a network on which one message is lost, and its connection with it.
+type line struct {
+	at       int64 // of all messages
+	answered bool  // the message arrives, and its answer is lost
+	sent     atomic.Int64
+}
+
+type lineConn struct {
+	net.Conn
+	of     *line
+	broken atomic.Bool
+}
+
+func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &lineConn{Conn: conn, of: l}, nil
+}
+
+func (c *lineConn) Write(data []byte) (int, error) {
+	if c.of.sent.Add(1) == c.of.at {
+		if !c.of.answered {
+			_ = c.Conn.Close()
+			return 0, net.ErrClosed
+		}
+		c.broken.Store(true)
+	}
+	return c.Conn.Write(data)
+}
+
+func (c *lineConn) Read(data []byte) (int, error) {
+	n, err := c.Conn.Read(data)
+	if c.broken.Load() { // the server has got it, and has begun to answer
+		_ = c.Conn.Close()
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// storeOn is the store as a process has it whose network is a line.
+func (w *world) storeOn(l *line) *pgstore.Store {
+	w.Helper()
+	config := w.pool.Config()
+	config.ConnConfig.DialFunc = l.dial
+	config.MinConns, config.MaxConns = 0, 4
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	pool, err := pgxpool.NewWithConfig(w.Context(), config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(pool.Close)
+	return pgstore.New(pool)
+}
+
+// Whichever message is lost, with its connection, the projector goes on: no statement takes
+// an accident for a mistake in the definition, and none is repeated that was done.
+func TestConnection_that_breaks_at_any_message_ends_no_projector(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var scenes atomic.Int64
+	act := func(t *testing.T, at int64, answered bool) (sent int64) {
+		n := scenes.Add(1)
+		mine := *w
+		mine.TB, mine.category = t, fmt.Sprintf("account%d", n)
+		s := &scene{world: &mine, n: n, mended: new(atomic.Bool)}
+		s.begin()
+		l := &line{at: at, answered: answered}
+		p := s.projector(s.storeOn(l))
+		ctx := within(t, time.Minute)
+		head := s.number(`select max(position) from asof.events where category = $1`, s.category)
+		ctx, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		until(t, "the log is applied", func() bool {
+			select {
+			case err := <-ended:
+				t.Fatalf("Run ended: %v", err)
+			default:
+			}
+			return s.number(`select count(*) from asof.builds b join asof.lanes l on l.build = b.id where b.name = $1 and b.status = 'live' and l.position >= $2`, s.name(), head) == 1
+		})
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		s.whole(t, fmt.Sprintf("without message %d", at), [16]byte{})
+		return l.sent.Load()
+	}
+	last := act(t, 0, false)
+	t.Logf("%d messages", last)
+	for at := int64(1); at <= last; at++ {
+		t.Run(fmt.Sprint(at), func(t *testing.T) {
+			t.Parallel()
+			act(t, at, false)
+			act(t, at, true)
+		})
+	}
+}
