@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,4 +64,24 @@ func TestBooks_are_taken_along(t *testing.T) {
 	if id := text(t, pool, `select id::text from asof.builds where name = 'z'`); id != "4" {
 		t.Errorf("the next build is %s", id)
 	}
+}
+
+// Read models outlive no books: whoever goes down so far is told to drop them before.
+func TestBooks_are_not_dropped_under_a_read_model(t *testing.T) {
+	t.Parallel()
+	pool := embeddedtest.Pool(t)
+	must(t, migrations.Up(t.Context(), pool))
+	exec(t, pool, `insert into asof.builds (name, version, status, schema_name, fingerprint) values ('orders', 1, 'live', 'orders', 'f')`)
+	exec(t, pool, `insert into asof.lanes (build, lane) select id, 0 from asof.builds`)
+	err := migrations.Down(t.Context(), pool, migrations.Framework("asof"), 2)
+	if err == nil || !strings.Contains(err.Error(), "read models stand, and their books would be gone: orders") || !strings.Contains(err.Error(), "drop each of them") {
+		t.Errorf("%v", err)
+	}
+	must(t, migrations.Up(t.Context(), pool))
+	if names := texts(t, pool, `select name from asof.builds`); !slices.Equal(names, []string{"orders"}) {
+		t.Errorf("%q", names)
+	}
+	exec(t, pool, `delete from asof.builds`)
+	must(t, migrations.Down(t.Context(), pool, migrations.Framework("asof"), 2))
+	must(t, migrations.Up(t.Context(), pool))
 }

@@ -56,6 +56,18 @@ create table projection_partitions (
 );
 
 -- +goose Down
+-- Read models whose books are gone would be nobody's: no program could tell them from a
+-- schema of somebody else, and none could build them again.
+-- +goose StatementBegin
+do $$
+declare names text := (select string_agg(distinct name, ', ') from projection_builds);
+begin
+    if names is not null then
+        raise exception 'read models stand, and their books would be gone: %: migrate up again, drop each of them (drop NAME), and then go down', names;
+    end if;
+end
+$$;
+-- +goose StatementEnd
 drop table projection_partitions;
 drop table projection_streams;
 drop table projection_builds;
