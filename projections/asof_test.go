@@ -20,8 +20,8 @@ type Move struct {
 	Position int64  `db:"position"`
 }
 
-func moves() projections.SQL[Event] {
-	return projections.SQL[Event]{
+func moves() projections.Statements[Event] {
+	return projections.Statements[Event]{
 		Name: "moves", Version: 1,
 		Tables: `create table moves (account text primary key, moves bigint not null, largest bigint not null, position bigint not null)`,
 		Codec:  codec(),

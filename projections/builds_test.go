@@ -66,7 +66,7 @@ func TestBuilds_shows_what_stands_in_each(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	w.stopped(projections.SQL[Event]{
+	w.stopped(projections.Statements[Event]{
 		Name: "balances", Version: 2, Codec: codec(), Apply: func(*pgx.Batch, Event, es.Recorded) {},
 		Tables: "create table more (n bigint); create table extra (n bigint primary key); create view rich as select * from more",
 	})

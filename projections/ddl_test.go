@@ -45,7 +45,7 @@ func TestStatement_timeout_of_the_role_does_not_end_a_rebuild(t *testing.T) {
 	last := w.append("a-1", Opened{Owner: "ann"})
 	w.exec(`do $$ begin execute format('alter database %I set statement_timeout = ''200ms''', current_database()); end $$`)
 	store := w.otherPool(nil)
-	p := projections.New(store, projections.SQL[Event]{
+	p := projections.New(store, projections.Statements[Event]{
 		Name: "slow", Version: 1, Codec: codec(), Tables: `create table slow (n int); select pg_sleep(0.5)`,
 		Apply: func(b *pgx.Batch, _ Event, _ es.Recorded) {
 			b.Queue(`insert into slow select 1 from pg_sleep(0.5)`)

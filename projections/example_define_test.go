@@ -103,7 +103,7 @@ func ExampleSQL() {
 	record(ctx, store, "ann", Deposited{Cents: 500})
 	record(ctx, store, "ann", Deposited{Cents: 70})
 
-	statements := projections.SQL[Event]{
+	statements := projections.Statements[Event]{
 		Name: "statements", Version: 1,
 		Tables: `
 			create table owners (account text primary key, owner text not null);

@@ -243,9 +243,9 @@ func TestInvalid_definitions_are_refused(t *testing.T) {
 		"column extra": change(func(d *projections.Fold[Balance, Event]) {
 			d.Table = strings.Replace(d.Table, "owner", "extra int not null, owner", 1)
 		}),
-		"makes the tables":           change(func(d *projections.Fold[Balance, Event]) { d.Table += "; create table other (x int)" }),
-		"no field with a db tag":     projections.Fold[untagged, Event]{Name: "x", Version: 1, Table: "-", Codec: codec(), Key: func(Event, es.Recorded) string { return "" }, Apply: func(*untagged, Event, es.Recorded) {}},
-		"a SQL needs Codec and Appl": projections.SQL[Event]{Name: "x", Version: 1, Tables: "create table x ()"},
+		"makes the tables":                  change(func(d *projections.Fold[Balance, Event]) { d.Table += "; create table other (x int)" }),
+		"no field with a db tag":            projections.Fold[untagged, Event]{Name: "x", Version: 1, Table: "-", Codec: codec(), Key: func(Event, es.Recorded) string { return "" }, Apply: func(*untagged, Event, es.Recorded) {}},
+		"a Statements needs Codec and Appl": projections.Statements[Event]{Name: "x", Version: 1, Tables: "create table x ()"},
 	} {
 		p := projections.New(w.store, def)
 		if err := p.Run(within(t, 5*time.Second)); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {

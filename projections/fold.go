@@ -28,7 +28,7 @@ type Fold[R any, E es.Event] struct {
 	Categories []string
 	// Order says how rows relate to streams. Only with OneStream or Commuting can a
 	// projection read Kafka, and park what cannot be applied.
-	Order fold.Order
+	Order Order
 	// Key names the row that an event touches, as text of the key column's type;
 	// empty when it touches none.
 	Key func(e E, r es.Recorded) string
@@ -47,7 +47,7 @@ type Fold[R any, E es.Event] struct {
 	Delete func(row *R) bool
 }
 
-// Definition is a read model and how events change it: a [Fold] or a [SQL].
+// Definition is a read model and how events change it: a [Fold] or a [Statements].
 type Definition interface {
 	compile() (*fold.Definition, error)
 }

@@ -71,7 +71,7 @@ const defaultParked = 10_000
 // streams may wait for events that have not come ([ErrTooManyGaps]).
 func WithParked(most int) Option { return func(p *Projector) { p.apply.Most = int64(most) } }
 
-// New returns the projector of a [Fold] or [SQL]. The read model stands in the target: a
+// New returns the projector of a [Fold] or [Statements]. The read model stands in the target: a
 // store, whose log it then follows, or with [In] any database, for which an option says
 // where the events come from. New asks the database nothing; a mistake in the definition
 // or in an option is returned by the first call.

@@ -341,7 +341,7 @@ func TestSQL_that_needs_no_order_of_streams_parks_by_stream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	mended := new(atomic.Bool)
-	p := projections.New(w.store, projections.SQL[Event]{
+	p := projections.New(w.store, projections.Statements[Event]{
 		Name: "cents", Version: 1, Codec: codec(), Order: projections.Commuting,
 		Tables: `create table cents (account text primary key, cents bigint not null check (cents < 10000))`,
 		Apply: func(b *pgx.Batch, e Event, r es.Recorded) {
@@ -390,8 +390,8 @@ func TestSQL_that_needs_no_order_of_streams_parks_by_stream(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := projections.New(w.store, projections.SQL[Event]{Name: "logged", Version: 1, Codec: codec(), Tables: `create table x ()`, Apply: func(*pgx.Batch, Event, es.Recorded) { panic("no") }}).Run(within(t, time.Minute)); !contains(err, "panic: no") {
-		t.Errorf("a SQL that needs the log's order: %v", err)
+	if err := projections.New(w.store, projections.Statements[Event]{Name: "logged", Version: 1, Codec: codec(), Tables: `create table x ()`, Apply: func(*pgx.Batch, Event, es.Recorded) { panic("no") }}).Run(within(t, time.Minute)); !contains(err, "panic: no") {
+		t.Errorf("statements that need the log's order: %v", err)
 	}
 	mended.Store(true)
 	if done, err := p.RetryAll(t.Context()); err != nil || done.Applied != 2 || done.Parked != 2 {

@@ -76,7 +76,7 @@ func ExampleWithout() {
 		}
 	}
 
-	projectiontest.Replay(t, store, projections.SQL[Paid]{
+	projectiontest.Replay(t, store, projections.Statements[Paid]{
 		Name: "bills", Version: 1, Codec: codec, Order: projections.Commuting,
 		Tables: `create table bills (number bigserial primary key, order_id text not null, cents bigint not null, written timestamptz not null)`,
 		Apply: func(b *pgx.Batch, e Paid, r es.Recorded) {

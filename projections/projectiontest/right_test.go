@@ -19,9 +19,9 @@ func inCategory(order projections.Order, apply func(s *Sum, e Counted, r es.Reco
 	return f
 }
 
-// statements is a SQL.
+// statements is a projections.Statements.
 func statements(order projections.Order, tables string, apply func(b *pgx.Batch, e Counted, r es.Recorded)) projections.Definition {
-	return projections.SQL[Counted]{Name: "sums", Version: 1, Codec: es.JSON[Counted](Counted{}), Order: order, Tables: tables, Apply: apply}
+	return projections.Statements[Counted]{Name: "sums", Version: 1, Codec: es.JSON[Counted](Counted{}), Order: order, Tables: tables, Apply: apply}
 }
 
 // Place is a row with a value that no other row has.
