@@ -95,7 +95,7 @@ func ExampleFold_keys() {
 }
 
 // SQL is for what no Fold can say: here two tables.
-func ExampleSQL() {
+func ExampleStatements() {
 	t := &example{}
 	defer t.End()
 	ctx, store := t.Context(), t.store()
