@@ -66,7 +66,9 @@ func (rs *Rows[R]) scan(rows pgx.Rows) error {
 		if err := rs.shape.setKey(v, key); err != nil {
 			return err
 		}
-		rs.shape.canonical(v)
+		if err := rs.shape.canonical(v); err != nil {
+			return err
+		}
 		r := rs.byKey[key]
 		r.Value, r.Exists, r.found, r.xmin = value, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
 	}

@@ -180,7 +180,9 @@ func (rs *Rows[R]) change(r *Row[R], apply func(*R) error) error {
 	if err := rs.shape.keepsKey(value, before, r.key); err != nil {
 		return err
 	}
-	rs.shape.canonical(value)
+	if err := rs.shape.canonical(value); err != nil {
+		return err
+	}
 	rs.sizes.sample(value)
 	return nil
 }

@@ -25,8 +25,7 @@ type column struct {
 	base, baseType    string // type that a domain is of, and how it is written
 	category, element string // pg_type.typcategory, also of an array's elements
 	array             bool
-	scaled            bool // numeric(p, s)
-	length            int  // of char(n)
+	modifier          int32 // what is written behind the type, as Postgres keeps it; -1: nothing
 	canon             canon
 }
 
@@ -56,7 +55,7 @@ const shapeSQL = `
 select c.relname, a.attname, case when t.typnamespace = c.relnamespace then '` + here + `' else '' end || format_type(a.atttypid, -1), coalesce(nullif(t.typbasetype, 0), a.atttypid), t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
        a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
        coalesce(a.attnum = i.indkey[0] and i.indnkeyatts = 1, false), coalesce(not i.indimmediate, false), t.typcategory = 'A',
-       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), greatest(coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), 0), 0),
+       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), b.typtype = 'd', coalesce(nullif(a.atttypmod, -1), t.typtypmod),
        case when co.collisdeterministic then '' else coalesce(case when co.collnamespace = c.relnamespace then '` + here + `' else '' end || co.oid::regcollation::text, '') end,
        exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) or exists (select from pg_rewrite w where w.ev_class = c.oid) or c.relforcerowsecurity
 from pg_class c
@@ -76,6 +75,7 @@ type catalogColumn struct {
 	Key, Deferrable, Array    bool
 	Base, BaseType            string
 	Category, Element         string
+	Nested                    bool // a domain over a domain
 	Modifier                  int32
 	Collation                 string // of which texts that differ may be equal; or empty
 	Triggers                  bool
@@ -98,7 +98,7 @@ func Fit(ctx context.Context, tx pgx.Tx, schema string, fields []Field) (*Shape,
 	if err != nil {
 		return nil, err
 	}
-	s, err := fit(tx.Conn().TypeMap().Copy(), found, fields)
+	s, err := fit(inUTC(tx.Conn().TypeMap()), found, fields)
 	if err != nil {
 		return nil, MismatchError{err}
 	}
@@ -144,6 +144,9 @@ func (s *Shape) match(byName map[string]catalogColumn, fields []Field) error {
 		if !ok {
 			return fmt.Errorf("table %s has no column %q, which a db tag names", s.Name, f.column)
 		}
+		if c.Nested {
+			return fmt.Errorf("column %s of table %s is of a domain over a domain: make it one over the type itself", f.column, s.Name)
+		}
 		if c.Computed {
 			return fmt.Errorf("column %s of table %s is generated: leave it out of the row type", f.column, s.Name)
 		}
@@ -155,17 +158,10 @@ func (s *Shape) match(byName map[string]catalogColumn, fields []Field) error {
 		_, known := s.types.TypeForOID(c.OID)
 		col := column{Field: f, sqlType: c.Type, oid: c.OID}
 		col.base, col.baseType, col.category, col.element, col.array = c.Base, c.BaseType, c.Category, c.Element, c.Array
-		if c.Modifier >= 4 { // of Postgres: four more than what is written
-			col.scaled = c.OID == pgtype.NumericOID
-			col.length = int(c.Modifier) - 4
-		}
-		col.canon = canonOf(&col)
+		col.modifier = c.Modifier
 		col.asText = c.Special || !known || (f.goType.Kind() == reflect.Slice && f.goType != reflect.TypeFor[[]byte]())
 		if !known {
 			s.copies, col.texts = false, c.Array
-		}
-		if col.canon != nil {
-			s.canons = append(s.canons, len(s.columns))
 		}
 		s.columns = append(s.columns, col)
 	}
