@@ -93,7 +93,10 @@ func (k kind) canon(t reflect.Type) (canon, error) {
 	if k.exact(t) {
 		return nil, nil
 	}
-	if t.Kind() == reflect.Pointer && !k.json() {
+	if k.json() {
+		return k.document(t)
+	}
+	if t.Kind() == reflect.Pointer {
 		inner, err := k.canon(t.Elem())
 		if inner == nil || err != nil {
 			return nil, err
@@ -115,9 +118,6 @@ func (k kind) canon(t reflect.Type) (canon, error) {
 	format := int16(pgtype.BinaryFormatCode)
 	if text || k.asText() {
 		format = pgtype.TextFormatCode
-	}
-	if k.base == "jsonb" && text || k.base == "jsonb" && t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
-		return rewritten(change), nil
 	}
 	return k.readBack(format, change), nil
 }

@@ -27,11 +27,11 @@ func (k kind) words() bool {
 }
 
 // asText reports a type whose values go over the wire as text.
-func (k kind) asText() bool { return k.words() || k.json() || k.base == "numeric" }
+func (k kind) asText() bool { return k.words() || k.base == "numeric" }
 
 // exact reports pairs that keep every value as it is.
 func (k kind) exact(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer && !k.json() {
+	if t.Kind() == reflect.Pointer {
 		return k.exact(t.Elem())
 	}
 	if t != reflect.TypeFor[uuid.UUID]() && converts(t) {
@@ -54,8 +54,6 @@ func (k kind) exact(t reflect.Type) bool {
 		return t.Kind() == reflect.Array && t.Len() == 16 && t.Elem().Kind() == reflect.Uint8
 	case "bytea":
 		return bytes
-	case "json":
-		return bytes || t.Kind() == reflect.String
 	default:
 		return k.words() && k.modifier < 0 && t.Kind() == reflect.String
 	}
@@ -80,10 +78,6 @@ func (k kind) made(text bool) (made, bool) {
 	switch k.base {
 	case "numeric":
 		return k.number(), true
-	case "json":
-		return nil, true
-	case "jsonb":
-		return jsonb, true
 	case "int2", "int4", "int8":
 		if text {
 			return integerText, true

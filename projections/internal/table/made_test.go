@@ -3,6 +3,7 @@ package table //nolint:testpackage // what it tests is not for others
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -77,4 +78,55 @@ func TestTexts_of_a_length_are_cut_and_padded_as_the_database_does(t *testing.T)
 		asks{pool, `into_char($1)`, kind{base: "bpchar", modifier: 7}.sized()}.compare(t, texts.Draw(t, "for char"))
 		asks{pool, `into_varchar($1)`, kind{base: "varchar", modifier: 7}.sized()}.compare(t, texts.Draw(t, "for varchar"))
 	})
+}
+
+// jsonTexts are of any form: with spaces, keys that come twice, escapes and numbers of every kind.
+func jsonTexts() *rapid.Generator[string] {
+	scalar := rapid.OneOf(
+		rapid.SampledFrom([]string{"null", "true", "false", "-0", "-0.00", "0e5", "1E400", "1e-400", `""`, `"\u00e9\ud83d\ude00"`, `"a\/b\b\f\n\r\t\"\\"`, `"\u0001\u001f\u007f"`, `"é😀<&>"`}),
+		rapid.StringMatching(`-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?`),
+		rapid.StringMatching(`"[a-zé ]{0,3}"`),
+	)
+	space := rapid.StringMatching(`[ \n\t]{0,2}`)
+	return rapid.Custom(func(t *rapid.T) string {
+		var value func(depth int) string
+		value = func(depth int) string {
+			n := rapid.IntRange(0, 4).Draw(t, "n")
+			form := rapid.IntRange(0, 2).Draw(t, "form")
+			if depth == 0 || form == 0 {
+				return scalar.Draw(t, "scalar")
+			}
+			s := func() string { return space.Draw(t, "space") }
+			var parts []string
+			for range n {
+				part := s() + value(depth-1) + s()
+				if form == 1 {
+					part = s() + rapid.StringMatching(`"(a|b|é|aa|\\u0061|\\n)?"`).Draw(t, "key") + s() + ":" + part
+				}
+				parts = append(parts, part)
+			}
+			if form == 1 {
+				return "{" + s() + strings.Join(parts, ",") + "}"
+			}
+			return "[" + s() + strings.Join(parts, ",") + "]"
+		}
+		return value(3)
+	})
+}
+
+func TestDocuments_are_written_as_the_database_writes_them(t *testing.T) {
+	t.Parallel()
+	pool := pgstoretest.New(t).Pool()
+	rapid.Check(t, func(t *rapid.T) {
+		asks{pool, `$1::text::jsonb::text`, jsonb}.compare(t, rapid.SliceOfN(jsonTexts(), 1, 5).Draw(t, "texts"))
+	})
+}
+
+func TestDocuments_that_are_none_are_refused(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", "1 2", `"\u0000"`, `{"\u0000": 1}`, "[1e999999999]", "nul"} {
+		if got, err := jsonb([]byte(text)); err == nil {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
 }
