@@ -182,6 +182,20 @@ type document struct {
 	Pointer *any
 }
 
+// order is of what JSON keeps, mostly.
+type order struct {
+	Text  string
+	Ratio float64
+	Lines []line
+	Empty []int `json:",omitempty"`
+	At    time.Time
+}
+
+type line struct {
+	SKU   string
+	Count int
+}
+
 // shout writes itself in its own way.
 type shout string
 
@@ -254,6 +268,9 @@ func TestRow_is_what_reading_it_back_gives_for_every_pair_of_column_and_field(t 
 		{"jsonb", seeing[any](1, nil, []string{"\xff"}), false},
 		{"jsonb", seeing([]document{documents[0]}, nil, []document{}), false},
 		{"jsonb[]", seeing([]map[string]any{{"a": 1}, nil}, nil), false},
+		{"jsonb", seeing([]order{{Text: "a", Lines: []line{{"x", 1}}}, {}}, nil, []order{{Text: "\xff", Lines: []line{}}}), false},
+		{"json", seeing(order{Ratio: math.Copysign(0, -1), Empty: []int{}}, order{At: at, Empty: []int{1}}, order{At: at.UTC()}), true},
+		{"jsonb", seeing(order{Ratio: math.Copysign(0, -1), Empty: []int{}}, order{At: at, Empty: []int{1}}), true},
 		{"jsonb", seeing(shout("a"), shout("b")), false},
 		{"uuid", seeing("0195C0DE-AAAA-7BBB-8CCC-DDDDEEEEFFFF", "{0195c0de-aaaa-7bbb-8ccc-ddddeeeeffff}"), false},
 		{"mood", seeing(Mood("sad"), Mood("so so")), false},

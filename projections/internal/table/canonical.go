@@ -119,7 +119,11 @@ func (k kind) canon(t reflect.Type) (canon, error) {
 	if text || k.asText() {
 		format = pgtype.TextFormatCode
 	}
-	return k.readBack(format, change), nil
+	back := k.readBack(format, change)
+	if k.base == "numeric" && t == reflect.TypeFor[pgtype.Numeric]() {
+		return unless(k.keptNumber, back), nil
+	}
+	return back, nil
 }
 
 // pointed is a canon for what a pointer leads to, which may be somebody else's.

@@ -18,7 +18,6 @@ func (k kind) document(t reflect.Type) (canon, error) {
 	if k.base == "jsonb" {
 		change = jsonb
 	}
-	bytes := t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 	switch {
 	case t == reflect.TypeFor[string]() || t == reflect.TypeFor[[]byte]():
 		if change == nil {
@@ -30,13 +29,51 @@ func (k kind) document(t reflect.Type) (canon, error) {
 			change = trimmed
 		}
 		return rewritten(change), nil
-	case (bytes || t.Kind() == reflect.String) && !converts(t) && !marshals(t):
+	case text(t) && !converts(t) && !marshals(t):
 		return nil, errors.New("which takes it for a text in JSON and cannot read it back: make it a string, a []byte or a json.RawMessage, or give it MarshalJSON and UnmarshalJSON")
 	case t.Kind() == reflect.Interface:
 		return structured(k.readBack(pgtype.TextFormatCode, change)), nil
-	default:
+	case t.Kind() == reflect.Pointer && text(pointedTo(t)):
 		return k.readBack(pgtype.TextFormatCode, change), nil
+	case change != nil && !seesText(t):
+		return unless(keptBy(t), k.readBack(pgtype.TextFormatCode, unseen)), nil
+	default:
+		return unless(keptBy(t), k.readBack(pgtype.TextFormatCode, change)), nil
 	}
+}
+
+// unless leaves values alone that are kept.
+func unless(kept kept, otherwise canon) canon {
+	if kept == nil {
+		return otherwise
+	}
+	return func(types *pgtype.Map, field reflect.Value) error {
+		if kept(field) {
+			return nil
+		}
+		return otherwise(types, field)
+	}
+}
+
+// unseen is jsonb for types that cannot see how a document is written. Only a zero with a
+// sign, which jsonb has not, is another value to them.
+func unseen(text []byte) ([]byte, error) {
+	if bytes.Contains(text, []byte("-0")) {
+		return jsonb(text)
+	}
+	return text, nil
+}
+
+// text reports a type whose values the driver may take for a text in JSON.
+func text(t reflect.Type) bool {
+	return t.Kind() == reflect.String || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
+}
+
+func pointedTo(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
 }
 
 // structured refuses a text in an interface: it is written as JSON, and read as what that

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // A numeric column keeps every digit, or rounds to those that its scale has.
@@ -21,6 +24,15 @@ func (k kind) number() made {
 	}
 	scale := k.scale()
 	return func(text []byte) ([]byte, error) { return writeNumber(text, &scale) }
+}
+
+// keptNumber reports a number that is as the column gives it back.
+func (k kind) keptNumber(v reflect.Value) bool {
+	n := v.Addr().Interface().(*pgtype.Numeric) //nolint:forcetypeassert // of such a field
+	if !n.Valid || n.NaN || n.InfinityModifier != pgtype.Finite || n.Int == nil || n.Exp >= 0 {
+		return false
+	}
+	return k.modifier < 0 && n.Int.Sign() != 0 || k.modifier >= 0 && int(n.Exp) == -k.scale()
 }
 
 // What the database can hold of a number.
