@@ -14,28 +14,28 @@ import (
 	"github.com/asof-dev/asof/es/pgstore"
 )
 
-// line is a network on which one message is lost, and its connection with it.
-type line struct {
+// brittle is a network on which one message is lost, and its connection with it.
+type brittle struct {
 	at       int64 // of all messages
 	answered bool  // the message arrives, and its answer is lost
 	sent     atomic.Int64
 }
 
-type lineConn struct {
+type brittleConn struct {
 	net.Conn
-	of     *line
+	of     *brittle
 	broken atomic.Bool
 }
 
-func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (l *brittle) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return &lineConn{Conn: conn, of: l}, nil
+	return &brittleConn{Conn: conn, of: l}, nil
 }
 
-func (c *lineConn) Write(data []byte) (int, error) {
+func (c *brittleConn) Write(data []byte) (int, error) {
 	if c.of.sent.Add(1) == c.of.at {
 		if !c.of.answered {
 			_ = c.Conn.Close()
@@ -46,7 +46,7 @@ func (c *lineConn) Write(data []byte) (int, error) {
 	return c.Conn.Write(data)
 }
 
-func (c *lineConn) Read(data []byte) (int, error) {
+func (c *brittleConn) Read(data []byte) (int, error) {
 	n, err := c.Conn.Read(data)
 	if c.broken.Load() { // the server has got it, and has begun to answer
 		_ = c.Conn.Close()
@@ -55,8 +55,8 @@ func (c *lineConn) Read(data []byte) (int, error) {
 	return n, err
 }
 
-// storeOn is the store as a process has it whose network is a line.
-func (w *world) storeOn(l *line) *pgstore.Store {
+// storeOn is the store as a process has it whose network is brittle.
+func (w *world) storeOn(l *brittle) *pgstore.Store {
 	w.Helper()
 	config := w.pool.Config()
 	config.ConnConfig.DialFunc = l.dial
@@ -82,7 +82,7 @@ func TestConnection_that_breaks_at_any_message_ends_no_projector(t *testing.T) {
 		mine.TB, mine.category = t, fmt.Sprintf("account%d", n)
 		s := &scene{world: &mine, n: n, mended: new(atomic.Bool)}
 		s.begin()
-		l := &line{at: at, answered: answered}
+		l := &brittle{at: at, answered: answered}
 		p := s.projector(s.storeOn(l))
 		ctx := within(t, time.Minute)
 		head := s.number(`select max(position) from asof.events where category = $1`, s.category)

@@ -18,7 +18,7 @@ type Fold[R any, E es.Event] struct {
 	// Codec knows more types: the next start builds the new table beside the live one.
 	Version int
 	// Table is the DDL of one table, unqualified, with its indexes, types and so on.
-	// The table has a primary key of one column.
+	// The table has a primary key.
 	Table string
 	// Codec reads the events. Events of types that it does not know are counted and
 	// skipped.
@@ -30,12 +30,13 @@ type Fold[R any, E es.Event] struct {
 	// projection read Kafka, and park what cannot be applied.
 	Order Order
 	// Key names the row that an event touches, as text of the key column's type;
-	// empty when it touches none.
+	// empty when it touches none. A primary key of several columns is named by
+	// [CompositeKey].
 	Key func(e E, r es.Recorded) string
 	// Keys replaces Key when an event touches several rows. Apply is called for each.
 	Keys func(e E, r es.Recorded) []string
 	// Apply changes the row by the event. A row that does not exist yet comes as the
-	// zero value with its key column set. Apply does nothing else: it may be called
+	// zero value with the columns of its key set. Apply does nothing else: it may be called
 	// again for the same event when a batch is repeated.
 	Apply func(row *R, e E, r es.Recorded)
 	// TryApply replaces Apply where it may fail. With its error, as with a panic, the event

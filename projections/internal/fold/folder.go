@@ -104,23 +104,27 @@ func (f *folder[R, E]) Decode(events []es.RecordedEvent) Decoded {
 
 func (f *folder[R, E]) touched(t *touches[E], event E, r *es.RecordedEvent) error {
 	if f.rules.Key != nil {
-		return t.add(event, r, f.rules.Key(event, r.Recorded))
+		return f.add(t, event, r, f.rules.Key(event, r.Recorded))
 	}
 	for _, key := range f.rules.Keys(event, r.Recorded) {
-		if err := t.add(event, r, key); err != nil {
+		if err := f.add(t, event, r, key); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *touches[E]) add(event E, r *es.RecordedEvent, key string) error {
+func (f *folder[R, E]) add(t *touches[E], event E, r *es.RecordedEvent, key string) error {
 	if pg.Storable(key) != key { // the database would refuse it, where it is looked up
 		return fmt.Errorf("the key %q is no text that the database takes: it has a NUL, or is no UTF-8", key)
 	}
-	if key != "" {
-		t.list = append(t.list, touch[E]{event, r, key})
+	if key == "" {
+		return nil
 	}
+	if err := f.shape.CheckKey(key); err != nil {
+		return err
+	}
+	t.list = append(t.list, touch[E]{event, r, key})
 	return nil
 }
 

@@ -1,8 +1,8 @@
 package table
 
 import (
+	"fmt"
 	"reflect"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -10,60 +10,170 @@ import (
 
 // Between two batches a row is written and read back, within one it stays in memory. So
 // that it is the same whatever the batches, what Apply has put into a field is made what
-// reading it back gives: times lose what the column does not keep, and are in UTC; char(n)
-// is padded. Columns that lose more are refused when the table is looked at.
+// reading it back gives: it is written as for the database, changed as the database would
+// change it, and read. Pairs of a column and a field that keep every value are left alone.
+// Pairs of which nobody here knows what the database makes are refused.
 
 // canon makes the value of a field what reading it back gives; nil where it is that
 // already.
-type canon func(field reflect.Value)
+type canon func(types *pgtype.Map, field reflect.Value) error
 
-func canonOf(c *column) canon {
-	if c.oid == pgtype.BPCharOID && c.goType.Kind() == reflect.String && c.length > 0 {
-		return func(field reflect.Value) { pad(field, c.length) }
+// canonOf returns the canon of a column, or why the field does not fit it.
+func canonOf(types *pgtype.Map, c *column) (canon, error) {
+	k := kind{base: c.base, category: c.category, oid: c.oid, modifier: c.modifier, name: c.baseType}
+	if c.array {
+		k.base, k.category, k.oid = c.base[1:], c.element, elementOID(types, c.oid)
 	}
-	var keep func(time.Time) time.Time
-	switch c.oid {
-	case pgtype.TimestamptzOID:
-		keep = func(t time.Time) time.Time { return t.Truncate(time.Microsecond).UTC() }
-	case pgtype.TimestampOID:
-		keep = func(t time.Time) time.Time { return wall(t).Truncate(time.Microsecond) }
-	case pgtype.DateOID:
-		keep = func(t time.Time) time.Time { return wall(t).Truncate(24 * time.Hour) }
-	default:
-		return nil
+	if _, known := types.TypeForOID(k.oid); !known {
+		k.oid, k.own = pgtype.TextOID, true
 	}
-	switch c.goType {
-	case reflect.TypeFor[time.Time]():
-		return func(field reflect.Value) {
-			t := field.Addr().Interface().(*time.Time) //nolint:forcetypeassert // just looked at
-			*t = keep(*t)
+	if c.array {
+		return k.list(c.goType)
+	}
+	return k.canon(c.goType)
+}
+
+func elementOID(types *pgtype.Map, array uint32) uint32 {
+	if t, known := types.TypeForOID(array); known {
+		if codec, ok := t.Codec.(*pgtype.ArrayCodec); ok {
+			return codec.ElementType.OID
 		}
-	case reflect.TypeFor[*time.Time]():
-		return func(field reflect.Value) {
-			if t := field.Interface().(*time.Time); t != nil { //nolint:forcetypeassert // just looked at
-				kept := keep(*t) // what it points to may be somebody else's
-				field.Set(reflect.ValueOf(&kept))
+	}
+	return 0
+}
+
+// kind is a type of the database as values of it are kept.
+type kind struct {
+	base, category string // pg_type.typname, typcategory
+	name           string // as it is written
+	oid            uint32 // with which pgx writes and reads it
+	own            bool   // of the service or an extension: as text
+	modifier       int32  // pg_attribute.atttypmod; -1: none
+}
+
+// list is canon for the elements of an array.
+func (k kind) list(t reflect.Type) (canon, error) {
+	if t.Kind() == reflect.Pointer {
+		inner, err := k.list(t.Elem())
+		if inner == nil || err != nil {
+			return nil, err
+		}
+		return pointed(inner), nil
+	}
+	if t.Kind() != reflect.Slice {
+		return nil, fmt.Errorf("whose values go into a slice, and %v is none", t)
+	}
+	var each canon
+	var err error
+	if e := t.Elem(); e.Kind() == reflect.Slice && e.Elem().Kind() != reflect.Uint8 && !k.json() {
+		each, err = k.list(e)
+	} else {
+		each, err = k.canon(e)
+	}
+	if each == nil || err != nil {
+		return nil, err
+	}
+	return func(types *pgtype.Map, field reflect.Value) error {
+		if field.Len() == 0 {
+			return nil
+		}
+		own := reflect.MakeSlice(field.Type(), field.Len(), field.Len()) // the slice may be somebody else's
+		reflect.Copy(own, field)
+		for i := range own.Len() {
+			if err := each(types, own.Index(i)); err != nil {
+				return err
 			}
 		}
-	default:
+		field.Set(own)
+		return nil
+	}, nil
+}
+
+func (k kind) canon(t reflect.Type) (canon, error) {
+	if k.exact(t) {
+		return nil, nil
+	}
+	if k.json() {
+		return k.document(t)
+	}
+	if t.Kind() == reflect.Pointer {
+		inner, err := k.canon(t.Elem())
+		if inner == nil || err != nil {
+			return nil, err
+		}
+		return pointed(inner), nil
+	}
+	text := t.Kind() == reflect.String
+	change, known := k.made(text)
+	if !known {
+		return nil, fmt.Errorf("of which the database may make another value than a %v has: make the column text or jsonb, and generate one of type %s from it", t, k.name)
+	}
+	if keep := k.moment(); keep != nil && t == reflect.TypeFor[time.Time]() {
+		return func(_ *pgtype.Map, field reflect.Value) error {
+			at := field.Addr().Interface().(*time.Time) //nolint:forcetypeassert // just looked at
+			*at = keep(*at)
+			return nil
+		}, nil
+	}
+	format := int16(pgtype.BinaryFormatCode)
+	if text || k.asText() {
+		format = pgtype.TextFormatCode
+	}
+	back := k.readBack(format, change)
+	if k.base == "numeric" && t == reflect.TypeFor[pgtype.Numeric]() {
+		return unless(k.keptNumber, back), nil
+	}
+	return back, nil
+}
+
+// pointed is a canon for what a pointer leads to, which may be somebody else's.
+func pointed(inner canon) canon {
+	return func(types *pgtype.Map, field reflect.Value) error {
+		if field.IsNil() {
+			return nil
+		}
+		own := reflect.New(field.Type().Elem())
+		own.Elem().Set(field.Elem())
+		err := inner(types, own.Elem())
+		field.Set(own)
+		return err
+	}
+}
+
+// readBack writes a value, makes of it what the database would, and reads it.
+func (k kind) readBack(format int16, changed made) canon {
+	return func(types *pgtype.Map, field reflect.Value) error {
+		wire, err := types.Encode(k.oid, format, field.Interface(), make([]byte, 0, 64))
+		if err != nil {
+			return err
+		}
+		if wire != nil && changed != nil {
+			if wire, err = changed(wire); err != nil {
+				return err
+			}
+		}
+		into := reflect.New(field.Type())
+		if err := types.Scan(k.oid, format, wire, into.Interface()); err != nil {
+			return err
+		}
+		field.Set(into.Elem())
 		return nil
 	}
 }
 
-// wall is what a clock on the wall shows, which a column without a time zone keeps.
-func wall(t time.Time) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-}
-
-func pad(field reflect.Value, length int) {
-	if missing := length - len([]rune(field.String())); missing > 0 {
-		field.SetString(field.String() + strings.Repeat(" ", missing))
+// canonical makes a row what reading it back gives. A value that cannot be written is an
+// error.
+func (s *Shape) canonical(row reflect.Value) error {
+	if len(s.canons) == 0 {
+		return nil
 	}
-}
-
-// canonical makes a row what reading it back gives.
-func (s *Shape) canonical(row reflect.Value) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, i := range s.canons {
-		s.columns[i].canon(row.FieldByIndex(s.columns[i].index))
+		c := &s.columns[i]
+		if err := c.canon(s.types, row.FieldByIndex(c.index)); err != nil {
+			return valueError{fmt.Errorf("column %s of %s: %w", c.column, s.Name, err)}
+		}
 	}
+	return nil
 }

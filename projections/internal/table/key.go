@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -12,12 +13,20 @@ import (
 // Two texts may be one key: a uuid in capitals, 007 and 7, 1.0 and 1. Then they are one
 // row, and its key is written as the type writes it, or as it came first.
 
-// canonicalKey returns the one text of a key whose type is known here, and false where the
+// keyColumn is a column of the primary key.
+type keyColumn struct {
+	name, sqlType string
+	oid           uint32
+	collated      string // as SQL, where texts that differ may be equal
+	at            []int  // the field for it; nil when it has none
+}
+
+// canonical returns the one text of a value whose type is known here, and false where the
 // database has to be asked: for other types, and for what only it can read.
-func (s *Shape) canonicalKey(text string) (string, bool) {
-	switch s.keyOID {
+func (k *keyColumn) canonical(text string) (string, bool) {
+	switch k.oid {
 	case pgtype.TextOID, pgtype.VarcharOID:
-		return text, s.keyCollated == ""
+		return text, k.collated == ""
 	case pgtype.UUIDOID:
 		if id, err := uuid.Parse(text); err == nil {
 			return id.String(), true
@@ -30,77 +39,178 @@ func (s *Shape) canonicalKey(text string) (string, bool) {
 	return text, false
 }
 
-// equalKeysSQL gives each text the one that its type writes, where canonicalKey knows that
-// too, or the first one that is the same key. Bind: $1 keys as text.
-func (s *Shape) equalKeysSQL(p Place) string {
-	if _, known := s.canonicalKey("0"); known || s.keyOID == pgtype.UUIDOID {
-		return p.sql(fmt.Sprintf(`select k, k::%s::text from unnest($1::text[]) k`, s.keyType))
-	}
-	return p.sql(fmt.Sprintf(`select k, first_value(k) over (partition by k::%s%s order by n) from unnest($1::text[]) with ordinality u (k, n)`, s.keyType, s.keyCollated))
+// known reports a type whose texts canonical knows, but for some that only the database
+// can read.
+func (k *keyColumn) known() bool {
+	_, known := k.canonical("0")
+	return known || k.oid == pgtype.UUIDOID
 }
 
-// setKey puts the key into the row's field for it, so that a new row looks as a loaded one.
+// plain reports that no text asks the database.
+func (k *keyColumn) plain() bool { _, known := k.canonical("0"); return known }
+
+// copies reports a type that COPY can take as text.
+func (k *keyColumn) copies() bool {
+	switch k.oid {
+	case pgtype.TextOID, pgtype.VarcharOID, pgtype.UUIDOID, pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
+		return true
+	default:
+		return false
+	}
+}
+
+// canonicalKey returns the one text of a key, and false where the database has to be asked.
+func (s *Shape) canonicalKey(text string) (string, bool) {
+	if len(s.keys) == 1 {
+		return s.keys[0].canonical(text)
+	}
+	parts := s.split(text, make([]string, 0, len(s.keys)))
+	known := true
+	for i := range parts {
+		part, ok := s.keys[i].canonical(parts[i])
+		parts[i], known = part, known && ok
+	}
+	return s.join(parts), known
+}
+
+// equalKeysSQL gives each key the texts that the types of its columns write, where canonical
+// knows those too, or the first ones that are the same key. Bind: an array of texts a column
+// of the key.
+func (s *Shape) equalKeysSQL(p Place) string {
+	values, by := make([]string, len(s.keys)), make([]string, len(s.keys))
+	for i := range s.keys {
+		k := &s.keys[i]
+		by[i] = fmt.Sprintf("k%d::%s%s", i, k.sqlType, k.collated)
+		values[i] = fmt.Sprintf("first_value(k%d) over w", i)
+		if k.known() {
+			values[i] = fmt.Sprintf("k%d::%s::text", i, k.sqlType)
+		}
+	}
+	params, names := s.keyArrays()
+	return p.sql(fmt.Sprintf(`select n, array[%s] from unnest(%s) with ordinality u (%s, n) window w as (partition by %s order by n)`,
+		strings.Join(values, ", "), params, names, strings.Join(by, ", ")))
+}
+
+// keyArrays are the columns of keys as arrays: the first parameters, and their names.
+func (s *Shape) keyArrays() (params, names string) {
+	p, n := make([]string, len(s.keys)), make([]string, len(s.keys))
+	for i := range s.keys {
+		p[i], n[i] = fmt.Sprintf("$%d::text[]", i+1), fmt.Sprintf("k%d", i)
+	}
+	return strings.Join(p, ", "), strings.Join(n, ", ")
+}
+
+// keyValues are the key's columns as u has them, and as they are named.
+func (s *Shape) keyValues() (values, names string) {
+	v, n := make([]string, len(s.keys)), make([]string, len(s.keys))
+	for i := range s.keys {
+		v[i], n[i] = fmt.Sprintf("u.k%d::%s", i, s.keys[i].sqlType), Quote(s.keys[i].name)
+	}
+	return strings.Join(v, ", "), strings.Join(n, ", ")
+}
+
+// sameKey joins a row t of the table to a key in u.
+func (s *Shape) sameKey() string {
+	on := make([]string, len(s.keys))
+	for i := range s.keys {
+		on[i] = fmt.Sprintf("t.%s = u.k%d::%s", Quote(s.keys[i].name), i, s.keys[i].sqlType)
+	}
+	return strings.Join(on, " and ")
+}
+
+// setKey puts the key into the row's fields for it, so that a new row looks as a loaded one.
 func (s *Shape) setKey(value reflect.Value, key string) error {
-	if s.keyAt == nil {
-		return nil
+	if len(s.keys) == 1 {
+		return s.setPart(value, 0, key)
 	}
-	at := value.FieldByIndex(s.keyAt)
-	if at.Kind() == reflect.String {
-		at.SetString(key)
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.types.Scan(s.keyOID, pgtype.TextFormatCode, []byte(key), at.Addr().Interface()); err != nil {
-		return fmt.Errorf("key %q does not fit column %s: %w", key, s.key, err)
+	for i, part := range s.split(key, nil) {
+		if err := s.setPart(value, i, part); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// keyOf returns the key as the row has it, where it is a plain value and no text, which
-// keepsKey knows already.
-func (s *Shape) keyOf(value reflect.Value) any {
-	if s.keyAt == nil {
+func (s *Shape) setPart(value reflect.Value, i int, text string) error {
+	k := &s.keys[i]
+	if k.at == nil {
 		return nil
 	}
-	switch at := value.FieldByIndex(s.keyAt); at.Kind() {
-	case reflect.Int, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Array:
-		return at.Interface()
-	default:
+	at := value.FieldByIndex(k.at)
+	if at.Kind() == reflect.String {
+		at.SetString(text)
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.types.Scan(k.oid, pgtype.TextFormatCode, []byte(text), at.Addr().Interface()); err != nil {
+		return fmt.Errorf("key %q does not fit column %s: %w", text, k.name, err)
+	}
+	return nil
+}
+
+// keyOf appends the columns of the key as the row has them, where they are plain values;
+// nil for others, and for the one text that a key may be, which keepsKey knows already.
+func (s *Shape) keyOf(value reflect.Value, list []any) []any {
+	for i := range s.keys {
+		var is any
+		if s.keys[i].at != nil {
+			switch at := value.FieldByIndex(s.keys[i].at); at.Kind() {
+			case reflect.Int, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Array:
+				is = at.Interface()
+			case reflect.String:
+				if len(s.keys) > 1 {
+					is = at.Interface()
+				}
+			default:
+			}
+		}
+		list = append(list, is)
+	}
+	return list
 }
 
 // keepsKey reports an Apply that has changed the key, which would move the row. One that
 // names the same key in other words is right, and gets it as the row has it. Before is what
 // keyOf has returned before Apply.
-func (s *Shape) keepsKey(value reflect.Value, before any, key string) error {
-	if s.keyAt == nil {
-		return nil
+func (s *Shape) keepsKey(value reflect.Value, before []any, key string) error {
+	for i := range s.keys {
+		k := &s.keys[i]
+		if k.at == nil {
+			continue
+		}
+		at := value.FieldByIndex(k.at)
+		if before[i] == nil && at.Kind() == reflect.String && at.String() == key || before[i] != nil && at.Interface() == before[i] {
+			continue
+		}
+		if err := s.keepsPart(value, i, key); err != nil {
+			return err
+		}
 	}
-	at := value.FieldByIndex(s.keyAt)
-	if at.Kind() == reflect.String && at.String() == key || before != nil && at.Interface() == before {
-		return nil
-	}
+	return nil
+}
+
+func (s *Shape) keepsPart(value reflect.Value, i int, key string) error {
 	fresh := reflect.New(value.Type()).Elem()
 	if err := s.setKey(fresh, key); err != nil {
 		return err
 	}
-	right := fresh.FieldByIndex(s.keyAt)
+	k := &s.keys[i]
+	at, right := value.FieldByIndex(k.at), fresh.FieldByIndex(k.at)
 	set := fmt.Sprint(at.Interface())
-	if !s.sameKey(at.Kind(), set, fmt.Sprint(right.Interface())) {
-		return fmt.Errorf("it changes the key of the row, column %s, from %q to %q: the row of another key is another row", s.key, key, set)
+	if !k.same(at.Kind(), set, fmt.Sprint(right.Interface())) {
+		return fmt.Errorf("it changes the key of the row, column %s, from %q to %q: the row of another key is another row", k.name, s.split(key, nil)[i], set)
 	}
 	at.Set(right)
 	return nil
 }
 
-// sameKey compares a key that Apply has set with the row's. Of texts that only the
+// same compares a value of the key that Apply has set with the row's. Of texts that only the
 // database could compare it says that they are the same: the row keeps its own.
-func (s *Shape) sameKey(kind reflect.Kind, set, right string) bool {
+func (k *keyColumn) same(kind reflect.Kind, set, right string) bool {
 	if kind != reflect.String {
 		return set == right
 	}
-	canonical, known := s.canonicalKey(set)
+	canonical, known := k.canonical(set)
 	return !known || canonical == right
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // loadSQL returns the statement that reads rows by their primary key, with the key as it
-// was asked for. Bind: $1 keys as text.
+// was asked for. Bind: an array of texts a column of the key.
 func (s *Shape) loadSQL(p Place) string {
 	names := make([]string, len(s.columns))
 	for i, c := range s.columns {
@@ -19,8 +19,9 @@ func (s *Shape) loadSQL(p Place) string {
 			names[i] += "::text[]"
 		}
 	}
-	return p.sql(fmt.Sprintf(`select u.k, t.xmin::text::bigint%s from unnest($1::text[]) u (k) join %s t on t.%s = u.k::%s`,
-		strings.Join(names, ""), s.qualified(p), Quote(s.key), s.keyType))
+	params, keys := s.keyArrays()
+	return p.sql(fmt.Sprintf(`select array[%s], t.xmin::text::bigint%s from unnest(%s) u (%[1]s) join %[4]s t on %[5]s`,
+		keys, strings.Join(names, ""), params, s.qualified(p), s.sameKey()))
 }
 
 func (s *Shape) qualified(p Place) string { return pgx.Identifier{p.Schema, s.Name}.Sanitize() }
@@ -42,7 +43,7 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 	rs.load = rs.load[:0]
 	batch := &pgx.Batch{}
 	batch.Queue(PlannedSQL)
-	batch.Queue(rs.shape.loadSQL(rs.place), keys).Query(rs.scan)
+	batch.Queue(rs.shape.loadSQL(rs.place), rs.shape.splitAll(keys)...).Query(rs.scan)
 	if err := send(ctx, batch); err != nil {
 		return keyError{fmt.Errorf("load rows of %s: %w", rs.shape.Name, err)}
 	}
@@ -50,10 +51,10 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 }
 
 func (rs *Rows[R]) scan(rows pgx.Rows) error {
-	var key string
+	var parts []string
 	var xmin int64
 	into := make([]any, 2+len(rs.shape.columns))
-	into[0], into[1] = &key, &xmin
+	into[0], into[1] = &parts, &xmin
 	for rows.Next() {
 		var value R
 		v := reflect.ValueOf(&value).Elem()
@@ -63,10 +64,13 @@ func (rs *Rows[R]) scan(rows pgx.Rows) error {
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("read it into %T: %w", value, err)
 		}
+		key := rs.shape.join(parts)
 		if err := rs.shape.setKey(v, key); err != nil {
 			return err
 		}
-		rs.shape.canonical(v)
+		if err := rs.shape.canonical(v); err != nil {
+			return err
+		}
 		r := rs.byKey[key]
 		r.Value, r.Exists, r.found, r.xmin = value, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
 	}

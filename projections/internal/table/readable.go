@@ -50,7 +50,25 @@ func (s *Shape) readable(ctx context.Context, tx pgx.Tx) error {
 			batch.Queue(sql).Query(func(rows pgx.Rows) error { return s.try(c, rows) })
 		}
 	}
-	return tx.SendBatch(ctx, batch).Close()
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	return s.settle()
+}
+
+// settle finds what makes values of each column what reading them back gives.
+func (s *Shape) settle() error {
+	for i := range s.columns {
+		c := &s.columns[i]
+		canon, err := canonOf(s.types, c)
+		if err != nil {
+			return fitError("column %s of table %s is %s, %w, or use another type for field %s", c.column, s.Name, c.sqlType, err, c.name)
+		}
+		if c.canon = canon; canon != nil {
+			s.canons = append(s.canons, i)
+		}
+	}
+	return nil
 }
 
 // sampleSQL reads a value as a row of the table would be read.
@@ -90,7 +108,7 @@ func (s *Shape) lossless(c *column) error {
 	switch {
 	case c.oid == pgtype.Float4OID && t.Kind() == reflect.Float64:
 		return fitError("column %s of table %s is real, which does not keep a float64: use double precision, or a float32", c.column, s.Name)
-	case c.oid == pgtype.NumericOID && c.scaled && (t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32):
+	case c.oid == pgtype.NumericOID && c.modifier >= 0 && (t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32):
 		return fitError("column %s of table %s is numeric with a scale, which rounds a %s: leave the scale out, or count in whole units as an int64", c.column, s.Name, t)
 	}
 	return nil

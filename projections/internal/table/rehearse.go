@@ -2,7 +2,7 @@ package table
 
 // Columns lists the key and the columns that the row type has fields for.
 func (s *Shape) Columns() []string {
-	list := []string{s.key}
+	list := s.keyNames()
 	for i := range s.columns {
 		list = append(list, s.columns[i].column)
 	}

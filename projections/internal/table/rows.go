@@ -48,6 +48,7 @@ type Rows[R any] struct {
 	keep  bool // texts of keys tell which row is meant
 	deep  bool // a row leads to what can be changed in place
 	seed  maphash.Seed
+	was   []any  // the key of the row that is changed
 	part  part   // that is folded
 	later []part // that are left
 }
@@ -60,8 +61,12 @@ func Open[R any](shape *Shape, place Place, empty bool) *Rows[R] {
 // keeps reports a table whose rows may stay in memory: nothing changes them on their way
 // into it, and the text of a key tells which row it is.
 func (s *Shape) keeps() bool {
-	_, known := s.canonicalKey("0")
-	return known && !s.triggers
+	for i := range s.keys {
+		if !s.keys[i].plain() {
+			return false
+		}
+	}
+	return !s.triggers
 }
 
 // Send makes the round trip of a batch: on a pool, a connection or in a transaction.
@@ -84,12 +89,18 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior fu
 	for key := range rs.byKey { // they come first, since they may be the same rows by other texts
 		list = append(list, key)
 	}
-	list = append(list, prior()...)
+	for _, key := range prior() {
+		if rs.shape.CheckKey(key) == nil { // or it is of a version with another key, and no row of this one
+			list = append(list, key)
+		}
+	}
+	list = append(list, distinct(keys)...)
 	first := map[string]string{}
 	batch := &pgx.Batch{}
-	batch.Queue(rs.shape.equalKeysSQL(rs.place), append(list, distinct(keys)...)).Query(func(rows pgx.Rows) error {
-		var key, same string
-		_, err := pgx.ForEachRow(rows, []any{&key, &same}, func() error { first[key] = same; return nil })
+	batch.Queue(rs.shape.equalKeysSQL(rs.place), rs.shape.splitAll(list)...).Query(func(rows pgx.Rows) error {
+		var n int64
+		var same []string
+		_, err := pgx.ForEachRow(rows, []any{&n, &same}, func() error { first[list[n-1]] = rs.shape.join(same); return nil })
 		return err
 	})
 	if err := send(ctx, batch); err != nil {
@@ -173,14 +184,16 @@ func (rs *Rows[R]) change(r *Row[R], apply func(*R) error) error {
 		r.dirty = true
 		rs.dirty = append(rs.dirty, r)
 	}
-	before := rs.shape.keyOf(value)
+	rs.was = rs.shape.keyOf(value, rs.was[:0])
 	if err := apply(&r.Value); err != nil {
 		return err
 	}
-	if err := rs.shape.keepsKey(value, before, r.key); err != nil {
+	if err := rs.shape.keepsKey(value, rs.was, r.key); err != nil {
 		return err
 	}
-	rs.shape.canonical(value)
+	if err := rs.shape.canonical(value); err != nil {
+		return err
+	}
 	rs.sizes.sample(value)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -25,8 +26,7 @@ type column struct {
 	base, baseType    string // type that a domain is of, and how it is written
 	category, element string // pg_type.typcategory, also of an array's elements
 	array             bool
-	scaled            bool // numeric(p, s)
-	length            int  // of char(n)
+	modifier          int32 // what is written behind the type, as Postgres keeps it; -1: nothing
 	canon             canon
 }
 
@@ -34,15 +34,11 @@ type column struct {
 type Shape struct {
 	Name string // of the table
 
-	key         string // key column
-	keyType     string
-	keyOID      uint32
-	keyCollated string   // as SQL, where texts that differ may be equal
-	keyAt       []int    // the field for it; nil when it has none
-	columns     []column // without the key
-	canons      []int    // columns that have a canon
-	copies      bool     // COPY can write it
-	triggers    bool     // what is written may be changed on its way
+	keys     []keyColumn // in the order of the primary key
+	columns  []column    // without the key
+	canons   []int       // columns that have a canon
+	copies   bool        // COPY can write it
+	triggers bool        // what is written may be changed on its way
 
 	mu    sync.Mutex
 	types *pgtype.Map // of the connection that the table was looked at with
@@ -55,8 +51,8 @@ type Shape struct {
 const shapeSQL = `
 select c.relname, a.attname, case when t.typnamespace = c.relnamespace then '` + here + `' else '' end || format_type(a.atttypid, -1), coalesce(nullif(t.typbasetype, 0), a.atttypid), t.typtype = 'd' or t.typcategory = 'A' or t.typname in ('json', 'jsonb'),
        a.attgenerated <> '' or a.attidentity = 'a', a.attnotnull and not a.atthasdef and a.attidentity = '',
-       coalesce(a.attnum = i.indkey[0] and i.indnkeyatts = 1, false), coalesce(not i.indimmediate, false), t.typcategory = 'A',
-       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), greatest(coalesce(nullif(a.atttypmod, -1), nullif(t.typtypmod, -1), 0), 0),
+       coalesce((select k.n from unnest(i.indkey::int2[]) with ordinality k (attnum, n) where k.attnum = a.attnum and k.n <= i.indnkeyatts), 0), coalesce(not i.indimmediate, false), t.typcategory = 'A',
+       b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), b.typtype = 'd', coalesce(nullif(a.atttypmod, -1), t.typtypmod),
        case when co.collisdeterministic then '' else coalesce(case when co.collnamespace = c.relnamespace then '` + here + `' else '' end || co.oid::regcollation::text, '') end,
        exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) or exists (select from pg_rewrite w where w.ev_class = c.oid) or c.relforcerowsecurity
 from pg_class c
@@ -73,9 +69,11 @@ type catalogColumn struct {
 	Table, Name, Type         string
 	OID                       uint32
 	Special, Computed, Needed bool
-	Key, Deferrable, Array    bool
+	Key                       int64 // which column of the primary key it is, from 1; 0: none
+	Deferrable, Array         bool
 	Base, BaseType            string
 	Category, Element         string
+	Nested                    bool // a domain over a domain
 	Modifier                  int32
 	Collation                 string // of which texts that differ may be equal; or empty
 	Triggers                  bool
@@ -98,7 +96,7 @@ func Fit(ctx context.Context, tx pgx.Tx, schema string, fields []Field) (*Shape,
 	if err != nil {
 		return nil, err
 	}
-	s, err := fit(tx.Conn().TypeMap().Copy(), found, fields)
+	s, err := fit(inUTC(tx.Conn().TypeMap()), found, fields)
 	if err != nil {
 		return nil, MismatchError{err}
 	}
@@ -116,61 +114,76 @@ func fit(types *pgtype.Map, found []catalogColumn, fields []Field) (*Shape, erro
 			return nil, fmt.Errorf("its DDL makes the tables %s and %s: a Fold has one; use SQL for several", s.Name, c.Table)
 		}
 		byName[c.Name] = c
-		if c.Key {
-			s.key, s.keyType, s.keyOID = c.Name, c.Type, c.OID
-			s.triggers = c.Triggers
-			if c.Collation != "" {
-				s.keyCollated = " collate " + c.Collation
-			}
-		}
+		s.triggers = c.Triggers
 	}
+	s.keys = keysOf(found)
 	if found[0].Deferrable {
 		return nil, fmt.Errorf("the primary key of table %s is deferrable, so that it cannot tell whether a row is there: leave deferrable out", s.Name)
 	}
-	if s.key == "" {
-		return nil, fmt.Errorf("table %s needs a primary key of one column", s.Name)
+	if len(s.keys) == 0 {
+		return nil, fmt.Errorf("table %s needs a primary key", s.Name)
 	}
 	return s, s.match(byName, fields)
 }
 
+// keysOf lists the columns of the primary key, in its order.
+func keysOf(found []catalogColumn) []keyColumn {
+	var keys []keyColumn
+	for n := int64(1); ; n++ {
+		i := slices.IndexFunc(found, func(c catalogColumn) bool { return c.Key == n })
+		if i < 0 {
+			return keys
+		}
+		k := keyColumn{name: found[i].Name, sqlType: found[i].Type, oid: found[i].OID}
+		if found[i].Collation != "" {
+			k.collated = " collate " + found[i].Collation
+		}
+		keys = append(keys, k)
+	}
+}
+
+// key returns a column of the primary key by its name.
+func (s *Shape) key(name string) *keyColumn {
+	for i := range s.keys {
+		if s.keys[i].name == name {
+			return &s.keys[i]
+		}
+	}
+	return nil
+}
+
 func (s *Shape) match(byName map[string]catalogColumn, fields []Field) error {
-	switch s.keyOID { // a key comes as text, which COPY cannot take for every type
-	case pgtype.TextOID, pgtype.VarcharOID, pgtype.UUIDOID, pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID:
-	default:
-		s.copies = false
+	for i := range s.keys { // a key comes as text, which COPY cannot take for every type
+		s.copies = s.copies && s.keys[i].copies()
 	}
 	for _, f := range fields {
 		c, ok := byName[f.column]
 		if !ok {
 			return fmt.Errorf("table %s has no column %q, which a db tag names", s.Name, f.column)
 		}
+		if c.Nested {
+			return fmt.Errorf("column %s of table %s is of a domain over a domain: make it one over the type itself", f.column, s.Name)
+		}
 		if c.Computed {
 			return fmt.Errorf("column %s of table %s is generated: leave it out of the row type", f.column, s.Name)
 		}
 		delete(byName, f.column)
-		if f.column == s.key {
-			s.keyAt = f.index
+		if k := s.key(f.column); k != nil {
+			k.at = f.index
 			continue
 		}
 		_, known := s.types.TypeForOID(c.OID)
 		col := column{Field: f, sqlType: c.Type, oid: c.OID}
 		col.base, col.baseType, col.category, col.element, col.array = c.Base, c.BaseType, c.Category, c.Element, c.Array
-		if c.Modifier >= 4 { // of Postgres: four more than what is written
-			col.scaled = c.OID == pgtype.NumericOID
-			col.length = int(c.Modifier) - 4
-		}
-		col.canon = canonOf(&col)
+		col.modifier = c.Modifier
 		col.asText = c.Special || !known || (f.goType.Kind() == reflect.Slice && f.goType != reflect.TypeFor[[]byte]())
 		if !known {
 			s.copies, col.texts = false, c.Array
 		}
-		if col.canon != nil {
-			s.canons = append(s.canons, len(s.columns))
-		}
 		s.columns = append(s.columns, col)
 	}
 	for name, c := range byName {
-		if c.Needed && name != s.key {
+		if c.Needed && s.key(name) == nil {
 			return fmt.Errorf("column %s of table %s is not null, has no default and no field in the row type", name, s.Name)
 		}
 	}

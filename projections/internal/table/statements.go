@@ -5,25 +5,27 @@ import (
 	"strings"
 )
 
-// deleteSQL removes rows by primary key, that are still what they were. Bind: $1 keys as
-// text, $2 the xmin of each.
+// deleteSQL removes rows by primary key, that are still what they were. Bind: an array
+// of texts a column of the key, then the xmin of each.
 func (s *Shape) deleteSQL(p Place) string {
 	same := " and t.xmin = u.x::text::xid"
 	if s.triggers {
 		same = ""
 	}
-	return p.sql(fmt.Sprintf(`delete from %s t using unnest($1::text[], $2::bigint[]) u (k, x) where t.%s = u.k::%s%s`,
-		s.qualified(p), Quote(s.key), s.keyType, same))
+	params, names := s.keyArrays()
+	return p.sql(fmt.Sprintf(`delete from %s t using unnest(%s, $%d::bigint[]) u (%s, x) where %s%s`,
+		s.qualified(p), params, len(s.keys)+1, names, s.sameKey(), same))
 }
 
-// arrays are the columns of rows as arrays: parameters from $2 on, their names, and the
-// values that they are made into.
+// arrays are the columns of rows as arrays: parameters after those of the key,
+// their names, and the values that they are made into.
 func (s *Shape) arrays() (params, names, values []string) {
 	for i, c := range s.columns {
 		name := fmt.Sprintf("c%d", i)
-		param, value := fmt.Sprintf("$%d::%s[]", i+2, c.sqlType), "u."+name
+		n := len(s.keys) + i + 1
+		param, value := fmt.Sprintf("$%d::%s[]", n, c.sqlType), "u."+name
 		if c.asText {
-			param, value = fmt.Sprintf("$%d::text[]", i+2), fmt.Sprintf("u.%s::%s", name, c.sqlType)
+			param, value = fmt.Sprintf("$%d::text[]", n), fmt.Sprintf("u.%s::%s", name, c.sqlType)
 		}
 		params, names, values = append(params, param), append(names, name), append(values, value)
 	}
@@ -48,15 +50,17 @@ func (s *Shape) names() []string {
 
 // insertSQL writes any number of new rows in one statement, and leaves out those that
 // somebody else has written. Where triggers decide what is written it takes rows that are
-// there too. Bind: $1 the keys as text, then an array a column.
+// there too. Bind: an array of texts a column of the key, then an array a column.
 func (s *Shape) insertSQL(p Place) string {
 	params, names, values := s.arrays()
 	action := "nothing"
 	if s.triggers && len(names) > 0 {
 		action = "update set " + s.sets("excluded.")
 	}
-	return p.sql(fmt.Sprintf(`insert into %s (%s%s) select u.k::%s%s from unnest($1::text[]%s) u (k%s) on conflict (%s) do %s`,
-		s.qualified(p), Quote(s.key), joined(s.names()), s.keyType, joined(values), joined(params), joined(names), Quote(s.key), action))
+	keyParams, keyNames := s.keyArrays()
+	keyValues, keyColumns := s.keyValues()
+	return p.sql(fmt.Sprintf(`insert into %s (%s%s) select %s%s from unnest(%s%s) u (%s%s) on conflict (%[2]s) do %[10]s`,
+		s.qualified(p), keyColumns, joined(s.names()), keyValues, joined(values), keyParams, joined(params), keyNames, joined(names), action))
 }
 
 func (s *Shape) sets(from string) string {
@@ -75,14 +79,15 @@ func (s *Shape) updateSQL(p Place) string {
 		return s.insertSQL(p)
 	}
 	params, names, values := s.arrays()
-	params, names = append(params, fmt.Sprintf("$%d::bigint[]", len(s.columns)+2)), append(names, "x")
+	params, names = append(params, fmt.Sprintf("$%d::bigint[]", len(s.keys)+len(s.columns)+1)), append(names, "x")
 	sets := make([]string, len(s.columns))
 	for i, name := range s.names() {
 		sets[i] = name + " = " + values[i]
 	}
 	if len(sets) == 0 { // a table of keys: nothing can change, but it must still be there
-		sets = []string{Quote(s.key) + " = t." + Quote(s.key)}
+		sets = []string{Quote(s.keys[0].name) + " = t." + Quote(s.keys[0].name)}
 	}
-	return p.sql(fmt.Sprintf(`update %s t set %s from unnest($1::text[]%s) u (k%s) where t.%s = u.k::%s and t.xmin = u.x::text::xid`,
-		s.qualified(p), strings.Join(sets, ", "), joined(params), joined(names), Quote(s.key), s.keyType))
+	keyParams, keyNames := s.keyArrays()
+	return p.sql(fmt.Sprintf(`update %s t set %s from unnest(%s%s) u (%s%s) where %s and t.xmin = u.x::text::xid`,
+		s.qualified(p), strings.Join(sets, ", "), keyParams, joined(params), keyNames, joined(names), s.sameKey()))
 }

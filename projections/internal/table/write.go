@@ -142,7 +142,7 @@ func (rs *Rows[R]) expect(rows int) func(pgconn.CommandTag) error {
 func (rs *Rows[R]) queueDelete(out *pgx.Batch, gone []*Row[R]) {
 	for part := range chunks(gone) {
 		keys, xmins := identify(part)
-		out.Queue(rs.shape.deleteSQL(rs.place), keys, xmins).Exec(rs.expect(len(part)))
+		out.Queue(rs.shape.deleteSQL(rs.place), append(rs.shape.splitAll(keys), xmins)...).Exec(rs.expect(len(part)))
 	}
 }
 
@@ -155,20 +155,23 @@ func identify[R any](rows []*Row[R]) (keys []string, xmins []int64) {
 }
 
 func (rs *Rows[R]) copy(ctx context.Context, conn *pgx.Conn, added []*Row[R]) error {
-	names := []string{rs.shape.key}
+	names := rs.shape.keyNames()
 	for _, c := range rs.shape.columns {
 		names = append(names, c.column)
 	}
-	values := make([]any, len(names))
+	values, parts := make([]any, len(names)), []string(nil)
 	i := 0
 	source := pgx.CopyFromFunc(func() ([]any, error) {
 		if i == len(added) {
 			return nil, nil
 		}
 		v := reflect.ValueOf(&added[i].Value).Elem()
-		values[0] = added[i].key
+		parts = rs.shape.split(added[i].key, parts[:0])
+		for n, part := range parts {
+			values[n] = part
+		}
 		for n := range rs.shape.columns {
-			values[n+1] = v.FieldByIndex(rs.shape.columns[n].index).Interface()
+			values[len(rs.shape.keys)+n] = v.FieldByIndex(rs.shape.columns[n].index).Interface()
 		}
 		i++
 		return values, nil
@@ -188,7 +191,7 @@ func (rs *Rows[R]) copy(ctx context.Context, conn *pgx.Conn, added []*Row[R]) er
 // asked for, is the xmin of each.
 func (rs *Rows[R]) args(types *pgtype.Map, rows []*Row[R], xmin bool) ([]any, error) {
 	keys, xmins := identify(rows)
-	args := []any{keys}
+	args := rs.shape.splitAll(keys)
 	for i := range rs.shape.columns {
 		c := &rs.shape.columns[i]
 		if c.asText {
