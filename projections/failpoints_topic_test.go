@@ -28,7 +28,9 @@ type topicScene struct {
 	alone  bool
 	life   uuid.UUID
 	relay  sync.Mutex
-	told   bool // what comes while the topic is read is published
+	lost   int     // place of an event in the history that was not published at first
+	steps  [][]int // places of those that are published while the topic is read
+	told   int     // steps that are done
 }
 
 // scenes makes topicScenes that share databases and brokers.
@@ -85,7 +87,9 @@ func (s *topicScene) publish(places ...int) {
 func (s *topicScene) begin() {
 	s.scene.begin()
 	for place, e := range s.mine(s.TB.(*testing.T)) {
-		if e.Stream.ID != "a-0" || e.Version != 2 {
+		if e.Stream.ID == "a-0" && e.Version == 2 {
+			s.lost = place
+		} else {
 			s.publish(place)
 		}
 	}
@@ -93,30 +97,27 @@ func (s *topicScene) begin() {
 }
 
 // tell appends and publishes, once, what comes while the topic is read: events that are lost,
-// doubled, and come before others. What lacks at the end of a stream only the log has.
-func (s *topicScene) tell() {
+// doubled, and come before others. Of topics alone what lacks comes later, one after the other.
+func (s *topicScene) tell(ctx context.Context) error {
 	s.relay.Lock()
 	defer s.relay.Unlock()
-	if s.told {
-		return
-	}
-	s.told = true
-	before := s.mine(s.TB.(*testing.T))
-	s.append("a-0", Deposited{Cents: 7}, Deposited{Cents: 8}, Deposited{Cents: 9})
-	s.append("a-1", Deposited{Cents: 70}, Withdrawn{Cents: 71})
-	s.append("a-2", Deposited{Cents: 700})
-	n := len(before)
-	s.publish(n+2, n+3, n+1, n+3) // a-0 lacks two, then one
-	if !s.alone {
-		s.publish(n, n+4) // the rest is lost
-		return
-	}
-	for place, e := range before {
-		if e.Stream.ID == "a-0" && e.Version == 2 {
-			s.publish(place) // what was behind it is read again
+	if s.steps == nil {
+		n := len(s.mine(s.TB.(*testing.T)))
+		s.append("a-0", Deposited{Cents: 7}, Deposited{Cents: 8}, Deposited{Cents: 9})
+		s.append("a-1", Deposited{Cents: 70}, Withdrawn{Cents: 71})
+		s.append("a-2", Deposited{Cents: 700})
+		s.steps = [][]int{{n + 2, n + 3, n + 1, n + 3, n, n + 4}} // what a-2 has is lost
+		if s.alone {
+			s.steps = [][]int{{n + 1, n + 3, n + 2, n + 3}, {s.lost, n + 5}, {n, n + 4, n + 2}}
 		}
 	}
-	s.publish(n+5, n, n+4, n+2)
+	for ; s.told < len(s.steps); s.told++ {
+		if err := holds(ctx, s.allRead); err != nil {
+			return err
+		}
+		s.publish(s.steps[s.told]...)
+	}
+	return nil
 }
 
 // reads reports that the live build reads each partition.
@@ -126,6 +127,12 @@ func (s *topicScene) reads(ctx context.Context) bool {
 		return false
 	}
 	return s.target.number(`select count(*) from asof.offsets where build = $1`, status.Build) == partitions
+}
+
+// allRead reports that all messages are read, or all of the log is applied.
+func (s *topicScene) allRead(ctx context.Context) bool {
+	status, err := s.looking().Status(ctx)
+	return err == nil && status.Lag == 0
 }
 
 // caughtUp reports that nothing lacks which was told.
@@ -142,7 +149,9 @@ func (s *topicScene) follow(ctx context.Context, p *projections.Projector) error
 	go func() { ended <- p.Run(ctx); stop() }()
 	err := holds(ctx, s.reads)
 	if err == nil {
-		s.tell()
+		err = s.tell(ctx)
+	}
+	if err == nil {
 		err = holds(ctx, s.caughtUp)
 	}
 	stop()
