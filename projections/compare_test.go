@@ -25,7 +25,7 @@ func TestRebuild_compares_tables_without_a_primary_key(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			p := projections.New(w.store, projections.SQL[Event]{
+			p := projections.New(w.store, projections.Statements[Event]{
 				Name: "entries", Version: 1, Codec: codec(),
 				Tables: `create table entries (account text not null, cents bigint not null)`,
 				Apply: func(b *pgx.Batch, e Event, r es.Recorded) {

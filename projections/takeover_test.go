@@ -52,7 +52,7 @@ func TestRebuild_whose_build_was_taken_up_meanwhile_does_not_switch(t *testing.T
 func TestTransactions_that_hold_a_build_end_when_they_stand_still(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	p := projections.New(w.store, projections.SQL[Event]{
+	p := projections.New(w.store, projections.Statements[Event]{
 		Name: "limits", Version: 1, Codec: codec(),
 		Tables: `create table limits (position bigint primary key, idle text not null, statement text not null)`,
 		Apply: func(b *pgx.Batch, _ Event, r es.Recorded) {
