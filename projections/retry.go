@@ -166,10 +166,10 @@ func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Versi
 	}
 	for tries := 0; tries < apply.ManyTries; {
 		events, err := r.read(ctx, s, limit)
-		if err != nil || len(events) == 0 {
+		if err != nil || len(events) == 0 && version == nil {
 			return err
 		}
-		if version != nil && events[0].Version > *version {
+		if version != nil && (len(events) == 0 || events[0].Version > *version) {
 			return fmt.Errorf("%w: somebody else has retried or skipped version %d of %s", ErrNotParked, *version, s.Stream)
 		}
 		if version != nil && events[0].Version < *version {

@@ -130,8 +130,14 @@ func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([
 	return list, fault.Explain("read the gaps", err)
 }
 
-// LostGapSQL says that a gap never closes. Bind: $1 build, $2 source, $3 category, $4 stream.
-const LostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
+// Bind: $1 build, $2 source, $3 category, $4 stream.
+const lostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
+
+// LoseGap says that a gap never closes.
+func (a *Applier) LoseGap(ctx context.Context, b books.Build, g Gap) error {
+	_, err := a.Books.Pool().Exec(ctx, a.Books.SQL(lostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
+	return fault.Explain("say that events are lost", err)
+}
 
 // lifeSQL reads the life of a source's store, which is the one that its first message said.
 // Bind: $1 build, $2 source, $3 life.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -174,37 +175,48 @@ func (s *Kafka) runOf(at apply.Partition, from int64, messages []kafka.Message) 
 }
 
 // ReadAgain reads streams again that have got what they waited for, up to where their
-// partition is read.
+// partition is read; and once more those that then wait for what has come by now, too.
 func (f *Feed) ReadAgain(ctx context.Context, s *Kafka, b books.Build, at apply.Partition, next int64, commit func(*apply.Work) error) error {
-	gaps, err := f.Applier.ReadyGaps(ctx, b, at)
-	if err != nil {
-		return ApplyError{err}
-	}
-	for _, g := range gaps {
-		w := &apply.Work{Again: &g, Source: g.Source, Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: next, Next: next}}
-		err := s.Client.Range(ctx, at.Topic, at.Number, g.Next, next, func(messages []kafka.Message) error {
-			for _, m := range messages {
-				if e, ok := s.event(m); ok && e.Stream == g.Stream && kafka.Source(m) == g.Source {
-					w.Life, _ = kafka.Life(m)
-					w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, m.Offset)
-				}
-			}
-			return nil
-		})
-		if errors.Is(err, kafka.ErrGone) {
-			f.Applier.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
-			_, err = f.Applier.Books.Pool().Exec(ctx, f.Applier.Books.SQL(apply.LostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
-			if err != nil {
-				return ApplyError{fault.Explain("say that events are lost", err)}
-			}
-			continue
+	done := map[apply.Gap]bool{} // another process may close them
+	for {
+		gaps, err := f.Applier.ReadyGaps(ctx, b, at)
+		if err != nil {
+			return ApplyError{err}
 		}
+		gaps = slices.DeleteFunc(gaps, func(g apply.Gap) bool { return done[g] })
+		if len(gaps) == 0 {
+			return nil
+		}
+		for _, g := range gaps {
+			done[g] = true
+			if err := f.readStream(ctx, s, b, at, g, next, commit); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readStream reads a stream from its gap on.
+func (f *Feed) readStream(ctx context.Context, s *Kafka, b books.Build, at apply.Partition, g apply.Gap, next int64, commit func(*apply.Work) error) error {
+	w := &apply.Work{Again: &g, Source: g.Source, Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: next, Next: next}}
+	err := s.Client.Range(ctx, at.Topic, at.Number, g.Next, next, func(messages []kafka.Message) error {
+		for _, m := range messages {
+			if e, ok := s.event(m); ok && e.Stream == g.Stream && kafka.Source(m) == g.Source {
+				w.Life, _ = kafka.Life(m)
+				w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, m.Offset)
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, kafka.ErrGone) {
 		if err != nil {
 			return err
 		}
-		if err := commit(w); err != nil {
-			return err
-		}
+		return commit(w)
+	}
+	f.Applier.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
+	if err := f.Applier.LoseGap(ctx, b, g); err != nil {
+		return ApplyError{err}
 	}
 	return nil
 }
