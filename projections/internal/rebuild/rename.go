@@ -34,7 +34,7 @@ func (r *Rebuild) rename(ctx context.Context, tx pgx.Tx, old, shadow *books.Buil
 	}
 	batch := &pgx.Batch{}
 	if old != nil {
-		grants, err := catalog.Grants(ctx, tx, old.Schema, shadow.Schema)
+		grants, err := catalog.Privileges(ctx, tx, old.Schema, shadow.Schema, back || old.Fingerprint == shadow.Fingerprint)
 		if err != nil {
 			return err
 		}
