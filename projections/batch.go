@@ -23,6 +23,7 @@ type work struct {
 	position es.Position        // every event up to here is then applied; zero leaves it
 	over     *over              // how position moves without events; nil when it does not
 	offset   *offset            // of Kafka, whose messages the events are; nil when they are the log's
+	others   []*offset          // of other partitions, whose messages are among them
 	begin    []offset           // where partitions are read from
 	source   string             // of topics alone: whose events they are
 	life     uuid.UUID          // of the source's store; Nil when its messages do not say
@@ -115,6 +116,9 @@ func (p *Projector) try(ctx context.Context, b build, w *work) (build, error) {
 		b.Life = life // that the events were read in
 		if err := p.applyLocked(ctx, tx, &b, &once, found); err != nil {
 			return err
+		}
+		if once.apart(w) {
+			return errApart
 		}
 		parked = found.parking.fresh
 		if !w.rehearse {

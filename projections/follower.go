@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/gather"
 )
 
 // follower feeds one build from Kafka, in one process.
@@ -17,6 +18,7 @@ type follower struct {
 	*kafkaSource
 	p       *Projector
 	b       build
+	room    *gather.Room[*work]
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
 }

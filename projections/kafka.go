@@ -113,7 +113,7 @@ func (s *kafkaSource) follow(ctx context.Context, p *Projector, b build) error {
 	if err != nil {
 		return err
 	}
-	f := &follower{kafkaSource: s, p: p, b: b}
+	f := &follower{kafkaSource: s, p: p, b: b, room: p.newRoom()}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchLog(ctx) })
 	group.Go(func() error { return f.consume(ctx) })

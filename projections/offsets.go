@@ -83,21 +83,22 @@ func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 	for _, o := range w.begin {
 		out.Queue(p.q(beginOffsetSQL), b.ID, o.topic, o.partition, o.next, int64(b.Position), orNull(o.id))
 	}
-	o := w.offset
-	if o == nil {
+	if w.offset == nil {
 		return
 	}
 	var last es.Position
 	for i := range w.events {
 		last = max(last, w.events[i].Position)
 	}
-	out.Queue(p.q(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
-		Exec(func(tag pgconn.CommandTag) error {
-			if tag.RowsAffected() != 1 {
-				return fmt.Errorf("%w: partition %d of %s", errMoved, o.partition, o.topic)
-			}
-			return nil
-		})
+	for _, o := range append([]*offset{w.offset}, w.others...) {
+		out.Queue(p.q(moveOffsetSQL), b.ID, o.topic, o.partition, o.from, o.next, int64(last)).
+			Exec(func(tag pgconn.CommandTag) error {
+				if tag.RowsAffected() != 1 {
+					return fmt.Errorf("%w: partition %d of %s", errMoved, o.partition, o.topic)
+				}
+				return nil
+			})
+	}
 }
 
 // oursSQL finds which events stand in the log as Kafka brings them, and returns their

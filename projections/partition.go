@@ -105,14 +105,23 @@ func (f *follower) work(at partition, from int64, messages []kafka.Message) *wor
 	return w
 }
 
-// apply commits a batch with its offset. When another process has moved the offset,
+// apply commits a batch with its offset, and with what other partitions have brought. When another process has moved the offset,
 // one of the two does not know yet that it has lost the partition; both may go on,
 // as what one has applied the other ignores.
 func (f *follower) apply(ctx context.Context, at partition, w *work) error {
+	err := f.room.Do(w,
+		func(all []*work) error { return f.commitTogether(ctx, all) },
+		func() error { return f.applyAlone(ctx, at, w) })
+	if err == nil {
+		f.batches.Add(1)
+	}
+	return err
+}
+
+func (f *follower) applyAlone(ctx context.Context, at partition, w *work) error {
 	for {
 		_, err := f.p.commitLive(ctx, f.b, w)
 		if err == nil {
-			f.batches.Add(1)
 			return nil
 		}
 		if ctx.Err() != nil {

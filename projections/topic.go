@@ -39,7 +39,7 @@ func (s *topicSource) check(p *Projector) error {
 func (s *topicSource) kind() string { return kindTopic }
 
 func (s *topicSource) follow(ctx context.Context, p *Projector, b build) error {
-	f := &follower{kafkaSource: s.kafkaSource, p: p, b: b}
+	f := &follower{kafkaSource: s.kafkaSource, p: p, b: b, room: p.newRoom()}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchBuild(ctx) })
 	group.Go(func() error { return f.consume(ctx) })
