@@ -18,7 +18,7 @@ type follower struct {
 	*kafkaSource
 	p       *Projector
 	b       build
-	room    *gather.Room[*work]
+	room    *gather.Room[*desk]
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/asof-dev/asof/es"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/asof-dev/asof/es/kafka"
 )
 
@@ -27,40 +28,56 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 			return err
 		}
 	}
-	warned := false
-	for {
-		messages, err := part.Fetch(ctx, f.p.batch)
-		if err != nil {
-			return err
-		}
-		foreign := false
-		apply := func(w *work) error {
-			err := f.apply(ctx, at, w)
-			next, foreign = w.offset.next, foreign || w.foreign > 0
-			return err
-		}
-		if f.p.store == nil {
-			err = f.feedAlone(ctx, at, next, messages, apply)
-		} else {
-			err = apply(f.work(at, next, messages))
-		}
-		if err != nil {
-			return err
-		}
-		if foreign && !warned {
-			warned = true // once an assignment is enough
-			f.p.log.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.topic, "partition", at.number)
-		}
-	}
+	return f.readOn(ctx, part, newDesk(f, at, next))
 }
 
-// feedAlone applies messages without a log behind them.
-func (f *follower) feedAlone(ctx context.Context, at partition, next int64, messages []kafka.Message, apply func(*work) error) error {
-	gapped, err := f.feed(at, next, messages, apply)
-	if err != nil || !gapped {
-		return err
+// readOn fetches messages and applies them, both at the same time.
+func (f *follower) readOn(ctx context.Context, part *kafka.Partition, d *desk) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		for {
+			messages, err := part.Fetch(ctx, f.p.batch)
+			if err == nil {
+				err = d.put(ctx, messages)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	group.Go(func() error {
+		for warned := false; ; {
+			foreign, err := f.applyNext(ctx, d)
+			if err != nil {
+				return err
+			}
+			if foreign && !warned {
+				warned = true // once an assignment is enough
+				f.p.log.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", d.at.topic, "partition", d.at.number)
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// applyNext applies what has come of a partition, and reports messages that are none of the
+// projection's.
+func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err error) {
+	if err := d.await(ctx); err != nil {
+		return false, err
 	}
-	return f.p.readAgain(ctx, f.kafkaSource, f.b, at, messages[len(messages)-1].Offset+1, apply)
+	err = f.room.Do(d,
+		func(all []*desk) error { return f.applyTogether(ctx, all) },
+		func() error { return f.apply(ctx, d.at, d.work()) })
+	if err != nil {
+		return false, err
+	}
+	w := d.applied()
+	f.batches.Add(1)
+	if w.gapped {
+		err = f.p.readAgain(ctx, f.kafkaSource, f.b, d.at, w.offset.next, func(w *work) error { return f.apply(ctx, d.at, w) })
+	}
+	return w.foreign > 0, err
 }
 
 // sameTopic refuses a topic that was made anew since it was read.
@@ -89,36 +106,10 @@ func (f *follower) offset(ctx context.Context, at partition) (int64, error) {
 	return next, nil
 }
 
-func (f *follower) work(at partition, from int64, messages []kafka.Message) *work {
-	w := &work{
-		events: make([]es.RecordedEvent, 0, len(messages)),
-		offset: &offset{topic: at.topic, partition: at.number, from: from, next: messages[len(messages)-1].Offset + 1},
-	}
-	for _, m := range messages {
-		e, ok := f.event(m)
-		if !ok {
-			w.foreign++
-			continue
-		}
-		w.events = append(w.events, e)
-	}
-	return w
-}
-
-// apply commits a batch with its offset, and with what other partitions have brought. When another process has moved the offset,
+// apply commits a batch with its offset. When another process has moved the offset,
 // one of the two does not know yet that it has lost the partition; both may go on,
 // as what one has applied the other ignores.
 func (f *follower) apply(ctx context.Context, at partition, w *work) error {
-	err := f.room.Do(w,
-		func(all []*work) error { return f.commitTogether(ctx, all) },
-		func() error { return f.applyAlone(ctx, at, w) })
-	if err == nil {
-		f.batches.Add(1)
-	}
-	return err
-}
-
-func (f *follower) applyAlone(ctx context.Context, at partition, w *work) error {
 	for {
 		_, err := f.p.commitLive(ctx, f.b, w)
 		if err == nil {

@@ -17,23 +17,21 @@ import (
 // errApart: works that were applied together are to be applied one by one.
 var errApart = errors.New("projections: the partitions are applied one by one")
 
-// newRoom is where works wait, of which as many go together as a batch has events.
-func (p *Projector) newRoom() *gather.Room[*work] {
-	return gather.New(func(group []*work, next *work) bool {
-		n := len(next.events)
-		for _, w := range group {
-			if w.again != nil || next.again != nil || w.source != next.source || w.life != next.life ||
-				w.offset.topic == next.offset.topic && w.offset.partition == next.offset.partition {
-				return false
-			}
-			n += len(w.events)
+// newRoom is where partitions wait, of which as many go together as a batch has events.
+func (p *Projector) newRoom() *gather.Room[*desk] {
+	return gather.New(func(group []*desk, next *desk) bool {
+		n := next.count()
+		for _, d := range group {
+			n += d.count()
 		}
-		return n <= p.batch
+		source, life := group[0].origin()
+		nextSource, nextLife := next.origin()
+		return n <= p.batch && source == nextSource && life == nextLife
 	})
 }
 
-// commitTogether applies works of several partitions, all or none.
-func (f *follower) commitTogether(ctx context.Context, list []*work) error {
+// applyTogether applies what several partitions have brought, all or none.
+func (f *follower) applyTogether(ctx context.Context, list []*desk) error {
 	f.p.turn.Lock()
 	defer f.p.turn.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -48,10 +46,12 @@ func (f *follower) commitTogether(ctx context.Context, list []*work) error {
 	return nil
 }
 
-// together is works as one.
-func together(list []*work) *work {
-	all := &work{source: list[0].source, life: list[0].life, offset: list[0].offset}
-	for i, w := range list {
+// together is the works of partitions as one.
+func together(list []*desk) *work {
+	first := list[0].work()
+	all := &work{source: first.source, life: first.life, offset: first.offset}
+	for i, d := range list {
+		w := d.work()
 		all.events, all.offsets, all.foreign = append(all.events, w.events...), append(all.offsets, w.offsets...), all.foreign+w.foreign
 		if i > 0 {
 			all.others = append(all.others, w.offset)
