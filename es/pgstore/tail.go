@@ -42,7 +42,7 @@ type tail struct {
 
 // ready makes what the zero value lacks.
 func (t *tail) ready() {
-	t.once.Do(func() { t.turn, t.grown = make(chan struct{}, 1), make(chan struct{}) })
+	t.once.Do(func() { t.turn, t.grown, t.probed = make(chan struct{}, 1), make(chan struct{}), time.Now() })
 }
 
 // Await waits, no longer than most, until the log has an event behind a position, and reports
