@@ -38,7 +38,8 @@ type Projector struct {
 	done    atomic.Int64    // batches committed: see Run
 	cleared atomic.Bool     // Status shows no failure of before
 	kept    atomic.Int64    // build whose kind of source this Run has seen to
-	served  atomic.Bool     // a build of this version was live while this program ran: see ErrRolledBack
+	lives   atomic.Pointer[lives]
+	served  atomic.Bool // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.
@@ -86,6 +87,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.parked = int64(
 // or in an option is returned by the first call.
 func New(target Target, def Definition, options ...Option) *Projector {
 	p := &Projector{target: target, source: logSource{}, log: slog.Default(), poll: 75 * time.Millisecond, batch: 1000, room: defaultRoom, parked: defaultParked, process: os.Getpid(), bound: map[int64]model{}}
+	p.lives.Store(newLives())
 	p.def, p.invalid = def.compile()
 	p.store, _ = target.(*pgstore.Store)
 	for _, option := range options {

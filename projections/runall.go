@@ -15,6 +15,7 @@ const newerEvery = 5 * time.Second
 // older than what is live waits until it is not, as it may be after a rollback. RunAll
 // returns what the projectors have stopped for.
 func RunAll(ctx context.Context, list ...*Projector) error {
+	askTogether(list)
 	failures := make([]error, len(list))
 	var running sync.WaitGroup
 	for i, p := range list {

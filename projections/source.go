@@ -100,10 +100,11 @@ func (p *Projector) readOn(ctx context.Context, at es.Checkpoint, m model, pages
 }
 
 // A projector that has come to the end of the log sees to its build every idleEvery, and
-// reads every idleReads of those though nobody has told it of an event.
+// reads every idleReads of those though nobody has told it of an event, nor that the log is
+// another.
 const (
 	idleEvery = time.Second
-	idleReads = 5
+	idleReads = 60
 )
 
 // quiet waits until it is time to read again.
@@ -216,10 +217,10 @@ func lasting(ctx context.Context, grace time.Duration) (context.Context, context
 	}
 }
 
-// stillLive gives errFenced when another build is live.
+// stillLive gives errFenced when another build is live, or none.
 func (p *Projector) stillLive(ctx context.Context, b build) error {
-	now, err := p.live(ctx)
-	if err == nil && now.ID != b.ID {
+	live, err := p.lives.Load().has(ctx, p.target, b)
+	if err == nil && !live {
 		err = errFenced
 	}
 	return err

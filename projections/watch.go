@@ -22,24 +22,21 @@ func (f *follower) watchLog(ctx context.Context) error {
 	var noted es.Position
 	var looked time.Time
 	for {
-		b, err := f.p.live(ctx)
-		if err == nil && b.ID != f.b.ID {
-			err = errFenced
-		}
-		if err != nil {
+		if err := f.p.stillLive(ctx, f.b); err != nil {
 			return err
 		}
 		wait := min(f.every, time.Second)
 		if !f.reading.Load() {
 			wait = f.p.poll
 			noted, looked = 0, time.Time{}
-			if err := f.followLog(ctx, b); err != nil {
+			if err := f.followNow(ctx); err != nil {
 				return err
 			}
 		} else if time.Since(looked) >= f.every {
-			if err := f.sweep(ctx, b, noted); err != nil {
+			if err := f.sweepNow(ctx, noted); err != nil {
 				return err
 			}
+			var err error
 			if noted, err = f.settled(ctx); err != nil {
 				return err
 			}
@@ -49,6 +46,34 @@ func (f *follower) watchLog(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// now returns the build as it is now.
+func (f *follower) now(ctx context.Context) (build, error) {
+	b, err := f.p.live(ctx)
+	if err == nil && b.ID != f.b.ID {
+		err = errFenced
+	}
+	return b, err
+}
+
+func (f *follower) followNow(ctx context.Context) error {
+	b, err := f.now(ctx)
+	if err != nil {
+		return err
+	}
+	return f.followLog(ctx, b)
+}
+
+func (f *follower) sweepNow(ctx context.Context, upTo es.Position) error {
+	if upTo == 0 {
+		return nil
+	}
+	b, err := f.now(ctx)
+	if err != nil {
+		return err
+	}
+	return f.sweep(ctx, b, upTo)
 }
 
 // followLog applies what the log has, until Kafka is read.
