@@ -78,7 +78,7 @@ func WithParked(most int) Option { return func(p *Projector) { p.apply.Most = in
 func New(target Target, def Definition, options ...Option) *Projector {
 	applier := &apply.Applier{Books: books.Of(target), Logger: slog.Default(), Room: defaultRoom, Most: defaultParked}
 	p := &Projector{
-		apply: applier, feed: &source.Feed{Applier: applier, Poll: 75 * time.Millisecond, Batch: 1000}, source: source.Log{},
+		apply: applier, feed: source.NewFeed(applier, 75*time.Millisecond, 1000), source: source.Log{},
 		program: rebuild.Program{Process: os.Getpid(), Instance: uuid.NewString()},
 	}
 	p.apply.Def, p.invalid = def.compile()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/source"
 )
 
 // newerEvery is how often a program that is older than what is live looks again.
@@ -18,6 +19,13 @@ const newerEvery = 5 * time.Second
 // older than what is live waits until it is not, as it may be after a rollback. RunAll
 // returns what the projectors have stopped for.
 func RunAll(ctx context.Context, list ...*Projector) error {
+	var feeds []*source.Feed
+	for _, p := range list {
+		if p.invalid == nil {
+			feeds = append(feeds, p.feed)
+		}
+	}
+	source.AskTogether(feeds)
 	failures := make([]error, len(list))
 	var running sync.WaitGroup
 	for i, p := range list {

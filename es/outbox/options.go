@@ -41,7 +41,7 @@ func WithPartitions(n int, categories ...string) Option {
 // unless said otherwise, or for 0.
 func WithReplication(n int) Option { return func(r *Relay) { r.replication = n } }
 
-// WithPoll sets how often a relay looks for new events while nothing is appended: every 50
+// WithPoll sets how often a relay looks for new events while nothing is appended: every 75
 // ms unless said otherwise. After an event it looks much more often.
 func WithPoll(d time.Duration) Option { return func(r *Relay) { r.poll = d } }
 

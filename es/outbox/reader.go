@@ -62,8 +62,9 @@ func (r *reader) readPages(ctx context.Context, out chan<- page) error {
 	}
 }
 
-// readEvery is how often the log is read though nobody has told of more.
-const readEvery = time.Second
+// readEvery is how often the log is read though nobody has told of more, nor that it is
+// another.
+const readEvery = time.Minute
 
 // awaitMore waits at the end of the log, with the store's other readers. What goes wrong
 // there, reading will tell.

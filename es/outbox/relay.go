@@ -45,7 +45,7 @@ type Relay struct {
 func New(store *pgstore.Store, client *kafka.Client, source string, options ...Option) *Relay {
 	r := &Relay{
 		store: store, client: client, source: source, logger: slog.Default(),
-		partitions: 6, byCategory: map[string]int{}, poll: 50 * time.Millisecond, lease: 5 * time.Second, batch: 5000,
+		partitions: 6, byCategory: map[string]int{}, poll: 75 * time.Millisecond, lease: 5 * time.Second, batch: 5000,
 	}
 	for _, option := range options {
 		option(r)

@@ -176,14 +176,15 @@ func (s *settler) keep(ctx context.Context, r *raised) (es.Position, error) {
 // KeepMoments makes the present final as far as that needs no waiting, so that roles
 // which may only read, and readers that come while an append stays open, find recent
 // moments final. It is for what runs all the time, to be called every second or so: the
-// relay and the projectors do. Where somebody else did it just now, or where the role
-// may not, it does nothing.
+// relay and the projectors do. Where somebody else did it just now, or does, or where the
+// role may not, it does nothing.
 func (s *Store) KeepMoments(ctx context.Context) error {
 	const enough = 900 * time.Millisecond // between two of one program
 	now := time.Now().UnixNano()
-	if time.Duration(now-s.kept.Load()) < enough {
+	if time.Duration(now-s.kept.Load()) < enough || !s.keeping.TryLock() {
 		return nil
 	}
+	defer s.keeping.Unlock()
 	var m *moment
 	l, err := s.read(ctx, "keep the settled moment", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		batch.Queue(s.sql.moment).QueryRow(func(row pgx.Row) (err error) { m, err = scanMoment(row); return err })

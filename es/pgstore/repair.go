@@ -87,6 +87,7 @@ func (s *Store) Repair(ctx context.Context, lost bool, with func(ctx context.Con
 		return Repaired{}, err
 	}
 	s.run.Store(nil) // the next reader begins in the new life
+	s.tail.changed()
 	return r, nil
 }
 

@@ -183,6 +183,9 @@ func (s *Store) read(ctx context.Context, what string, after es.Checkpoint, queu
 			return look{}, explain(what, err)
 		}
 		next, err := s.judge(ctx, r, &p, after, l.known)
+		if err == nil {
+			s.tail.wasProbed()
+		}
 		if err != nil || next == r {
 			l.replicated = p.replicated
 			return l, err
@@ -223,6 +226,9 @@ func (s *Store) begin(ctx context.Context, old *run, p *probe, known *mark) (*ru
 		if now := s.run.Load(); now != nil {
 			return now, nil
 		}
+	}
+	if old != nil {
+		s.tail.changed()
 	}
 	return r, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
@@ -31,6 +32,7 @@ type Store struct {
 	lost    atomic.Pointer[error] // why no reader without an event id goes on
 	seen    seen                  // what was read of it
 	kept    atomic.Int64          // when KeepMoments had no more to do, in Unix nanoseconds
+	keeping sync.Mutex            // held by who keeps moments
 	gap     atomic.Pointer[gap]   // what is gone of that in its middle
 }
 

@@ -204,3 +204,79 @@ func TestAwait_costs_a_look_at_the_last_event(t *testing.T) {
 		}
 	}
 }
+
+// Who waits does not read now and then to see whether the log is another: he is told.
+func TestAwait_is_told_of_another_life(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "1", 3)
+	life, err := store.Life(ctx)
+	must(t, err)
+	at := es.Checkpoint{Position: last.Position, EventID: last.ID, Life: life}
+	const readers = 5
+	told := make(chan bool, readers)
+	for range readers {
+		go func() {
+			more, err := store.Await(ctx, last.Position, 20*time.Millisecond, time.Minute)
+			told <- more && err == nil
+		}()
+	}
+	_, err = pgstore.New(store.Pool()).Repair(ctx, true, nil) // as the operator's program does
+	must(t, err)
+	for range readers {
+		if !<-told {
+			t.Error("told of nothing")
+		}
+	}
+	if _, err := store.ReadAfter(ctx, at, 10); !errors.Is(err, es.ErrAnotherLife) {
+		t.Errorf("reading then: %v", err)
+	}
+}
+
+// That the log is looked at as a whole, every five seconds, costs no round trip of its own.
+func TestAwait_looks_at_the_whole_log_in_the_round_trip_of_a_look(t *testing.T) {
+	t.Parallel()
+	sent := &statements{}
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
+	ctx := within(t, time.Minute)
+	last := appendEach(ctx, t, store, "1", 3)
+	sent.reset()
+	if more, err := store.Await(ctx, last.Position, time.Second, 8*time.Second); more || err != nil {
+		t.Fatal(more, err)
+	}
+	whole := 0
+	for _, sql := range sent.queries {
+		if strings.HasSuffix(sql, " statements") {
+			whole++
+		}
+	}
+	if whole != 1 || len(sent.queries) < 10 || len(sent.queries) > 20 { // of 2, 4, … 512 ms, 1 s, 1 s
+		t.Errorf("%d of %d looks at the whole log: %q", whole, len(sent.queries), sent.queries)
+	}
+}
+
+// Any number of projectors keep moments as one does.
+func TestKeepMoments_costs_the_same_for_any_number(t *testing.T) {
+	t.Parallel()
+	sent := &statements{}
+	store := pgstoretest.New(t, pgstoretest.Configure(func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
+	ctx := within(t, time.Minute)
+	appendEach(ctx, t, store, "1", 3)
+	shared := pgstore.New(store.Pool())
+	_, err := shared.Life(ctx)
+	must(t, err)
+	sent.reset()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if err := shared.KeepMoments(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(sent.queries); n > 12 {
+		t.Errorf("%d statements for 20 who keep moments: %q", n, sent.queries)
+	}
+}

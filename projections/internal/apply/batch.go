@@ -26,6 +26,7 @@ type Work struct {
 	Position es.Position         // every event up to here is then applied; zero leaves it
 	Over     *Over               // how position moves without events; nil when it does not
 	Offset   *Offset             // of Kafka, whose messages the events are; nil when they are the log's
+	Others   []*Offset           // of other partitions, whose messages are among them
 	Begin    []Offset            // where partitions are read from
 	Source   string              // of topics alone: whose events they are
 	Life     uuid.UUID           // of the source's store; Nil when its messages do not say
@@ -118,6 +119,9 @@ func (a *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build,
 		b.Life = life // that the events were read in
 		if err := a.applyLocked(ctx, tx, &b, &once, found); err != nil {
 			return err
+		}
+		if once.apart(w) {
+			return ErrApart
 		}
 		parked = found.parking.Fresh
 		if !w.rehearse {

@@ -14,11 +14,15 @@ import (
 // Versions is the dedup rows of a batch.
 type Versions map[es.StreamID]es.Version
 
-// seenSQL reads the dedup rows of streams. Bind: $1 build, $2 categories, $3 ids, $4 source.
+// seenSQL reads the dedup rows of streams, each by its primary key: as a join Postgres would
+// read all rows of the build while it has no statistics of them. Bind: $1 build, $2
+// categories, $3 ids, $4 source.
 const seenSQL = `
-select s.category, s.stream_id, s.version
+select u.category, u.stream_id, s.version
 from unnest($2::text[], $3::text[]) u (category, stream_id)
-join {asof}.dedup s on s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4`
+cross join lateral (
+    select version from {asof}.dedup s
+    where s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4 offset 0) s`
 
 func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versions) {
 	if len(w.Events) == 0 || b.Kind == books.KindLog {
@@ -29,7 +33,6 @@ func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versi
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
-	batch.Queue(table.PlannedSQL)
 	batch.Queue(a.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
@@ -39,6 +42,7 @@ func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versi
 		})
 		return err
 	})
+	batch.Queue(table.PlannedSQL) // for what comes behind it
 }
 
 func streamsOf(events []es.RecordedEvent) []es.StreamID {

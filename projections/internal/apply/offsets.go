@@ -88,21 +88,22 @@ func (a *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
 	for _, o := range w.Begin {
 		out.Queue(a.Books.SQL(beginOffsetSQL), b.ID, o.Topic, o.Partition, o.Next, int64(b.Position), books.OrNull(o.ID))
 	}
-	o := w.Offset
-	if o == nil {
+	if w.Offset == nil {
 		return
 	}
 	var last es.Position
 	for i := range w.Events {
 		last = max(last, w.Events[i].Position)
 	}
-	out.Queue(a.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last)).
-		Exec(func(tag pgconn.CommandTag) error {
-			if tag.RowsAffected() != 1 {
-				return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.Partition, o.Topic)
-			}
-			return nil
-		})
+	for _, o := range append([]*Offset{w.Offset}, w.Others...) {
+		out.Queue(a.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last)).
+			Exec(func(tag pgconn.CommandTag) error {
+				if tag.RowsAffected() != 1 {
+					return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.Partition, o.Topic)
+				}
+				return nil
+			})
+	}
 }
 
 // oursSQL finds which events stand in the log as Kafka brings them, and returns their

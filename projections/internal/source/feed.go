@@ -20,6 +20,14 @@ type Feed struct {
 	Batch   int
 	cleared atomic.Bool  // Status shows no failure of before
 	Kept    atomic.Int64 // build whose kind of source this Run has seen to
+	lives   atomic.Pointer[lives]
+}
+
+// NewFeed gives to an applier what a source reads, so often and so much at once.
+func NewFeed(a *apply.Applier, poll time.Duration, batch int) *Feed {
+	f := &Feed{Applier: a, Poll: poll, Batch: batch}
+	f.lives.Store(newLives())
+	return f
 }
 
 // NewBackoff is how long a projector pauses after failures.

@@ -14,6 +14,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/gather"
 )
 
 // follower feeds one build from Kafka, in one process.
@@ -21,6 +22,7 @@ type follower struct {
 	*Kafka
 	feed    *Feed
 	b       books.Build
+	room    *gather.Room[*desk]
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	batches atomic.Int64 // from Kafka
 }

@@ -74,7 +74,7 @@ func (s *Kafka) Follow(ctx context.Context, feed *Feed, b books.Build) error {
 	if err != nil {
 		return err
 	}
-	f := &follower{Kafka: s, feed: feed, b: b}
+	f := &follower{Kafka: s, feed: feed, b: b, room: feed.newRoom()}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchLog(ctx) })
 	group.Go(func() error { return f.consume(ctx) })

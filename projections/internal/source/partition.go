@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/asof-dev/asof/es"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/fault"
@@ -29,40 +30,56 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 			return err
 		}
 	}
-	warned := false
-	for {
-		messages, err := part.Fetch(ctx, f.feed.Batch)
-		if err != nil {
-			return err
-		}
-		foreign := false
-		commit := func(w *apply.Work) error {
-			err := f.apply(ctx, at, w)
-			next, foreign = w.Offset.Next, foreign || w.Foreign > 0
-			return err
-		}
-		if f.feed.Applier.Log == nil {
-			err = f.feedAlone(ctx, at, next, messages, commit)
-		} else {
-			err = commit(f.work(at, next, messages))
-		}
-		if err != nil {
-			return err
-		}
-		if foreign && !warned {
-			warned = true // once an assignment is enough
-			f.feed.Applier.Logger.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", at.Topic, "partition", at.Number)
-		}
-	}
+	return f.readOn(ctx, part, newDesk(f, at, next))
 }
 
-// feedAlone applies messages without a log behind them.
-func (f *follower) feedAlone(ctx context.Context, at apply.Partition, next int64, messages []kafka.Message, commit func(*apply.Work) error) error {
-	gapped, err := f.Feed(at, next, messages, commit)
-	if err != nil || !gapped {
-		return err
+// readOn fetches messages and applies them, both at the same time.
+func (f *follower) readOn(ctx context.Context, part *kafka.Partition, d *desk) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		for {
+			messages, err := part.Fetch(ctx, f.feed.Batch)
+			if err == nil {
+				err = d.put(ctx, messages)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+	group.Go(func() error {
+		for warned := false; ; {
+			foreign, err := f.applyNext(ctx, d)
+			if err != nil {
+				return err
+			}
+			if foreign && !warned {
+				warned = true // once an assignment is enough
+				f.feed.Applier.Logger.WarnContext(ctx, "messages that are no events of the projection's are skipped", "topic", d.at.Topic, "partition", d.at.Number)
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// applyNext applies what has come of a partition, and reports messages that are none of the
+// projection's.
+func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err error) {
+	if err := d.await(ctx); err != nil {
+		return false, err
 	}
-	return f.feed.ReadAgain(ctx, f.Kafka, f.b, at, messages[len(messages)-1].Offset+1, commit)
+	err = f.room.Do(d,
+		func(all []*desk) error { return f.applyTogether(ctx, all) },
+		func() error { return f.apply(ctx, d.at, d.work()) })
+	if err != nil {
+		return false, err
+	}
+	w := d.applied()
+	f.batches.Add(1)
+	if w.Gapped {
+		err = f.feed.ReadAgain(ctx, f.Kafka, f.b, d.at, w.Offset.Next, func(w *apply.Work) error { return f.apply(ctx, d.at, w) })
+	}
+	return w.Foreign > 0, err
 }
 
 // sameTopic refuses a topic that was made anew since it was read.
@@ -91,22 +108,6 @@ func (f *follower) offset(ctx context.Context, at apply.Partition) (int64, error
 	return next, nil
 }
 
-func (f *follower) work(at apply.Partition, from int64, messages []kafka.Message) *apply.Work {
-	w := &apply.Work{
-		Events: make([]es.RecordedEvent, 0, len(messages)),
-		Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: from, Next: messages[len(messages)-1].Offset + 1},
-	}
-	for _, m := range messages {
-		e, ok := f.event(m)
-		if !ok {
-			w.Foreign++
-			continue
-		}
-		w.Events = append(w.Events, e)
-	}
-	return w
-}
-
 // apply commits a batch with its offset. When another process has moved the offset,
 // one of the two does not know yet that it has lost the partition; both may go on,
 // as what one has applied the other ignores.
@@ -114,7 +115,6 @@ func (f *follower) apply(ctx context.Context, at apply.Partition, w *apply.Work)
 	for {
 		_, err := f.feed.Applier.CommitLive(ctx, f.b, w)
 		if err == nil {
-			f.batches.Add(1)
 			return nil
 		}
 		if ctx.Err() != nil {

@@ -108,10 +108,11 @@ func (f *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages
 }
 
 // A projector that has come to the end of the log sees to its build every idleEvery, and
-// reads every idleReads of those though nobody has told it of an event.
+// reads every idleReads of those though nobody has told it of an event, nor that the log is
+// another.
 const (
 	IdleEvery = time.Second
-	idleReads = 5
+	idleReads = 60
 )
 
 // quiet waits until it is time to read again.
@@ -197,10 +198,10 @@ func (f *Feed) putBack(ctx context.Context, b books.Build) bool {
 	return err == nil && now.ID == b.ID && now.Position < b.Position
 }
 
-// stillLive gives errFenced when another build is live.
+// stillLive gives errFenced when another build is live, or none.
 func (f *Feed) stillLive(ctx context.Context, b books.Build) error {
-	now, err := f.Applier.Live(ctx)
-	if err == nil && now.ID != b.ID {
+	live, err := f.lives.Load().has(ctx, f.Applier.Books, b)
+	if err == nil && !live {
 		err = fault.ErrFenced
 	}
 	return err

@@ -38,7 +38,7 @@ func (s *Topics) Kind() string { return books.KindTopic }
 
 // Follow implements [Source].
 func (s *Topics) Follow(ctx context.Context, feed *Feed, b books.Build) error {
-	f := &follower{Kafka: s.Kafka, feed: feed, b: b}
+	f := &follower{Kafka: s.Kafka, feed: feed, b: b, room: feed.newRoom()}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchBuild(ctx) })
 	group.Go(func() error { return f.consume(ctx) })

@@ -26,24 +26,21 @@ func (f *follower) watchLog(ctx context.Context) error {
 	var noted es.Position
 	var looked time.Time
 	for {
-		b, err := f.feed.Applier.Live(ctx)
-		if err == nil && b.ID != f.b.ID {
-			err = fault.ErrFenced
-		}
-		if err != nil {
+		if err := f.feed.stillLive(ctx, f.b); err != nil {
 			return err
 		}
 		next := min(f.Every, time.Second)
 		if !f.reading.Load() {
 			next = f.feed.Poll
 			noted, looked = 0, time.Time{}
-			if err := f.followLog(ctx, b); err != nil {
+			if err := f.followNow(ctx); err != nil {
 				return err
 			}
 		} else if time.Since(looked) >= f.Every {
-			if err := f.sweep(ctx, b, noted); err != nil {
+			if err := f.sweepNow(ctx, noted); err != nil {
 				return err
 			}
+			var err error
 			if noted, err = f.settled(ctx); err != nil {
 				return err
 			}
@@ -53,6 +50,34 @@ func (f *follower) watchLog(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// now returns the build as it is now.
+func (f *follower) now(ctx context.Context) (books.Build, error) {
+	b, err := f.feed.Applier.Live(ctx)
+	if err == nil && b.ID != f.b.ID {
+		err = fault.ErrFenced
+	}
+	return b, err
+}
+
+func (f *follower) followNow(ctx context.Context) error {
+	b, err := f.now(ctx)
+	if err != nil {
+		return err
+	}
+	return f.followLog(ctx, b)
+}
+
+func (f *follower) sweepNow(ctx context.Context, upTo es.Position) error {
+	if upTo == 0 {
+		return nil
+	}
+	b, err := f.now(ctx)
+	if err != nil {
+		return err
+	}
+	return f.sweep(ctx, b, upTo)
 }
 
 // followLog applies what the log has, until Kafka is read.

@@ -1,0 +1,147 @@
+package source
+
+import (
+	"context"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections/internal/apply"
+)
+
+// deskBytes bounds what lies on a desk; a larger message lies there alone.
+const deskBytes = 1 << 20
+
+// desk is where the messages of a partition lie from when they are fetched until it is their
+// turn: what comes meanwhile goes along.
+type desk struct {
+	f    *follower
+	at   apply.Partition
+	next int64       // offset after what is applied
+	now  *apply.Work // what is to be applied, once it was somebody's turn
+
+	came chan struct{} // there is something on it
+	left chan struct{} // there may be room on it
+
+	mu       sync.Mutex
+	messages []kafka.Message
+	bytes    int
+}
+
+func newDesk(f *follower, at apply.Partition, next int64) *desk {
+	return &desk{f: f, at: at, next: next, came: make(chan struct{}, 1), left: make(chan struct{}, 1)}
+}
+
+// put waits for room and lays messages on the desk.
+func (d *desk) put(ctx context.Context, messages []kafka.Message) error {
+	for !d.tryPut(messages) {
+		select {
+		case <-d.left:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	signal(d.came)
+	return nil
+}
+
+func (d *desk) tryPut(messages []kafka.Message) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.messages) >= d.f.feed.Batch || d.bytes >= deskBytes {
+		return false
+	}
+	d.messages = append(d.messages, messages...)
+	d.bytes += bytesOf(messages)
+	return true
+}
+
+// await waits for messages.
+func (d *desk) await(ctx context.Context) error {
+	for d.count() == 0 {
+		select {
+		case <-d.came:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// count is how many messages the next work takes.
+func (d *desk) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return min(len(d.messages), d.f.feed.Batch)
+}
+
+// origin is whose events come next, where no log says it.
+func (d *desk) origin() (source string, life uuid.UUID) {
+	if d.f.feed.Applier.Log != nil {
+		return "", uuid.Nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	life, _ = kafka.Life(d.messages[0])
+	return kafka.Source(d.messages[0]), life
+}
+
+// work is what is to be applied now: the same until it is applied. It is called by whose
+// turn it is.
+func (d *desk) work() *apply.Work {
+	if d.now != nil {
+		return d.now
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(len(d.messages), d.f.feed.Batch)
+	if d.f.feed.Applier.Log == nil {
+		d.now, n = d.f.runOf(d.at, d.next, d.messages[:n])
+	} else {
+		d.now = d.f.workOf(d.at, d.next, d.messages[:n])
+	}
+	d.bytes -= bytesOf(d.messages[:n])
+	d.messages = append([]kafka.Message(nil), d.messages[n:]...)
+	signal(d.left)
+	return d.now
+}
+
+// applied takes the work off the desk.
+func (d *desk) applied() *apply.Work {
+	w := d.now
+	d.now, d.next = nil, w.Offset.Next
+	return w
+}
+
+func signal(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default: // it was told already
+	}
+}
+
+func bytesOf(messages []kafka.Message) (n int) {
+	for i := range messages {
+		n += len(messages[i].Value)
+	}
+	return n
+}
+
+// workOf is the work of messages of a store's own events.
+func (s *Kafka) workOf(at apply.Partition, from int64, messages []kafka.Message) *apply.Work {
+	w := &apply.Work{
+		Events: make([]es.RecordedEvent, 0, len(messages)),
+		Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: from, Next: messages[len(messages)-1].Offset + 1},
+	}
+	for _, m := range messages {
+		e, ok := s.event(m)
+		if !ok {
+			w.Foreign++
+			continue
+		}
+		w.Events = append(w.Events, e)
+	}
+	return w
+}

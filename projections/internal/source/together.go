@@ -1,0 +1,30 @@
+package source
+
+import (
+	"context"
+
+	"github.com/asof-dev/asof/projections/internal/apply"
+	"github.com/asof-dev/asof/projections/internal/gather"
+)
+
+// newRoom is where partitions wait, of which as many go together as a batch has events.
+func (f *Feed) newRoom() *gather.Room[*desk] {
+	return gather.New(func(group []*desk, next *desk) bool {
+		n := next.count()
+		for _, d := range group {
+			n += d.count()
+		}
+		source, life := group[0].origin()
+		nextSource, nextLife := next.origin()
+		return n <= f.Batch && source == nextSource && life == nextLife
+	})
+}
+
+// applyTogether applies what several partitions have brought, all or none.
+func (f *follower) applyTogether(ctx context.Context, list []*desk) error {
+	works := make([]*apply.Work, len(list))
+	for i, d := range list {
+		works[i] = d.work()
+	}
+	return f.feed.Applier.CommitTogether(ctx, f.b, works)
+}
