@@ -138,7 +138,7 @@ func TestProject_reads_Kafka_whatever_the_source_is_called(t *testing.T) {
 		until(t, "the topic is read", func() bool {
 			var foreign, read int64
 			err := w.store.Pool().QueryRow(t.Context(), `
-				select (select sum(foreign_messages) from asof.builds), (select coalesce(sum(next_offset), 0) from asof.offsets)`).Scan(&foreign, &read)
+				select (select sum(foreign_messages) from asof.lanes), (select coalesce(sum(next_offset), 0) from asof.offsets)`).Scan(&foreign, &read)
 			if err != nil || foreign != 0 {
 				t.Fatalf("%v, %d events of the log were taken for another's", err, foreign)
 			}

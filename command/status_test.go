@@ -214,7 +214,7 @@ func TestStatus_shows_failures(t *testing.T) {
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
 	w.run("rebuild", "balances").exits(command.ExitOK)
-	w.exec("update asof.builds set failure = 'disk' || chr(10) || 'full', foreign_messages = 3")
+	w.exec("update asof.builds set failure = 'disk' || chr(10) || 'full'; update asof.lanes set foreign_messages = 3")
 	w.exec("update asof.relay set failure = 'no broker', failed_at = now()")
 	s := w.status()
 	if s.Projections[0].Failure != "disk\nfull" || s.Projections[0].Foreign != 3 || s.Relay.Failure != "no broker" || s.Relay.FailedAt == nil {

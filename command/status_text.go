@@ -89,6 +89,9 @@ func (v statusView) writeProjections(w io.Writer) error {
 		if err == nil && p.Foreign > 0 {
 			_, err = fmt.Fprintf(w, "%s skipped %s messages of its topics that are no events of this log\n", oneLine(p.Name), count(p.Foreign))
 		}
+		if err == nil && p.Lanes > 0 {
+			_, err = fmt.Fprintf(w, "%s is applied in %d lanes\n", oneLine(p.Name), p.Lanes)
+		}
 		if err == nil && p.Gaps != nil {
 			_, err = fmt.Fprintf(w, "%s waits for events of %s streams, since %s; of %s they are lost: rebuild\n", oneLine(p.Name), count(p.Gaps.Streams), moment(p.Gaps.Since), count(p.Gaps.Lost))
 		}

@@ -68,6 +68,7 @@ type projectionView struct {
 	LagSeconds float64     `json:"lag_seconds"`
 	Skipped    int64       `json:"skipped"` // events of unknown types
 	Foreign    int64       `json:"foreign"` // messages in its topics that are no events of this log
+	Lanes      int         `json:"lanes"`   // partitions that processes apply side by side
 	Parked     int64       `json:"parked"`  // events, or rows of them, that the live one lacks
 	Failure    string      `json:"failure"`
 	Gaps       *gapsView   `json:"gaps"`     // of a read model that is fed from Kafka alone; null when no stream has one
@@ -124,7 +125,7 @@ func newRelayView(s outbox.Status) relayView {
 func newProjectionView(s projections.Status) projectionView {
 	v := projectionView{
 		Name: s.Name, Version: s.Version, Live: s.Build != 0, Source: s.Source, Position: s.Position,
-		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Foreign: s.Foreign, Parked: s.Parked, Failure: s.Failure, Retired: s.Retired,
+		LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Skipped: s.Skipped, Foreign: s.Foreign, Lanes: s.Lanes, Parked: s.Parked, Failure: s.Failure, Retired: s.Retired,
 	}
 	if s.Gaps != nil {
 		v.Gaps = &gapsView{Streams: s.Gaps.Streams, Lost: s.Gaps.Lost, Since: s.Gaps.Since.UTC()}

@@ -19,11 +19,11 @@ func TestBooks_are_taken_along(t *testing.T) {
 	must(t, migrations.Up(t.Context(), pool))
 	exec(t, pool, `insert into asof.events (position, category, stream_id, version, event_id, type, schema_version, data, metadata, recorded_at)
 		select n, (array['a', 'b'])[1 + n % 2], (n % 3)::text, 1 + n / 6, gen_random_uuid(), 't', 1, '{}', '', now() from generate_series(0, 29) n`)
-	exec(t, pool, `insert into asof.builds (name, version, status, schema_name, fingerprint, kind, source, total, failure, foreign_messages, epoch)
-		values ('x', 1, 'retired', 'x_v1_b1', 'f1', 'log', 'log', 7, 'disk full', 0, 3), ('x', 2, 'live', 'x', 'f2', 'log', 'log', 0, null, 0, 1),
-		       ('y', 1, 'live', 'y', 'f3', 'kafka', 'kafka topic a', 0, null, 4, 2)`)
-	exec(t, pool, `insert into asof.lanes (build, lane, position, event_id, counter, events, skipped)
-		select id, 0, case id when 1 then 12 when 2 then 29 else 5 end, null, 0, 8, id from asof.builds`)
+	exec(t, pool, `insert into asof.builds (name, version, status, schema_name, fingerprint, kind, source, total, failure, epoch)
+		values ('x', 1, 'retired', 'x_v1_b1', 'f1', 'log', 'log', 7, 'disk full', 3), ('x', 2, 'live', 'x', 'f2', 'log', 'log', 0, null, 1),
+		       ('y', 1, 'live', 'y', 'f3', 'kafka', 'kafka topic a', 0, null, 2)`)
+	exec(t, pool, `insert into asof.lanes (build, lane, position, event_id, counter, events, skipped, foreign_messages)
+		select id, 0, case id when 1 then 12 when 2 then 29 else 5 end, null, 0, 8, id, case id when 3 then 4 else 0 end from asof.builds`)
 	exec(t, pool, `update asof.lanes l set event_id = (select event_id from asof.events where position = l.position)`)
 	// y has only a, and of one stream more than its position says.
 	exec(t, pool, `insert into asof.dedup (build, category, stream_id, version) values (3, 'a', '0', 4), (3, 'a', '2', 1)`)
@@ -84,4 +84,28 @@ func TestBooks_are_not_dropped_under_a_read_model(t *testing.T) {
 	exec(t, pool, `delete from asof.builds`)
 	must(t, migrations.Down(t.Context(), pool, migrations.Framework("asof"), 2))
 	must(t, migrations.Up(t.Context(), pool))
+}
+
+// What lanes have counted is counted by the one that is left.
+func TestLanes_go_down_to_one(t *testing.T) {
+	t.Parallel()
+	pool := embeddedtest.Pool(t)
+	must(t, migrations.Up(t.Context(), pool))
+	exec(t, pool, `insert into asof.builds (name, version, status, schema_name, fingerprint, kind) values ('x', 1, 'live', 'x', 'f', 'kafka')`)
+	exec(t, pool, `insert into asof.lanes (build, lane, position, counter, skipped, parked, foreign_messages) values (1, 0, 9, 5, 1, 2, 3), (1, 1, 0, 7, 10, 20, 30), (1, 4, 0, 8, 100, 200, 300)`)
+	exec(t, pool, `insert into asof.sums (build, lane, category, events, hash) values (1, 0, 'a', 1, 6), (1, 1, 'a', 2, 5), (1, 4, 'b', 3, 9)`)
+	must(t, migrations.Down(t.Context(), pool, migrations.Framework("asof"), 11))
+	for sql, want := range map[string]string{
+		`select position || ' ' || skipped || ' ' || parked from asof.lanes`:                                   "9 111 222",
+		`select foreign_messages::text from asof.builds`:                                                       "333",
+		`select string_agg(lane || category || events || ' ' || hash, ', ' order by category) from asof.sums`: "0a3 3, 0b3 9",
+	} {
+		if got := text(t, pool, sql); got != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+	must(t, migrations.Up(t.Context(), pool))
+	if got := text(t, pool, `select string_agg(lane || ' ' || foreign_messages, ', ') from asof.lanes`); got != "0 333" {
+		t.Errorf("up again: %s", got)
+	}
 }

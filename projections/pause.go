@@ -35,11 +35,11 @@ on conflict (name) do update set reason = excluded.reason`
 func Pause(ctx context.Context, target Target, name, reason string) error {
 	k := books.Of(target)
 	err := pgx.BeginTxFunc(ctx, k.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, k.SQL(lockBuildsSQL), name) // a batch that has begun ends before
+		builds, err := k.LockAll(ctx, tx, name) // a batch that has begun ends before
 		if err != nil {
 			return err
 		}
-		if tag.RowsAffected() == 0 {
+		if builds == 0 {
 			return fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 		}
 		_, err = tx.Exec(ctx, k.SQL(pauseSQL), name, pg.Storable(reason))

@@ -41,6 +41,9 @@ func DropProjection(ctx context.Context, target Target, name string) ([]Build, e
 // null means all.
 const holdSQL = `select id from {asof}.builds where name = $1 and ($2::bigint is null or id = $2) order by id for update nowait`
 
+// holdLanesSQL does it for their lanes. Bind: $1 builds.
+const holdLanesSQL = `select build, lane from {asof}.lanes where build = any($1) order by build, lane for update nowait`
+
 // Bind: $1 builds.
 const heldSQL = books.SelectBuilds + `where b.id = any($1) order by b.id`
 
@@ -101,6 +104,11 @@ func hold(ctx context.Context, tx pgx.Tx, k books.Books, name string, id *int64)
 		return nil, fmt.Errorf("%w: the books have no projection %s", fault.ErrNotBuilt, name)
 	case len(ids) == 0:
 		return nil, fmt.Errorf("%w: %s has no build %d", fault.ErrNotBuilt, name, *id)
+	}
+	if _, err := tx.Exec(ctx, k.SQL(holdLanesSQL), ids); pg.Is(err, pg.LockNotAvailable) {
+		return nil, fmt.Errorf("%w: a projector of %s is writing: stop it, and try again: %w", fault.ErrBusy, name, err)
+	} else if err != nil {
+		return nil, err
 	}
 	if rows, err = tx.Query(ctx, k.SQL(heldSQL), ids); err != nil {
 		return nil, err

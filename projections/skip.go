@@ -69,9 +69,6 @@ func (p *Projector) Skip(ctx context.Context, event uuid.UUID, reason string) (R
 // ErrApplied: the live build has applied the event, and would differ from all later ones.
 var ErrApplied = errors.New("projections: the event is applied")
 
-// lockBuildsSQL takes the turn of all builds of a projection. Bind: $1 name.
-const lockBuildsSQL = `select from {asof}.builds where name = $1 order by id for update`
-
 // Bind: $1 name.
 const buildsOfSQL = books.SelectBuilds + `where b.name = $1 order by b.id`
 
@@ -94,7 +91,7 @@ where l.build in (select id from mine)`
 
 // skip returns the sequences of the live build that the event was parked in.
 func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bool, reason string) ([]fold.Sequence, error) {
-	if _, err := tx.Exec(ctx, p.apply.Books.SQL(lockBuildsSQL), p.apply.Def.Name); err != nil {
+	if _, err := p.apply.Books.LockAll(ctx, tx, p.apply.Def.Name); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, p.apply.Books.SQL(buildsOfSQL), p.apply.Def.Name)

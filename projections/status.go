@@ -35,6 +35,9 @@ type Status struct {
 	// this store's log, or with topics alone no events, or not of the source that
 	// WithEventSource names. They were skipped.
 	Foreign int64
+	// Lanes counts the partitions that processes apply side by side, as they may where Order
+	// is OneStream; zero where one batch is applied at a time.
+	Lanes int
 	// Parked counts what the live read model lacks, since it could not be applied or comes
 	// after what could not: an event, or each row of it. See [ListParked].
 	Parked int64
@@ -65,8 +68,9 @@ type Gaps struct {
 
 // statusSQL reads the builds by name; null means all. Bind: $1 name.
 const statusSQL = `
-select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, l.skipped, l.parked, b.foreign_messages, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since, g.streams, g.lost, g.since
+select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, n.skipped, n.parked, n.foreign_messages, n.lanes, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since, g.streams, g.lost, g.since
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 left join {asof}.paused s on s.name = b.name
+join lateral (select sum(skipped)::bigint skipped, sum(parked)::bigint parked, sum(foreign_messages)::bigint foreign_messages, count(*) filter (where lane > 0) lanes from {asof}.lanes where build = b.id) n on true
 left join lateral (select count(*) streams, count(*) filter (where lost) lost, min(since) since from {asof}.gaps where build = b.id) g on b.status = 'live'
 where $1::text is null or b.name = $1
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc`
@@ -89,7 +93,7 @@ type statusRow struct {
 	Version                        int
 	Status, Kind, Source           string
 	Position, Done, Total, Skipped int64
-	Parked, Foreign                int64
+	Parked, Foreign, Lanes         int64
 	Failure                        string
 	Leased                         bool
 	Pause                          string
@@ -156,7 +160,7 @@ func statuses(ctx context.Context, k books.Books, store *pgstore.Store, name *st
 		switch b.Status {
 		case books.Live:
 			s.Gaps = b.gaps()
-			s.Build, s.Source, s.Position, s.Skipped, s.Parked, s.Foreign = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Parked, b.Foreign
+			s.Build, s.Source, s.Position, s.Skipped, s.Parked, s.Foreign, s.Lanes = b.ID, b.Source, es.Position(b.Position), b.Skipped, b.Parked, b.Foreign, int(b.Lanes)
 			if err := s.measure(ctx, k, store, b.Kind, categories); err != nil {
 				return nil, err
 			}

@@ -57,7 +57,7 @@ func (p *Projector) WaitForToken(ctx context.Context, t es.Token) error {
 // hasTokenSQL asks whether the live build has an event of a life. Bind: $1 name, $2 life,
 // $3 category, $4 stream, $5 version.
 const hasTokenSQL = `
-select b.id, b.parked, d.source from (select b.id, l.parked from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live') b
+select b.id, b.parked, d.source from (select b.id, (select sum(parked) from {asof}.lanes where build = b.id)::bigint as parked from {asof}.builds b where b.name = $1 and b.status = 'live') b
 join {asof}.dedup d on d.build = b.id and d.category = $3 and d.stream_id = $4 and d.version >= $5
 join {asof}.lives l on l.build = b.id and l.source = d.source and l.life = $2`
 
@@ -96,7 +96,7 @@ func (p *Projector) waitUntil(ctx context.Context, what string, holds func() (bo
 
 // Bind: $1 name.
 const reachedSQL = `
-select b.id, b.kind, l.position, l.parked
+select b.id, b.kind, l.position, (select sum(parked) from {asof}.lanes where build = b.id)::bigint
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live'`
 
 // appliedUpToSQL asks whether a build that Kafka feeds has applied the event at a position

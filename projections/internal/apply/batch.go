@@ -163,7 +163,12 @@ func (a *Applier) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (
 	f := found{seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]Gap{}}
 	var locked books.Build
 	batch := &pgx.Batch{}
-	a.QueueLock(batch, b, false, func(now books.Build) error { locked = now; return nil })
+	look := func(now books.Build) error { locked = now; return nil }
+	if lanes := a.lanes(b, w); lanes != nil {
+		a.queueLanes(batch, b, lanes, look)
+	} else {
+		a.QueueLock(batch, b, false, look)
+	}
 	a.queueSeen(batch, b, w, f.seen)
 	f.parking.Source = w.Source
 	if len(w.Events) > 0 {
@@ -186,6 +191,14 @@ func (a *Applier) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (
 // paused, except to whom that does not matter.
 func (a *Applier) QueueLock(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
 	batch.Queue(a.Books.SQL(lockSQL), b.ID)
+	if b.Kind != books.KindLog { // which has one lane, for the whole of it
+		batch.Queue(a.Books.SQL(lockLanesSQL), b.ID)
+	}
+	a.queueLook(batch, b, even, look)
+}
+
+// queueLook shows a build that is locked.
+func (a *Applier) queueLook(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
 	batch.Queue(a.Books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
 		locked, err := pgx.CollectRows(rows, books.ScanBuild)
 		switch {
@@ -231,9 +244,11 @@ func (a *Applier) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w 
 	if w.Position > b.Position {
 		t.Position, t.Event = w.Position, w.eventAt(w.Position)
 	}
-	a.Books.QueueTally(out, b, &t, nil)
-	if w.Foreign > 0 {
-		out.Queue(a.Books.SQL(books.ForeignMessagesSQL), b.ID, w.Foreign)
+	t.Foreign = w.Foreign
+	if lanes := a.lanes(*b, w); lanes != nil {
+		a.Books.QueueLaneTally(out, b, lanes[0], &t)
+	} else {
+		a.Books.QueueTally(out, b, &t, nil)
 	}
 	a.queueOffsets(out, *b, w)
 	a.queueOpened(out, *b, w, &f)

@@ -24,6 +24,14 @@ const kindSQL = `
 with raised as (update {asof}.lanes set counter = counter + 1 where build = $1)
 update {asof}.builds set kind = $2, updated_at = clock_timestamp() where id = $1`
 
+// joinLanesSQL counts in the log's lane what the others have counted, which are no more. Bind:
+// $1 build.
+const joinLanesSQL = `
+with gone as (delete from {asof}.lanes where build = $1 and lane > 0 returning skipped, parked, foreign_messages)
+update {asof}.lanes l set skipped = l.skipped + g.skipped, parked = l.parked + g.parked, foreign_messages = l.foreign_messages + g.foreign_messages
+from (select coalesce(sum(skipped), 0) as skipped, coalesce(sum(parked), 0) as parked, coalesce(sum(foreign_messages), 0) as foreign_messages from gone) g
+where l.build = $1 and l.lane = 0`
+
 // ChangeKind makes the build one of another kind of source, and reports whether it could: not
 // before the log is applied up to where Kafka was. The build is returned as it is then.
 func (a *Applier) ChangeKind(ctx context.Context, b books.Build, kind string) (now books.Build, changed bool, err error) {
@@ -53,6 +61,7 @@ func (a *Applier) changeKind(ctx context.Context, tx pgx.Tx, b books.Build, kind
 		}
 		batch.Queue(a.Books.SQL(`delete from {asof}.dedup where build = $1`), b.ID)
 		batch.Queue(a.Books.SQL(`delete from {asof}.offsets where build = $1`), b.ID)
+		batch.Queue(a.Books.SQL(joinLanesSQL), b.ID)
 	}
 	batch.Queue(a.Books.SQL(kindSQL), b.ID, kind)
 	return true, tx.SendBatch(ctx, batch).Close()

@@ -125,26 +125,54 @@ select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
 func (a *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, before, seen Versions, out *pgx.Batch) error {
-	var categories, ids []string
-	var vs []int64
-	var added [][]any
+	var changed, added seenRows
 	for s, v := range seen {
-		if old, had := before[s]; had && old == v {
-			continue
-		} else if !had && w.Bulk {
-			added = append(added, []any{b.ID, s.Category, s.ID, int64(v), w.Source})
-			continue
+		switch old, had := before[s]; {
+		case had && old == v:
+		case had:
+			changed.add(s, old, v)
+		default:
+			added.add(s, 0, v)
 		}
-		categories, ids, vs = append(categories, s.Category), append(ids, s.ID), append(vs, int64(v))
 	}
-	if len(added) > 0 {
-		_, err := tx.CopyFrom(ctx, pgx.Identifier{a.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(added))
-		if err != nil {
+	switch {
+	case w.Bulk && len(added.versions) > 0:
+		if err := a.copySeen(ctx, tx, b, w, added); err != nil {
 			return err
 		}
+	case a.lanes(b, w) != nil:
+		a.queueSeenOfLanes(out, b, w, changed, added)
+		return nil
+	default:
+		changed = changed.with(added)
 	}
-	if len(vs) > 0 {
-		out.Queue(a.Books.SQL(saveSeenSQL), b.ID, categories, ids, vs, w.Source)
+	if len(changed.versions) > 0 {
+		out.Queue(a.Books.SQL(saveSeenSQL), b.ID, changed.categories, changed.ids, changed.versions, w.Source)
 	}
 	return nil
+}
+
+// seenRows are dedup rows as columns.
+type seenRows struct {
+	categories, ids  []string
+	before, versions []int64
+}
+
+func (r *seenRows) add(s es.StreamID, before, version es.Version) {
+	r.categories, r.ids = append(r.categories, s.Category), append(r.ids, s.ID)
+	r.before, r.versions = append(r.before, int64(before)), append(r.versions, int64(version))
+}
+
+func (r seenRows) with(more seenRows) seenRows {
+	return seenRows{append(r.categories, more.categories...), append(r.ids, more.ids...), append(r.before, more.before...), append(r.versions, more.versions...)}
+}
+
+// copySeen writes the rows of streams that are new.
+func (a *Applier) copySeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, added seenRows) error {
+	rows := make([][]any, len(added.ids))
+	for i := range added.ids {
+		rows[i] = []any{b.ID, added.categories[i], added.ids[i], added.versions[i], w.Source}
+	}
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{a.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(rows))
+	return err
 }

@@ -74,7 +74,8 @@ func (m *Memory) Forget() {
 }
 
 // laneSQL reads how a build stands. Bind: $1 build.
-const laneSQL = `select position, event_id, counter, parked from {asof}.lanes where build = $1 and lane = 0`
+const laneSQL = `
+select position, event_id, counter, (select sum(parked) from {asof}.lanes where build = $1)::bigint from {asof}.lanes where build = $1 and lane = 0`
 
 // Look reads the counter, before any row and what is parked: then it is no newer than they
 // are.

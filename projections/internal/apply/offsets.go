@@ -14,6 +14,7 @@ import (
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
+	"github.com/asof-dev/asof/projections/internal/fold"
 )
 
 // Offset is how far a build has read a partition.
@@ -86,6 +87,9 @@ on conflict (build, topic, partition) do update set next_offset = excluded.next_
 
 func (a *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
 	for _, o := range w.Begin {
+		if a.Def.Order == fold.OneStream {
+			out.Queue(a.Books.SQL(makeLaneSQL), b.ID, laneOf(o.Partition))
+		}
 		out.Queue(a.Books.SQL(beginOffsetSQL), b.ID, o.Topic, o.Partition, o.Next, int64(b.Position), books.OrNull(o.ID))
 	}
 	if w.Offset == nil {

@@ -50,7 +50,7 @@ const (
 // SelectBuilds reads builds; a condition comes behind it. In a statement that locks
 // them it would read the lanes as they were before the lock: lock first.
 const SelectBuilds = `
-select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, l.parked, b.life
+select b.id, b.name, b.version, b.status, b.schema_name, b.fingerprint, b.program, b.kind, b.epoch, b.identity::text, l.position, l.event_id, l.counter, (select sum(parked) from {asof}.lanes where build = b.id)::bigint, b.life
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 `
 
 // ScanBuild reads a row of SelectBuilds.
@@ -111,4 +111,22 @@ func (k Books) Find(ctx context.Context, db pg.Querier, id int64) (Build, error)
 		return Build{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, ScanBuild)
+}
+
+// lockAllSQL takes the turn of all builds of a projection. Bind: $1 name.
+const lockAllSQL = `select from {asof}.builds where name = $1 order by id for update`
+
+// lockAllLanesSQL takes the turn of their lanes. Bind: $1 name.
+const lockAllLanesSQL = `
+select from {asof}.lanes where build in (select id from {asof}.builds where name = $1) order by build, lane for update`
+
+// LockAll keeps everybody from writing to any build of a projection, and returns how many
+// there are.
+func (k Books) LockAll(ctx context.Context, tx pgx.Tx, name string) (int64, error) {
+	tag, err := tx.Exec(ctx, k.SQL(lockAllSQL), name)
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, k.SQL(lockAllLanesSQL), name)
+	return tag.RowsAffected(), err
 }

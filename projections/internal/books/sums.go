@@ -11,13 +11,13 @@ import (
 )
 
 // sumsSQL adds events to what the build has applied. Bind: $1 build, $2 categories, $3
-// counts, $4 hashes.
+// counts, $4 hashes, $5 lane.
 const sumsSQL = `
 insert into {asof}.sums as s (build, lane, category, events, hash)
-select $1, 0, * from unnest($2::text[], $3::bigint[], $4::bigint[])
+select $1, $5, * from unnest($2::text[], $3::bigint[], $4::bigint[])
 on conflict (build, lane, category) do update set events = s.events + excluded.events, hash = s.hash # excluded.hash`
 
-func (k Books) queueSums(out *pgx.Batch, b Build, sums map[string]pgstore.Sum) {
+func (k Books) queueSums(out *pgx.Batch, b Build, lane int, sums map[string]pgstore.Sum) {
 	if len(sums) == 0 {
 		return
 	}
@@ -26,7 +26,7 @@ func (k Books) queueSums(out *pgx.Batch, b Build, sums map[string]pgstore.Sum) {
 	for category, sum := range sums {
 		categories, counts, hashes = append(categories, category), append(counts, sum.Events), append(hashes, int64(sum.Hash)) //nolint:gosec // the bits count
 	}
-	out.Queue(k.SQL(sumsSQL), b.ID, categories, counts, hashes)
+	out.Queue(k.SQL(sumsSQL), b.ID, categories, counts, hashes, lane)
 }
 
 // Bind: $1 build.

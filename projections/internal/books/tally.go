@@ -13,6 +13,7 @@ type Tally struct {
 	sums     map[string]pgstore.Sum // by category
 	Skipped  int64                  // of a type that the codec does not know
 	Read     int64                  // events of the log that the position moves over
+	Foreign  int64                  // messages that are no events of the log
 	Parked   int64                  // units more than before
 	Position es.Position            // every event up to here is then applied; zero leaves it
 	Event    uuid.UUID              // at position

@@ -98,6 +98,10 @@ func (r *Rebuild) reload(ctx context.Context) error {
 const lockBothSQL = `
 select from {asof}.builds where name = $1 and status in ('live', 'building') order by id for update`
 
+// lockTheirLanesSQL takes the turn of their lanes. Bind: $1 name.
+const lockTheirLanesSQL = `
+select from {asof}.lanes where build in (select id from {asof}.builds where name = $1 and status in ('live', 'building')) order by build, lane for update`
+
 // Bind: $1 name.
 const bothSQL = books.SelectBuilds + `where b.name = $1 and b.status in ('live', 'building')`
 
@@ -181,8 +185,10 @@ func (r *Rebuild) lockBoth(ctx context.Context, tx pgx.Tx, shadow *books.Build) 
 	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', '2s', true), set_config('idle_in_transaction_session_timeout', '60s', true), set_config('statement_timeout', '0', true)`); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, r.applier.Books.SQL(lockBothSQL), r.b.Name); err != nil {
-		return nil, err
+	for _, sql := range []string{lockBothSQL, lockTheirLanesSQL} {
+		if _, err := tx.Exec(ctx, r.applier.Books.SQL(sql), r.b.Name); err != nil {
+			return nil, err
+		}
 	}
 	rows, err := tx.Query(ctx, r.applier.Books.SQL(bothSQL), r.b.Name)
 	if err != nil {
