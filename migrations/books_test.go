@@ -96,8 +96,8 @@ func TestLanes_go_down_to_one(t *testing.T) {
 	exec(t, pool, `insert into asof.sums (build, lane, category, events, hash) values (1, 0, 'a', 1, 6), (1, 1, 'a', 2, 5), (1, 4, 'b', 3, 9)`)
 	must(t, migrations.Down(t.Context(), pool, migrations.Framework("asof"), 11))
 	for sql, want := range map[string]string{
-		`select position || ' ' || skipped || ' ' || parked from asof.lanes`:                                   "9 111 222",
-		`select foreign_messages::text from asof.builds`:                                                       "333",
+		`select position || ' ' || skipped || ' ' || parked from asof.lanes`:                                  "9 111 222",
+		`select foreign_messages::text from asof.builds`:                                                      "333",
 		`select string_agg(lane || category || events || ' ' || hash, ', ' order by category) from asof.sums`: "0a3 3, 0b3 9",
 	} {
 		if got := text(t, pool, sql); got != want {

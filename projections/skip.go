@@ -86,7 +86,7 @@ on conflict (name, event_id, key_hash) do update set reason = excluded.reason`
 const unparkSQL = `
 with mine as (select id from {asof}.builds where name = $1),
 gone as (delete from {asof}.parked where build in (select id from mine) and event_id = $2 and (key = any($3) or '' = any($3)) returning build)
-update {asof}.lanes l set counter = l.counter + 1, parked = l.parked - (select count(*) from gone where build = l.build)
+update {asof}.lanes l set counter = l.counter + 1, parked = l.parked - case l.lane when 0 then (select count(*) from gone where build = l.build) else 0 end
 where l.build in (select id from mine)`
 
 // skip returns the sequences of the live build that the event was parked in.

@@ -28,6 +28,7 @@ type Work struct {
 	Offset   *Offset             // of Kafka, whose messages the events are; nil when they are the log's
 	Others   []*Offset           // of other partitions, whose messages are among them
 	Begin    []Offset            // where partitions are read from
+	Lanes    []int               // partitions whose lanes there must be
 	Source   string              // of topics alone: whose events they are
 	Life     uuid.UUID           // of the source's store; Nil when its messages do not say
 	Offsets  []int64             // of the events' messages
@@ -99,6 +100,9 @@ func (a *Applier) tryMoving(ctx context.Context, b books.Build, w *Work) (books.
 		again.moves = true
 		next, err = a.try(ctx, b, &again)
 		w.Foreign, w.Gapped = again.Foreign, again.Gapped
+	}
+	if errors.Is(err, table.ErrStale) && a.lanes(b, w) != nil { // another lane has changed a row
+		err = fmt.Errorf("%w: %w", fault.ErrMoved, err)
 	}
 	return next, err
 }

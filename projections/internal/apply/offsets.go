@@ -86,10 +86,12 @@ insert into {asof}.offsets as p (build, topic, partition, next_offset, position,
 on conflict (build, topic, partition) do update set next_offset = excluded.next_offset where p.next_offset > excluded.next_offset`
 
 func (a *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
-	for _, o := range w.Begin {
+	for _, partition := range w.Lanes {
 		if a.Def.Order == fold.OneStream {
-			out.Queue(a.Books.SQL(makeLaneSQL), b.ID, laneOf(o.Partition))
+			out.Queue(a.Books.SQL(makeLaneSQL), b.ID, laneOf(partition))
 		}
+	}
+	for _, o := range w.Begin {
 		out.Queue(a.Books.SQL(beginOffsetSQL), b.ID, o.Topic, o.Partition, o.Next, int64(b.Position), books.OrNull(o.ID))
 	}
 	if w.Offset == nil {

@@ -133,7 +133,11 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		}
 		return found.Heads, nil
 	}
-	heads, err := f.heads(ctx, f.feed.Applier.Def.Name)
+	stored, err := f.feed.Applier.Offsets(ctx, f.feed.Applier.Books.Pool(), f.b)
+	if err != nil {
+		return nil, ApplyError{err}
+	}
+	heads, err := f.heads(ctx, f.feed.Applier.Def.Name) // after the offsets: what they say was there before
 	if err != nil {
 		return nil, err
 	}
@@ -153,13 +157,16 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 			return nil, err
 		}
 	}
-	var begin []apply.Offset
+	w := &apply.Work{}
 	for topic, partitions := range heads {
 		for number, next := range partitions {
-			begin = append(begin, apply.Offset{Topic: topic, Partition: number, Next: next})
+			w.Lanes = append(w.Lanes, number)
+			if at, begun := stored[apply.Partition{Topic: topic, Number: number}]; !begun || at > next { // else others may be reading it
+				w.Begin = append(w.Begin, apply.Offset{Topic: topic, Partition: number, Next: next})
+			}
 		}
 	}
-	if _, err := f.feed.Applier.CommitLive(ctx, f.b, &apply.Work{Begin: begin}); err != nil {
+	if _, err := f.feed.Applier.CommitLive(ctx, f.b, w); err != nil {
 		return nil, ApplyError{err}
 	}
 	return heads, nil

@@ -130,6 +130,7 @@ func (t *WholeTopics) Begin() *apply.Work {
 	w := &apply.Work{}
 	for topic, partitions := range t.Heads {
 		for number := range partitions {
+			w.Lanes = append(w.Lanes, number)
 			if _, begun := t.Stored[apply.Partition{Topic: topic, Number: number}]; !begun {
 				w.Begin = append(w.Begin, apply.Offset{Topic: topic, Partition: number, ID: t.ids[topic]})
 			}

@@ -1,0 +1,204 @@
+package projections_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	kafkago "github.com/segmentio/kafka-go"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/projections"
+)
+
+// another is a projector as another process has it.
+func (c *cluster) another(def projections.Definition) *projections.Projector {
+	return projections.New(c.otherPool(nil), def, projections.FromKafka(newClient(c, c.brokers...), projections.WithLogCheck(never)))
+}
+
+// lanes counts those that have applied something.
+func (c *cluster) lanes() int64 {
+	return c.number(`select count(*) from asof.lanes l join asof.builds b on b.id = l.build where b.status = 'live' and l.lane > 0 and l.counter > 0`)
+}
+
+// tell appends an event, and publishes it.
+func (c *cluster) tell(id string, e Event) es.Position {
+	c.Helper()
+	last := c.append(id, e)
+	h := c.history()
+	c.publish(h[len(h)-1])
+	return last
+}
+
+// halves runs balances in two processes, each of which has partitions of its own. Before an
+// event is applied it is given to before.
+func (c *cluster) halves(t *testing.T, before func(e Event)) *projections.Projector {
+	t.Helper()
+	c.append("a-1", Opened{Owner: "ann"})
+	var list [2]*projections.Projector
+	for n := range list {
+		def := c.balances()
+		inner := def.Apply
+		def.Apply = func(row *Balance, e Event, r es.Recorded) {
+			before(e)
+			inner(row, e, r)
+		}
+		list[n] = c.another(def)
+		start(t, list[n])
+	}
+	c.untilReading(list[0])
+	until(t, "both processes have partitions", func() bool { return c.members() == 2 })
+	return list[0]
+}
+
+// members counts those of the live build's consumer group that have partitions.
+func (c *cluster) members() (n int) {
+	c.Helper()
+	var name string
+	if err := c.pool.QueryRow(c.Context(), `select format('asof.%s.asof.balances.v1.%s', current_database(), left(identity::text, 8)) from asof.builds where status = 'live'`).Scan(&name); err != nil {
+		c.Fatal(err)
+	}
+	admin := &kafkago.Client{Addr: kafkago.TCP(c.brokers...)}
+	answer, err := admin.DescribeGroups(within(c, 20*time.Second), &kafkago.DescribeGroupsRequest{GroupIDs: []string{name}})
+	if err != nil {
+		c.Fatal(err)
+	}
+	for _, m := range answer.Groups[0].Members {
+		if len(m.MemberAssignments.Topics) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// meeting is where two meet who apply an event of seven cents; alone, one does not wait for
+// ever.
+type meeting struct {
+	mu   sync.Mutex
+	came int
+	met  chan struct{}
+}
+
+func newMeeting() *meeting { return &meeting{met: make(chan struct{})} }
+
+func (m *meeting) enter(e Event) {
+	if d, of := e.(Deposited); !of || d.Cents != 7 {
+		return
+	}
+	m.mu.Lock()
+	m.came++
+	if m.came == 2 {
+		close(m.met)
+	}
+	m.mu.Unlock()
+	select {
+	case <-m.met:
+	case <-time.After(2 * time.Second):
+	}
+}
+
+func (m *meeting) held() bool {
+	select {
+	case <-m.met:
+		return true
+	default:
+		return false
+	}
+}
+
+// While one process applies an event, another applies those of its own partitions.
+func TestLanes_of_two_processes_are_applied_side_by_side(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	m := newMeeting()
+	p := c.halves(t, m.enter)
+	var last es.Position
+	for n := range 4 * partitions {
+		last = c.tell(fmt.Sprintf("slow-%d", n), Deposited{Cents: 7})
+	}
+	c.wait(p, last)
+	c.untilRead(p)
+	if !m.held() {
+		t.Error("no two events were applied at the same time")
+	}
+	c.wantBalances("balances.balances")
+	c.wantApplied("balances")
+	if s := c.status(p); s.Lanes != partitions || c.lanes() < 2 {
+		t.Errorf("%d lanes, of which %d have applied something: %+v", s.Lanes, c.lanes(), s)
+	}
+}
+
+// A stream that comes by two partitions, as after their number has changed, is applied once,
+// though both lanes apply it at the same time.
+func TestLanes_that_meet_in_a_stream_apply_its_events_once(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	m := newMeeting()
+	p := c.halves(t, m.enter)
+	last := c.append("a-1", Deposited{Cents: 7})
+	h := c.history()
+	for n := range 8 * partitions { // some in each partition
+		message := kafka.FromEvent(eventSource, c.category, h[len(h)-1])
+		message.Key = fmt.Appendf(nil, "key %d", n)
+		c.send(message)
+	}
+	c.wait(p, last)
+	c.untilRead(p)
+	if !m.held() {
+		t.Error("no two lanes have met: the test shows nothing")
+	}
+	c.wantBalances("balances.balances")
+	c.wantApplied("balances")
+}
+
+// Lanes of two processes under load, whose members come and go, beside rebuilds, pauses and
+// messages that come twice, late or not at all.
+func TestLanes_count_once_whoever_comes_and_goes(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.append("a-1", Opened{Owner: "ann"})
+	first := c.another(c.balances())
+	stopFirst := start(t, first)
+	c.untilReading(first)
+	stopRelay, stopWriting := c.relay(mangled()), c.load(3)
+	readMore := func(messages int64) {
+		from := c.offsets(first)
+		until(t, "messages are read", func() bool { return c.offsets(first) > from+messages })
+	}
+	for round := range 3 {
+		second := c.another(c.balances())
+		stop := start(t, second)
+		readMore(300)
+		switch round {
+		case 0:
+			if err := projections.New(c.store, c.balances()).Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "the new build reads Kafka", func() bool { return c.lanes() > 0 && readsKafka(c.source(second)) })
+		case 1:
+			c.pause(first, "to see it")
+			at := c.offsets(first)
+			written := c.number(`select max(position) from asof.events`)
+			until(t, "more is written", func() bool { return c.number(`select max(position) from asof.events`) > written+100 })
+			if now := c.offsets(first); now != at {
+				t.Errorf("%d messages were applied while it was paused", now-at)
+			}
+			c.resume(first)
+		}
+		readMore(300)
+		if err := stopFirst(); err != nil {
+			t.Fatal(err)
+		}
+		first, stopFirst = second, stop
+	}
+	last := stopWriting()
+	stopRelay()
+	c.publish(c.lasts()...)
+	c.wait(first, last)
+	c.untilRead(first)
+	c.wantBalances("balances.balances")
+	c.wantApplied("balances")
+	c.rebuildEqual(first)
+}
