@@ -52,7 +52,11 @@ func listen(t testing.TB, serve func(client net.Conn) error) *net.TCPAddr {
 			}()
 		}
 	}()
-	return listener.Addr().(*net.TCPAddr)
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("listening on %s, which is no address of TCP", listener.Addr())
+	}
+	return address
 }
 
 func hungUp(err error) bool {
