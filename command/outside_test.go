@@ -81,7 +81,7 @@ func TestModule_outside_of_this_one_has_all_commands(t *testing.T) {
 	t.Parallel()
 	o := buildOutside(t)
 	o.env = append(o.env, "DATABASE_URL="+embeddedtest.Database(t))
-	o.run(command.ExitNotMigrated, "status").has("migrate")
+	o.run(command.ExitNotMigrated, "status").has("`ledger migrate`")
 	o.run(command.ExitOK, "migrate").has("ledger", "0001_notes.sql", "new")
 	o.run(command.ExitOK, "open", "a-1", "ann")
 	o.run(command.ExitOK, "deposit", "a-1", "500").has("a-1 has 500 cents")

@@ -14,48 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
+	"github.com/asof-dev/asof/internal/pooltest"
 	"github.com/asof-dev/asof/migrations"
 )
-
-// proxy stands between a pool and its server, and serves each connection.
-func proxy(t *testing.T, pool *pgxpool.Pool, serve func(client net.Conn) error) *pgxpool.Pool {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer client.Close()
-				if err := serve(client); err != nil && t.Context().Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
-					t.Errorf("proxy: %v", err)
-				}
-			}()
-		}
-	}()
-	return another(t, pool, func(c *pgxpool.Config) {
-		address := listener.Addr().(*net.TCPAddr)
-		c.ConnConfig.Host, c.ConnConfig.Port, c.ConnConfig.Fallbacks = address.IP.String(), uint16(address.Port), nil
-		c.ConnConfig.TLSConfig = nil
-	})
-}
-
-// startup reads what a client says first.
-func startup(client *pgproto3.Backend) (*pgproto3.StartupMessage, error) {
-	message, err := client.ReceiveStartupMessage()
-	if err != nil {
-		return nil, err
-	}
-	start, ok := message.(*pgproto3.StartupMessage)
-	if !ok {
-		return nil, errors.New("no startup message")
-	}
-	return start, nil
-}
 
 // A pooler may drop what a client asks for at its start (ignore_startup_parameters).
 func TestUp_does_not_rely_on_startup_parameters(t *testing.T) {
@@ -63,8 +24,8 @@ func TestUp_does_not_rely_on_startup_parameters(t *testing.T) {
 	pool := embeddedtest.Pool(t)
 	config := pool.Config().ConnConfig
 	server := net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port)))
-	deaf := proxy(t, pool, func(client net.Conn) error {
-		start, err := startup(pgproto3.NewBackend(client, client))
+	deaf := pooltest.Through(t, pool, func(client net.Conn) error {
+		start, err := pooltest.Startup(pgproto3.NewBackend(client, client))
 		if err != nil {
 			return err
 		}
@@ -87,7 +48,7 @@ func TestUp_does_not_rely_on_startup_parameters(t *testing.T) {
 		}()
 		_, err = io.Copy(upstream, client)
 		return err
-	})
+	}, nil)
 	configure(t, pool, "statement_timeout", "200ms")
 	notes := raw(map[string]string{
 		"0001_notes.sql": "-- +goose Up\ncreate table notes (n int);\nselect pg_sleep(0.3);\n",
@@ -106,95 +67,6 @@ func TestUp_does_not_rely_on_startup_parameters(t *testing.T) {
 	}
 }
 
-// pooler serves clients as a pooler in transaction mode does: each transaction of a
-// client may have another of its sessions.
-type pooler struct {
-	sessions chan *pgconn.HijackedConn
-	change   func(*pgproto3.Parse) // a statement on its way; nil leaves it
-}
-
-func newPooler(t *testing.T, pool *pgxpool.Pool, n int) *pooler {
-	t.Helper()
-	p := &pooler{sessions: make(chan *pgconn.HijackedConn, n)}
-	for range n {
-		conn, err := pgconn.ConnectConfig(t.Context(), &pool.Config().ConnConfig.Config)
-		must(t, err)
-		session, err := conn.Hijack()
-		must(t, err)
-		t.Cleanup(func() { session.Conn.Close() })
-		p.sessions <- session
-	}
-	return p
-}
-
-func (p *pooler) serve(conn net.Conn) error {
-	client := pgproto3.NewBackend(conn, conn)
-	if _, err := startup(client); err != nil {
-		return err
-	}
-	client.Send(&pgproto3.AuthenticationOk{})
-	client.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
-	client.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
-	client.Send(&pgproto3.BackendKeyData{ProcessID: 4_000_000_000, SecretKey: []byte{1, 2, 3, 4}})
-	client.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
-	if err := client.Flush(); err != nil {
-		return err
-	}
-	for {
-		if done, err := p.transaction(client); err != nil || done {
-			return err
-		}
-	}
-}
-
-// transaction carries messages to one session until it is in no transaction.
-func (p *pooler) transaction(client *pgproto3.Backend) (done bool, err error) {
-	var session *pgconn.HijackedConn
-	for {
-		message, err := client.Receive()
-		if err != nil {
-			return true, err
-		}
-		if _, ok := message.(*pgproto3.Terminate); ok {
-			return true, nil
-		}
-		if session == nil {
-			session = <-p.sessions
-			defer func() { p.sessions <- session }()
-		}
-		if parse, ok := message.(*pgproto3.Parse); ok && p.change != nil {
-			p.change(parse)
-		}
-		session.Frontend.Send(message)
-		switch message.(type) {
-		case *pgproto3.Query, *pgproto3.Sync:
-		default:
-			continue
-		}
-		status, err := answer(client, session.Frontend)
-		if err != nil || status == 'I' {
-			return false, err
-		}
-	}
-}
-
-// answer carries what the server says to the client until it is ready again.
-func answer(client *pgproto3.Backend, server *pgproto3.Frontend) (status byte, err error) {
-	if err := server.Flush(); err != nil {
-		return 0, err
-	}
-	for {
-		message, err := server.Receive()
-		if err != nil {
-			return 0, err
-		}
-		client.Send(message)
-		if ready, ok := message.(*pgproto3.ReadyForQuery); ok {
-			return ready.TxStatus, client.Flush()
-		}
-	}
-}
-
 // sessionState is what a client could have left in a session that is not its own.
 const sessionState = `select (select setting from pg_settings where name = 'search_path') || ' ' || (select setting from pg_settings where name = 'statement_timeout')
 	|| ' ' || (select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))`
@@ -204,8 +76,8 @@ func TestUp_behind_a_pooler_in_transaction_mode(t *testing.T) {
 	ctx := t.Context()
 	pool := embeddedtest.Pool(t)
 	configure(t, pool, "statement_timeout", "1234")
-	p := newPooler(t, pool, 3)
-	pooled := proxy(t, pool, p.serve)
+	p := pooltest.New(t, pool, 3)
+	pooled := pooltest.Through(t, pool, p.Serve, nil)
 	notes := service(map[string]string{"0001_notes.sql": "create table notes (n int)", "0002_more.sql": "alter table notes add m int"})
 	answers := ups(t, pooled, 4, migrations.Framework("asof"), notes)
 	for range 4 {
@@ -234,7 +106,7 @@ func TestUp_behind_a_pooler_in_transaction_mode(t *testing.T) {
 		must(t, call(pool))
 	}
 	for range 3 {
-		if got := left(t, <-p.sessions); got != `"$user", public 1234 0` {
+		if got := left(t, <-p.Sessions); got != `"$user", public 1234 0` {
 			t.Errorf("a session of the pooler is left with %s", got)
 		}
 	}
@@ -254,11 +126,11 @@ func left(t *testing.T, session *pgconn.HijackedConn) string {
 func TestUp_refuses_a_session_whose_names_lead_elsewhere(t *testing.T) {
 	t.Parallel()
 	pool := embeddedtest.Pool(t)
-	p := newPooler(t, pool, 1)
-	p.change = func(parse *pgproto3.Parse) {
+	p := pooltest.New(t, pool, 1)
+	p.Change = func(parse *pgproto3.Parse) {
 		parse.Query = strings.ReplaceAll(parse.Query, "'search_path'", "'application_name'")
 	}
-	pooled := proxy(t, pool, p.serve)
+	pooled := pooltest.Through(t, pool, p.Serve, nil)
 	says(t, migrations.Up(t.Context(), pooled), "schema public and not to asof", "connect to Postgres directly")
 	must(t, migrations.Up(t.Context(), pool, raw(map[string]string{"0001_a.sql": up("create table a (n int)")})))
 	says(t, migrations.Up(t.Context(), pooled, raw(map[string]string{"0001_a.sql": up("create table a (n int)"), "0002_b.sql": up("create table b (n int)")})), "schema public and not to service")

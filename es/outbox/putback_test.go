@@ -111,6 +111,32 @@ func TestDatabase_put_back_while_Kafka_is_down_is_refused(t *testing.T) {
 	w.goesOnAfterRepair(10)
 }
 
+// The same where the relay's row is as it was, so that it says nothing, and the relay reads
+// nothing, as Kafka takes nothing: it looks at its log whenever it renews its lease.
+func TestLog_that_is_put_back_while_Kafka_is_down_is_noticed_on_renewal(t *testing.T) {
+	t.Parallel()
+	network, brokers := cluster(t)
+	w := newWorldAt(t, embeddedtest.Database(t), brokers)
+	w.append("order", "1", 10)
+	pages := &counter{at: reading}
+	done := w.run(w.relayOf(w.otherPool(pages), short(), outbox.WithBatch(10)))
+	w.wait()
+	network.stop()
+	seen := pages.count.Load()
+	w.append("order", "1", 100)
+	w.until("the failure to be shown", func() bool { return w.status().Failure != "" })
+	w.until("pages to be read", func() bool { return pages.count.Load() >= seen+2 })
+	w.lose(10)
+	if err := w.ends(done); !isRestored(err) {
+		t.Error(err)
+	}
+	network.down.Store(false)
+	w.until("Kafka to answer", func() bool { return w.client.Ping(t.Context()) == nil })
+	if n := w.messages("order"); n != 10 {
+		t.Errorf("%d messages", n)
+	}
+}
+
 // A relay that waits for the lease has it as soon as the database is put back.
 func TestDatabase_put_back_is_refused_by_the_relay_that_waits_too(t *testing.T) {
 	t.Parallel()

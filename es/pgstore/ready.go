@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/internal/pg"
 )
@@ -26,6 +29,9 @@ func (s *Store) ready(ctx context.Context, db db) error {
 	if s.invalid != nil {
 		return s.invalid
 	}
+	if err := s.mayPrepare(ctx, db); err != nil {
+		return err
+	}
 	var cache, moments, none int64
 	var encoding string
 	var subscribed bool
@@ -43,6 +49,39 @@ func (s *Store) ready(ctx context.Context, db db) error {
 	}
 	s.checked.Store(true)
 	return nil
+}
+
+// mayPrepare refuses the mode of pgx in which a statement and its values go in two round
+// trips, where a pooler is between: it may give each of them another session, and then
+// the values go to whatever statement a program before has left there, such as the
+// append of another store. Other modes send both at once, or name their statements, of
+// which a session that does not know one says so.
+func (s *Store) mayPrepare(ctx context.Context, db db) error {
+	if s.pool.Config().ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeDescribeExec {
+		return nil
+	}
+	direct, err := s.direct(ctx, db)
+	if err != nil {
+		return explain("open the store in schema "+s.schema, err)
+	}
+	if !direct {
+		return fmt.Errorf("pgstore: %w: a pooler is between, and default_query_exec_mode=describe_exec may run another program's statement there: put default_query_exec_mode=exec or cache_describe into the database's URL", es.ErrInvalid)
+	}
+	return nil
+}
+
+// direct tells whether a session is the client's own: a pooler tells it a number of the
+// pooler's. It is asked in one round trip.
+func (s *Store) direct(ctx context.Context, db db) (direct bool, err error) {
+	ask := func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `select pg_backend_pid() = $1::bigint`, pgx.QueryExecModeExec, int64(conn.PgConn().PID())).Scan(&direct)
+	}
+	if tx, ok := db.(pgx.Tx); ok {
+		err = ask(tx.Conn())
+		return direct, err
+	}
+	err = s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return ask(c.Conn()) })
+	return direct, err
 }
 
 // mayAppendSQL asks for the right to read the settled moment. Without it Postgres gives

@@ -238,9 +238,9 @@ func TestAppend_draws_the_positions_of_a_batch_in_its_order(t *testing.T) {
 	}
 }
 
-// A run of the server that a program knows is left behind with the server: an append
-// that is prepared, and so outlives a crash, is waited for in the next.
-func TestRun_ends_with_the_server(t *testing.T) {
+// What a program knows of the log is of one life of the store: when somebody else has
+// begun another, it goes on in that, and who brings a place of the life before is refused.
+func TestRun_ends_with_the_life_of_the_store(t *testing.T) {
 	t.Parallel()
 	store := open(t)
 	ctx := within(t, 60*time.Second)

@@ -1,0 +1,61 @@
+package projections_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections"
+)
+
+// A session that may only read cannot make a moment final. Where a projector runs it need
+// not: all that was recorded is final for it soon, again and again.
+func TestProjector_keeps_the_present_final_for_those_who_may_only_read(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.pool.Config()
+	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	reader := pgstore.New(pool)
+	last := w.recordedAt("a-1", Opened{Owner: "ann"})
+	if _, err := reader.Settle(t.Context(), last); err == nil {
+		t.Fatal("the moment was final before a projector ran, so nothing is proved")
+	}
+	start(t, projections.New(w.store, balances()))
+	for range 2 {
+		w.awaitFinal(reader, last)
+		last = w.recordedAt("a-1", Deposited{Cents: 1})
+	}
+}
+
+// recordedAt appends an event, and returns when it was recorded.
+func (w *world) recordedAt(id string, event Event) time.Time {
+	w.Helper()
+	w.append(id, event)
+	history := w.history()
+	return history[len(history)-1].RecordedAt
+}
+
+// awaitFinal waits until a moment is final for a reader.
+func (w *world) awaitFinal(reader *pgstore.Store, at time.Time) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		_, err := reader.Settle(ctx, at)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			w.Fatalf("as of %s: %v", at, err)
+		}
+		rest(ctx, 20*time.Millisecond)
+	}
+}
