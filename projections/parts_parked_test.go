@@ -3,6 +3,7 @@ package projections_test
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/asof-dev/asof/es"
@@ -50,4 +51,26 @@ func TestRows_that_are_folded_in_parts_lack_what_is_parked(t *testing.T) {
 	})
 	wantParked(t, p, w.store, 0)
 	same(t, want, tableOf(w, "flaky.totals", byBucket))
+}
+
+// What is lost from the log between two readings of it is noticed when all is written.
+func TestRebuild_in_parts_notices_what_the_log_has_lost_meanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def, last := w.wide()
+	var passes atomic.Int64
+	lossy := def
+	lossy.Keys = func(e Event, r es.Recorded) []string {
+		if r.Version == 1 && passes.Add(1) == 2 {
+			w.exec(fmt.Sprintf(`begin; set local session_replication_role = replica; delete from asof.events where position = %d; commit`, last))
+		}
+		return def.Keys(e, r)
+	}
+	p := projections.New(w.store, lossy, projections.WithMemory(20_000))
+	if err := p.Rebuild(t.Context(), projections.WithChunk(7)); !contains(err, "was read and is not in the log") {
+		t.Errorf("got %v", err)
+	}
+	if n := w.number(`select count(*) from asof.builds where status = 'live'`); n != 0 {
+		t.Error("it is live")
+	}
 }
