@@ -1,0 +1,49 @@
+package projections_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/asof-dev/asof/projections"
+)
+
+// An event that Kafka has brought is applied, though the position has not come to it.
+func TestSkip_of_an_event_that_Kafka_has_brought_is_refused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	p := c.projector(c.totals())
+	start(t, p)
+	c.untilReading(p)
+	c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 5})
+	c.publish(c.history()...)
+	c.untilRead(p)
+	event := c.history()[1]
+	if position := c.status(p).Position; position >= event.Position {
+		t.Fatalf("the position is %d, and of the event %d", position, event.Position)
+	}
+	if _, err := p.Skip(t.Context(), event.ID, "no"); !errors.Is(err, projections.ErrApplied) {
+		t.Errorf("got %v", err)
+	}
+	c.wantTotals("totals.totals")
+}
+
+// A program that has in memory what is parked notices that another has skipped it, with
+// nothing behind it.
+func TestProjector_notices_a_skip_elsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := projections.New(w.store, poisonedBalances(new(atomic.Bool)))
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, p)
+	reach(t, p, w.append("a-1", Deposited{Cents: failsEverywhere}))
+	event := wantParked(t, p, w.store, 1)[0].Event
+	if done, err := projections.New(w.store, poisonedBalances(new(atomic.Bool))).Skip(t.Context(), event.ID, "no"); err != nil || done != (projections.Retried{}) {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	reach(t, p, w.append("a-1", Deposited{Cents: 100}))
+	wantParked(t, p, w.store, 0)
+	same(t, w.foldBalances(w.history()[1:]), tableOf(w, "balances.balances", byAccount))
+}
