@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -46,4 +47,32 @@ func TestProjector_notices_a_skip_elsewhere(t *testing.T) {
 	reach(t, p, w.append("a-1", Deposited{Cents: 100}))
 	wantParked(t, p, w.store, 0)
 	same(t, w.foldBalances(w.history()[1:]), tableOf(w, "balances.balances", byAccount))
+}
+
+// An event that no row has is skipped as a whole: a later version, which has other rows, leaves
+// it out too.
+func TestSkip_of_an_event_that_no_row_has_holds_for_other_rows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := poisonedTotals(new(atomic.Bool))
+	p := projections.New(w.store, def)
+	w.append("a-1", Deposited{Cents: 100}, Deposited{Cents: failsEverywhere}, Deposited{Cents: 200})
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantParked(t, p, w.store, 4)
+	if done, err := p.Skip(t.Context(), w.history()[1].ID, "for none"); err != nil || done != (projections.Retried{Applied: 2}) {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if list, err := projections.ListSkipped(t.Context(), w.store); err != nil || len(list) != 1 || list[0].Key != "" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	mended := new(atomic.Bool)
+	mended.Store(true)
+	def = poisonedTotals(mended)
+	def.Version, def.Keys = 2, func(Event, es.Recorded) []string { return []string{"another"} }
+	if err := projections.New(w.store, def).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, map[string]Total{"another": {Bucket: "another", Events: 2, Cents: 300}}, tableOf(w, "totals.totals", byBucket))
 }
