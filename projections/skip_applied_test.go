@@ -76,3 +76,42 @@ func TestSkip_of_an_event_that_no_row_has_holds_for_other_rows(t *testing.T) {
 	}
 	same(t, map[string]Total{"another": {Bucket: "another", Events: 2, Cents: 300}}, tableOf(w, "totals.totals", byBucket))
 }
+
+// An event that is skipped for a row, and parked for another by a later version, is skipped for
+// that one too.
+func TestSkip_of_an_event_that_is_skipped_for_another_row(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := poisonedTotals(new(atomic.Bool))
+	p := projections.New(w.store, def)
+	w.append("a-1", Deposited{Cents: 100}, Deposited{Cents: failsForAll}, Deposited{Cents: 200})
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	event := w.history()[1].ID
+	if _, err := p.Skip(t.Context(), event, "not for all"); err != nil {
+		t.Fatal(err)
+	}
+	def.Version, def.Keys = 2, func(Event, es.Recorded) []string { return []string{"one", "two"} }
+	def.TryApply = func(row *Total, e Event, r es.Recorded) error {
+		totals().Apply(row, e, r)
+		if row.Bucket == "one" && cents(e) == failsForAll {
+			return errUnlucky
+		}
+		return nil
+	}
+	p2 := projections.New(w.store, def)
+	if err := p2.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantParked(t, p2, w.store, 2)
+	if done, err := p2.Skip(t.Context(), event, "nor for one"); err != nil || done != (projections.Retried{Applied: 1}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	wantParked(t, p2, w.store, 0)
+	want := map[string]Total{"one": {Bucket: "one", Events: 2, Cents: 300}, "two": {Bucket: "two", Events: 3, Cents: 300 + failsForAll}}
+	same(t, want, tableOf(w, "totals.totals", byBucket))
+	if list, err := projections.ListSkipped(t.Context(), w.store); err != nil || len(list) != 2 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
