@@ -61,3 +61,21 @@ func TestRow_that_is_refused_at_the_end_alone_is_found(t *testing.T) {
 		})
 	}
 }
+
+// So does a read as of a moment whose first event is refused: until one has passed, the
+// database checks nothing before the end.
+func TestAsOf_finds_the_row_that_is_refused_at_the_end_alone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := projections.New(w.store, slots())
+	last := w.append("a-1", Deposited{Cents: -1}) // as all has
+	want := map[string]Total{"all": {Bucket: "all", Events: 1, Cents: -1}}
+	same(t, want, asOf(w, p, es.AtPosition(last), "totals", byBucket))
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, want, tableOf(w, "totals.totals", byBucket))
+	if list := wantParked(t, p, w.store, 1); list[0].Key != "of-1" {
+		t.Errorf("%+v", list)
+	}
+}

@@ -81,3 +81,33 @@ func TestTopics_alone_keep_a_gap_whose_partition_another_process_has_moved(t *te
 		t.Errorf("%d cents", n)
 	}
 }
+
+// Of a stream that lacks another event once one has come, the books say which, and from where
+// it is read again.
+func TestTopics_alone_note_which_event_a_stream_lacks_now(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	p := g.projector(g.totals())
+	start(t, p)
+	g.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 10}, Deposited{Cents: 100}, Deposited{Cents: 1000}, Deposited{Cents: 10_000})
+	e := g.history()
+	g.tell(eventSource, g.life, e[0], e[2])
+	g.untilAll(p)
+	g.tell(eventSource, g.life, e[4])
+	g.untilAll(p)
+	lacks := func(version, offset int64) {
+		t.Helper()
+		until(t, "the books say what lacks", func() bool {
+			return g.target.number(`select count(*) from asof.gaps where version = $1 and next_offset = $2`, version, offset) == 1
+		})
+	}
+	lacks(2, 1)
+	g.tell(eventSource, g.life, e[1])
+	lacks(4, 2)
+	g.tell(eventSource, g.life, e[3])
+	until(t, "the stream is whole", func() bool { return g.status(p).Gaps == nil })
+	g.untilAll(p)
+	if n := g.target.number(`select cents from totals.totals where bucket = 'all'`); n != 11_111 {
+		t.Errorf("%d cents", n)
+	}
+}

@@ -80,3 +80,38 @@ func TestRollback_to_a_build_of_another_kind_of_source_is_refused(t *testing.T) 
 		})
 	}
 }
+
+// A rebuild that was stopped when a lost event had come, and what waited for it was not read
+// again yet, reads it when it goes on.
+func TestRebuild_from_topics_that_goes_on_reads_again_what_has_waited(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 10}, Deposited{Cents: 100})
+	e := g.history()
+	g.tell(eventSource, g.life, e[0], e[2])
+	p := g.projector(g.balances(), projections.WithProgram("one"))
+	ctx, cancel := context.WithCancel(t.Context())
+	err := p.Rebuild(ctx, projections.WithProgress(func(progress projections.Progress) {
+		if progress.Phase == "verifying" {
+			cancel()
+		}
+	}))
+	if err == nil {
+		t.Fatal("it was not stopped")
+	}
+	var schema string
+	if err := g.target.pool.QueryRow(t.Context(), `select schema_name from asof.builds`).Scan(&schema); err != nil {
+		t.Fatal(err)
+	}
+	g.target.exec(`update asof.dedup set version = 2`) // as it is then
+	g.target.exec(`update ` + schema + `.balances set cents = 11`)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := g.target.number(`select count(*) from asof.builds`); n != 1 {
+		t.Fatalf("%d builds: it has begun anew", n)
+	}
+	if n := g.target.number(`select cents from balances.balances`); n != 111 || g.status(p).Gaps != nil {
+		t.Errorf("%d cents, gaps %+v", n, g.status(p).Gaps)
+	}
+}
