@@ -334,3 +334,33 @@ func TestColumns_of_which_only_the_database_knows_the_values_are_refused(t *test
 		}
 	}
 }
+
+// A value that cannot be what its column holds is parked with its event, also where a later
+// event of the batch would have mended it.
+func TestValue_that_its_column_cannot_hold_is_parked_with_its_event_whatever_the_batches(t *testing.T) {
+	t.Parallel()
+	for column, bad := range map[string]string{"numeric": "12a", "jsonb": "{", "int": "seven", "uuid": "7"} {
+		for _, batch := range []int{1, 1000} {
+			t.Run(fmt.Sprintf("%s in batches of %d", column, batch), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				good := map[string]string{"numeric": "12", "jsonb": "{}", "int": "7", "uuid": "0195c0de-aaaa-7bbb-8ccc-ddddeeeeffff"}[column]
+				def := seeing(good, bad, good).fold(column)
+				p := projections.New(w.store, def, projections.WithBatch(batch))
+				if err := p.Rebuild(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				last := w.append("a-1", Deposited{Cents: 0}, Deposited{Cents: 1}, Deposited{Cents: 2})
+				start(t, p)
+				reach(t, p, last)
+				list := wantParked(t, p, w.store, 2)
+				if list[0].Event.Version != 2 || !strings.Contains(list[0].Error, "column v of settled") || list[1].Error != "" {
+					t.Errorf("%+v", list)
+				}
+				if n := w.number(`select count(*) from settled.settled where v::text = $1`, good); n != 1 {
+					t.Errorf("%d rows are as before", n)
+				}
+			})
+		}
+	}
+}
