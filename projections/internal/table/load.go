@@ -20,8 +20,9 @@ func (s *Shape) loadSQL(p Place) string {
 		}
 	}
 	params, keys := s.keyArrays()
-	return p.sql(fmt.Sprintf(`select u.*, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
-		strings.Join(names, ""), params, keys, s.qualified(p), s.sameKey()))
+	of := strings.ReplaceAll(keys, "k", "u.k")
+	return p.sql(fmt.Sprintf(`select %s, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
+		of, strings.Join(names, ""), params, keys, s.qualified(p), s.sameKey()))
 }
 
 func (s *Shape) qualified(p Place) string { return pgx.Identifier{p.Schema, s.Name}.Sanitize() }
