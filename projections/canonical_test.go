@@ -362,3 +362,27 @@ func TestValue_that_its_column_cannot_hold_is_parked_with_its_event_whatever_the
 		}
 	}
 }
+
+// Of a domain over a domain nobody here looks for what the type below keeps.
+func TestColumn_of_a_domain_over_a_domain_is_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := seeing(numeric(15, -1)).fold("narrow")
+	def.Table = strings.Replace(def.Table, "create type", "create domain narrow as cut; create type", 1)
+	if err := projections.New(w.store, def).Rebuild(t.Context()); !errors.Is(err, projections.ErrInvalid) || !contains(err, "make it one over the type itself") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A string in an interface would be read as another value than it was written as.
+func TestString_in_an_interface_of_a_document_is_parked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := projections.New(w.store, seeing[any](map[string]any{"a": 1}, `"a"`).fold("jsonb"))
+	last := w.append("a-1", Deposited{Cents: 0}, Deposited{Cents: 1})
+	start(t, p)
+	reach(t, p, last)
+	if list := wantParked(t, p, w.store, 1); list[0].Event.Version != 2 || !strings.Contains(list[0].Error, "a string in an interface is taken for JSON") {
+		t.Errorf("%+v", list)
+	}
+}
