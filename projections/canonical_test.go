@@ -153,8 +153,6 @@ func dump(v reflect.Value) string {
 	return fmt.Sprint(parts)
 }
 
-func ptr[T any](value T) *T { return &value }
-
 func numeric(n int64, exp int32) pgtype.Numeric {
 	return pgtype.Numeric{Int: big.NewInt(n), Exp: exp, Valid: true}
 }
@@ -223,11 +221,11 @@ func TestRow_is_what_reading_it_back_gives_for_every_pair_of_column_and_field(t 
 	raws := []json.RawMessage{json.RawMessage(` {"b":1e2,  "aa":[1.50,-0], "a":"\u00e9", "b":null} `), nil, json.RawMessage("null")}
 	documents := []document{
 		{Any: 1, Number: "1.50e1", Raw: raws[0], At: at, None: []int{}, Omitted: []int{}, Lost: 1, Inner: inner{N: 2}, Float: math.Copysign(0, -1), Text: "\xff", Map: map[string]any{"x": int64(1 << 50)}},
-		{}, {Pointer: ptr(any(2)), Bytes: []byte{}, Map: map[string]any{}},
+		{}, {Pointer: new(any(2)), Bytes: []byte{}, Map: map[string]any{}},
 	}
 	pairs := []pair{
 		{"numeric(10,2)", seeing(amounts...), false},
-		{"numeric(10,2)", seeing(ptr(amounts[0]), nil, ptr(amounts[3])), false},
+		{"numeric(10,2)", seeing(new(amounts[0]), nil, new(amounts[3])), false},
 		{"numeric(10,2)", seeing(words...), false},
 		{"numeric(3,-2)", seeing(numeric(12345, 0), numeric(5, 1), numeric(49, 0), numeric(-150, 0)), false},
 		{"numeric(3,-2)", seeing[int64](12345, 50, 49, -150), false},
@@ -245,9 +243,9 @@ func TestRow_is_what_reading_it_back_gives_for_every_pair_of_column_and_field(t 
 		{"double precision", seeing[int64](1<<53+1, 7), false},
 		{"double precision", seeing[float32](0.1, 7), false},
 		{"varchar(3)", seeing("abc  ", "ü  ", "a", ""), false},
-		{"varchar(3)", seeing(ptr("abc  "), nil), false},
+		{"varchar(3)", seeing(new("abc  "), nil), false},
 		{"char(3)", seeing("ab", "abc  ", "ü", ""), false},
-		{"char(3)", seeing(ptr("ab"), nil), false},
+		{"char(3)", seeing(new("ab"), nil), false},
 		{"char(3)", seeing(pgtype.Text{String: "ab", Valid: true}, pgtype.Text{String: "ghost"}), false},
 		{"char(3)[]", seeing([]string{"a", "abc "}, nil), false},
 		{"text", seeing(coin{"a"}, coin{"b"}), false},
@@ -256,14 +254,14 @@ func TestRow_is_what_reading_it_back_gives_for_every_pair_of_column_and_field(t 
 		{"int[]", seeing([]string{"007", "+7"}, nil), false},
 		{"jsonb", seeing(raws...), false},
 		{"jsonb", seeing(` {"b":1e2, "a":-0.0}`, `null`), false},
-		{"jsonb", seeing(ptr(`{"b":1e2}`), nil, ptr(" null")), true},
+		{"jsonb", seeing(new(`{"b":1e2}`), nil, new(" null")), true},
 		{"jsonb", seeing([]byte(`[ 1.50,"\u00e9" ]`), nil), false},
 		{"json", seeing(raws...), true},
 		{"json", seeing(` {"b":1e2} `), false},
-		{"json", seeing(ptr(json.RawMessage(" null")), ptr(json.RawMessage(` {"b":1e2} `)), nil), true},
+		{"json", seeing(new(json.RawMessage(" null")), new(json.RawMessage(` {"b":1e2} `)), nil), true},
 		{"jsonb", seeing(documents...), false},
 		{"json", seeing(documents...), true},
-		{"jsonb", seeing(ptr(documents[0]), nil), false},
+		{"jsonb", seeing(new(documents[0]), nil), false},
 		{"jsonb", seeing(map[string]any{"a": 1, "b": []int{2}, "c": at}, nil, map[string]any{}), false},
 		{"jsonb", seeing[any](1, nil, []string{"\xff"}), false},
 		{"jsonb", seeing([]document{documents[0]}, nil, []document{}), false},
@@ -277,7 +275,7 @@ func TestRow_is_what_reading_it_back_gives_for_every_pair_of_column_and_field(t 
 		{"mood[]", seeing([]string{"sad"}, nil, []string{}), false},
 		{"timestamptz", seeing(at, at.Add(501*time.Nanosecond)), false},
 		{"timestamptz(3)", seeing(at, at.Add(377*time.Microsecond), at.AddDate(3, 0, 0)), false},
-		{"timestamptz(0)", seeing(ptr(at), nil, ptr(at.Add(400*time.Millisecond))), false},
+		{"timestamptz(0)", seeing(new(at), nil, new(at.Add(400*time.Millisecond))), false},
 		{"timestamptz(2)", seeing(pgtype.Timestamptz{Time: at, Valid: true}, pgtype.Timestamptz{Time: at}, pgtype.Timestamptz{Valid: true, InfinityModifier: pgtype.Infinity}), false},
 		{"timestamptz(3)[]", seeing([]time.Time{at, at.Add(400 * time.Microsecond)}, nil), false},
 		{"timestamp(1)", seeing(at, at.Add(30*time.Millisecond)), false},
@@ -332,5 +330,59 @@ func TestColumns_of_which_only_the_database_knows_the_values_are_refused(t *test
 		if err := projections.New(w.store, def).Rebuild(t.Context()); !errors.Is(err, projections.ErrInvalid) || !contains(err, "column v of table settled") || !contains(err, "use another type for field Value") && !contains(err, "change one of them") {
 			t.Errorf("%s: %v", p.column, err)
 		}
+	}
+}
+
+// A value that cannot be what its column holds is parked with its event, also where a later
+// event of the batch would have mended it.
+func TestValue_that_its_column_cannot_hold_is_parked_with_its_event_whatever_the_batches(t *testing.T) {
+	t.Parallel()
+	for column, bad := range map[string]string{"numeric": "12a", "jsonb": "{", "int": "seven", "uuid": "7"} {
+		for _, batch := range []int{1, 1000} {
+			t.Run(fmt.Sprintf("%s in batches of %d", column, batch), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				good := map[string]string{"numeric": "12", "jsonb": "{}", "int": "7", "uuid": "0195c0de-aaaa-7bbb-8ccc-ddddeeeeffff"}[column]
+				def := seeing(good, bad, good).fold(column)
+				p := projections.New(w.store, def, projections.WithBatch(batch))
+				if err := p.Rebuild(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				last := w.append("a-1", Deposited{Cents: 0}, Deposited{Cents: 1}, Deposited{Cents: 2})
+				start(t, p)
+				reach(t, p, last)
+				list := wantParked(t, p, w.store, 2)
+				if list[0].Event.Version != 2 || !strings.Contains(list[0].Error, "column v of settled") || list[1].Error != "" {
+					t.Errorf("%+v", list)
+				}
+				if n := w.number(`select count(*) from settled.settled where v::text = $1`, good); n != 1 {
+					t.Errorf("%d rows are as before", n)
+				}
+			})
+		}
+	}
+}
+
+// Of a domain over a domain nobody here looks for what the type below keeps.
+func TestColumn_of_a_domain_over_a_domain_is_refused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := seeing(numeric(15, -1)).fold("narrow")
+	def.Table = strings.Replace(def.Table, "create type", "create domain narrow as cut; create type", 1)
+	if err := projections.New(w.store, def).Rebuild(t.Context()); !errors.Is(err, projections.ErrInvalid) || !contains(err, "make it one over the type itself") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A string in an interface would be read as another value than it was written as.
+func TestString_in_an_interface_of_a_document_is_parked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := projections.New(w.store, seeing[any](map[string]any{"a": 1}, `"a"`).fold("jsonb"))
+	last := w.append("a-1", Deposited{Cents: 0}, Deposited{Cents: 1})
+	start(t, p)
+	reach(t, p, last)
+	if list := wantParked(t, p, w.store, 1); list[0].Event.Version != 2 || !strings.Contains(list[0].Error, "a string in an interface is taken for JSON") {
+		t.Errorf("%+v", list)
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 // families has tables of which one refers to the other, and writes the row that refers first:
 // the database looks at the end of a transaction.
-func families() projections.SQL[Event] {
-	return projections.SQL[Event]{
+func families() projections.Statements[Event] {
+	return projections.Statements[Event]{
 		Name: "families", Version: 1, Codec: codec(), Order: projections.Commuting,
 		Tables: `create table parents (id bigint primary key);
 			create table children (id bigint primary key references parents deferrable initially deferred, cents bigint not null check (cents < 1000))`,

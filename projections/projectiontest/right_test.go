@@ -72,6 +72,7 @@ func rightFolds() map[string]projections.Definition {
 		Apply: func(f *Filled, e Counted, _ es.Recorded) { f.N += e.N },
 	}
 	return map[string]projections.Definition{
+		"rounds in its column":            lossy(),
 		"a row a stream":                  sums(add),
 		"the last value of a stream":      sums(func(s *Sum, e Counted, r es.Recorded) { s.Last, s.At = e.N, r.RecordedAt }),
 		"the last value of all":           inCategory(projections.LogOrder, func(s *Sum, e Counted, r es.Recorded) { s.Last, s.At = e.N, r.RecordedAt }),

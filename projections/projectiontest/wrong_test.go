@@ -1,6 +1,7 @@
 package projectiontest_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/big"
@@ -28,17 +29,26 @@ type wrong struct {
 
 const again, itself = "when all is done again", "It or Key keeps a variable of its own"
 
-// Shares is a row whose column keeps less than its field.
+// Shares is a row whose column keeps less than its field could.
 type Shares struct {
 	Name   string         `db:"name"`
 	Amount pgtype.Numeric `db:"amount"`
 }
 
-// Document is a row whose value comes back with other types than it went.
+// Document is a row whose value comes back as another than it went.
 type Document struct {
-	Name string         `db:"name"`
-	Doc  map[string]any `db:"doc"`
+	Name string `db:"name"`
+	Doc  Loud   `db:"doc"`
 }
+
+// Loud writes more than it reads.
+type Loud string
+
+// MarshalJSON has no reverse.
+func (l Loud) MarshalJSON() ([]byte, error) { return json.Marshal(string(l) + "!") }
+
+// UnmarshalJSON leaves all as it is.
+func (l *Loud) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, (*string)(l)) }
 
 // Ident is a row with an id.
 type Ident struct {
@@ -71,8 +81,7 @@ func document() projections.Definition {
 		Table: `create table docs (name text primary key, doc jsonb not null)`,
 		Key:   func(_ Counted, r es.Recorded) string { return r.Stream.ID },
 		Apply: func(d *Document, _ Counted, _ es.Recorded) {
-			n, _ := d.Doc["events"].(int) // read back it is a float64
-			d.Doc = map[string]any{"events": n + 1}
+			d.Doc += "a"
 		},
 	}
 }
@@ -122,9 +131,7 @@ func wrongFolds() map[string]wrong {
 		"reads a field without a column": {sums(func(s *Sum, e Counted, _ es.Recorded) { s.Spare += e.N; s.N = s.Spare }), []string{
 			"row name=1 of table sums: n is 5 when the events come one by one, and n is 6 when they come 7 at a time",
 			"It shows once the log has counted of count/1 version 2 at position 6;", "a field without a column is lost (Spare)"}, ""},
-		"loses digits": {lossy(), []string{"row name=all of table shares: amount is 0.6 when the events come one by one, and amount is 0.5 when they come 2 at a time",
-			"version 1 at position 2;", "amount is numeric(10,1), which may keep less than its field"}, ""},
-		"reads back other types": {document(), []string{`doc is {"events": 1} when the events come one by one, and doc is {"events": 2} when they come`, "doc is jsonb, from which a value may come back as another type"}, ""},
+		"writes other JSON than it reads": {document(), []string{`table docs: doc is "a`, "when the events come one by one", "doc is jsonb, and a type's MarshalJSON and UnmarshalJSON may not be the reverse of each other"}, ""},
 		"adds up over all rows": {sums(func(s *Sum, e Counted, r es.Recorded) {
 			if r.Position == 1 {
 				total = 0

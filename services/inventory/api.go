@@ -8,10 +8,10 @@ import (
 	"net/http"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/services/internal/check"
 	"github.com/asof-dev/asof/services/internal/web"
 )
@@ -137,8 +137,7 @@ func (a *App) getReservation(w http.ResponseWriter, r *http.Request) error {
 // stockSQL reads rows of the read model by its primary key. Bind: $1 the product or
 // null, $2 after, $3 limit.
 const stockSQL = `
-select product, received, reserved, shipped, free, version, updated_at from stock.stock
-where ($1::text is null or product = $1) and product > $2 order by product limit $3`
+from stock.stock where ($1::text is null or product = $1) and product > $2 order by product limit $3`
 
 func (a *App) readStock(r *http.Request, product *string, allowed ...string) ([]StockRow, error) {
 	query, err := web.ReadQuery(r, allowed...)
@@ -149,11 +148,7 @@ func (a *App) readStock(r *http.Request, product *string, allowed ...string) ([]
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.config.Store.Pool().Query(r.Context(), stockSQL, product, page.After, page.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("inventory: read the stock: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[StockRow])
+	list, err := projections.Rows[StockRow](r.Context(), a.config.Store.Pool(), stockSQL, product, page.After, page.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: read the stock: %w", err)
 	}

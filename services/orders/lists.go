@@ -6,17 +6,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
+	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/services/internal/web"
 )
 
 // summarySQL reads a page of the read model by the index of what is asked for; one
 // text for all questions would leave the planner no index. Bind: $1 after, $2 limit,
 // then the customer and the status where FILTER has them.
-const summarySQL = `
-select order_id, customer, status, pieces, total_cents, paid_cents, version, placed_at, updated_at
-from summary.summary where order_id > $1 FILTER order by order_id limit $2`
+const summarySQL = `from summary.summary where order_id > $1 FILTER order by order_id limit $2`
 
 func summaryQuery(page web.Page, customer, status string) (sql string, arguments []any) {
 	var filter strings.Builder
@@ -43,21 +40,15 @@ func (a *App) listSummary(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	sql, arguments := summaryQuery(page, query.Text("customer"), query.Text("status"))
-	rows, err := a.config.Store.Pool().Query(r.Context(), sql, arguments...)
-	if err != nil {
-		return fmt.Errorf("orders: list orders: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[SummaryRow])
+	list, err := projections.Rows[SummaryRow](r.Context(), a.config.Store.Pool(), sql, arguments...)
 	if err != nil {
 		return fmt.Errorf("orders: list orders: %w", err)
 	}
 	return web.JSON(w, http.StatusOK, map[string][]SummaryRow{"orders": list})
 }
 
-const customerColumns = `customer, orders, open, rejected, shipped, cancelled, ordered_cents, paid_cents, last_order_at`
-
 // customersSQL reads a page by the primary key. Bind: $1 after, $2 limit.
-const customersSQL = `select ` + customerColumns + ` from customers.customers where customer > $1 order by customer limit $2`
+const customersSQL = `from customers.customers where customer > $1 order by customer limit $2`
 
 func (a *App) listCustomers(w http.ResponseWriter, r *http.Request) error {
 	query, err := web.ReadQuery(r, "after", "limit", "wait")
@@ -68,11 +59,7 @@ func (a *App) listCustomers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := a.config.Store.Pool().Query(r.Context(), customersSQL, page.After, page.Limit)
-	if err != nil {
-		return fmt.Errorf("orders: list customers: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[CustomerRow])
+	list, err := projections.Rows[CustomerRow](r.Context(), a.config.Store.Pool(), customersSQL, page.After, page.Limit)
 	if err != nil {
 		return fmt.Errorf("orders: list customers: %w", err)
 	}
@@ -80,7 +67,7 @@ func (a *App) listCustomers(w http.ResponseWriter, r *http.Request) error {
 }
 
 // customerSQL reads one row. Bind: $1 customer.
-const customerSQL = `select ` + customerColumns + ` from customers.customers where customer = $1`
+const customerSQL = `from customers.customers where customer = $1`
 
 func (a *App) getCustomer(w http.ResponseWriter, r *http.Request) error {
 	customer := r.PathValue("customer")
@@ -94,11 +81,7 @@ func (a *App) getCustomer(w http.ResponseWriter, r *http.Request) error {
 	if _, err := web.ReadPage(r.Context(), query, a.config.Store, a.customers); err != nil {
 		return err
 	}
-	rows, err := a.config.Store.Pool().Query(r.Context(), customerSQL, customer)
-	if err != nil {
-		return fmt.Errorf("orders: read customer %s: %w", customer, err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[CustomerRow])
+	list, err := projections.Rows[CustomerRow](r.Context(), a.config.Store.Pool(), customerSQL, customer)
 	if err != nil {
 		return fmt.Errorf("orders: read customer %s: %w", customer, err)
 	}

@@ -14,6 +14,9 @@ type Field struct {
 	goType reflect.Type
 }
 
+// Column is the name of the column.
+func (f *Field) Column() string { return f.column }
+
 // Fields lists the fields of a row type. It refuses a type in which something would be
 // lost between two batches.
 func Fields(t reflect.Type) ([]Field, error) {

@@ -37,25 +37,33 @@ func (k kind) exact(t reflect.Type) bool {
 	if t != reflect.TypeFor[uuid.UUID]() && converts(t) {
 		return false
 	}
-	integer := t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64
-	bytes := t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
-	switch k.base {
-	case "bool":
-		return t.Kind() == reflect.Bool
-	case "int2", "int4", "int8":
-		return integer
-	case "numeric":
-		return integer && (k.modifier < 0 || k.scale() >= 0)
-	case "float4":
-		return t.Kind() == reflect.Float32
-	case "float8":
-		return t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64
-	case "uuid":
-		return t.Kind() == reflect.Array && t.Len() == 16 && t.Elem().Kind() == reflect.Uint8
-	case "bytea":
-		return bytes
+	switch t.Kind() {
+	case reflect.Bool:
+		return k.base == "bool"
+	case reflect.Float32:
+		return k.base == "float4" || k.base == "float8"
+	case reflect.Float64:
+		return k.base == "float8"
+	case reflect.Array:
+		return k.base == "uuid" && t.Len() == 16 && t.Elem().Kind() == reflect.Uint8
+	case reflect.Slice:
+		return k.base == "bytea" && t.Elem().Kind() == reflect.Uint8
+	case reflect.String:
+		return k.words() && k.modifier < 0
 	default:
-		return k.words() && k.modifier < 0 && t.Kind() == reflect.String
+		return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 && k.whole()
+	}
+}
+
+// whole reports a type that keeps whole numbers.
+func (k kind) whole() bool {
+	switch k.base {
+	case "int2", "int4", "int8":
+		return true
+	case "numeric":
+		return k.modifier < 0 || k.scale() >= 0
+	default:
+		return false
 	}
 }
 

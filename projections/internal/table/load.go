@@ -20,8 +20,9 @@ func (s *Shape) loadSQL(p Place) string {
 		}
 	}
 	params, keys := s.keyArrays()
-	return p.sql(fmt.Sprintf(`select array[%s], t.xmin::text::bigint%s from unnest(%s) u (%[1]s) join %[4]s t on %[5]s`,
-		keys, strings.Join(names, ""), params, s.qualified(p), s.sameKey()))
+	of := strings.ReplaceAll(keys, "k", "u.k")
+	return p.sql(fmt.Sprintf(`select %s, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
+		of, strings.Join(names, ""), params, keys, s.qualified(p), s.sameKey()))
 }
 
 func (s *Shape) qualified(p Place) string { return pgx.Identifier{p.Schema, s.Name}.Sanitize() }
@@ -51,15 +52,18 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 }
 
 func (rs *Rows[R]) scan(rows pgx.Rows) error {
-	var parts []string
+	parts, n := make([]string, len(rs.shape.keys)), len(rs.shape.keys)
 	var xmin int64
-	into := make([]any, 2+len(rs.shape.columns))
-	into[0], into[1] = &parts, &xmin
+	into := make([]any, n+1+len(rs.shape.columns))
+	for i := range parts {
+		into[i] = &parts[i]
+	}
+	into[n] = &xmin
 	for rows.Next() {
 		var value R
 		v := reflect.ValueOf(&value).Elem()
 		for i := range rs.shape.columns {
-			into[i+2] = v.FieldByIndex(rs.shape.columns[i].index).Addr().Interface()
+			into[n+1+i] = v.FieldByIndex(rs.shape.columns[i].index).Addr().Interface()
 		}
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("read it into %T: %w", value, err)

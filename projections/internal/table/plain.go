@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -24,12 +25,10 @@ func always(reflect.Value) bool { return true }
 // keptBy returns how to see that JSON keeps values of a type, and nil for types of which it
 // is not known.
 func keptBy(t reflect.Type, within ...reflect.Type) kept {
-	for _, outer := range within {
-		if outer == t {
-			return nil
-		}
+	if slices.Contains(within, t) {
+		return nil
 	}
-	within = append(within[:len(within):len(within)], t)
+	within = append(slices.Clip(within), t)
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return keptTime
@@ -62,7 +61,10 @@ func keptBy(t reflect.Type, within ...reflect.Type) kept {
 // written.
 func keptTime(v reflect.Value) bool {
 	at, ok := reflect.TypeAssert[time.Time](v)
-	return ok && at.Location() == time.UTC && at == at.Round(0) && at.Year() >= 0 && at.Year() <= 9999
+	if !ok || at.Location() != time.UTC || at.Year() < 0 || at.Year() > 9999 {
+		return false
+	}
+	return at == at.Round(0) //nolint:staticcheck // Equal does not see the monotonic clock
 }
 
 func keptList(t reflect.Type, within []reflect.Type) kept {
@@ -149,12 +151,10 @@ func keptStruct(t reflect.Type, within []reflect.Type) kept {
 // seesText reports a type that may see how a document is written, as its keys' order or the
 // form of a number.
 func seesText(t reflect.Type, within ...reflect.Type) bool {
-	for _, outer := range within {
-		if outer == t {
-			return false
-		}
+	if slices.Contains(within, t) {
+		return false
 	}
-	within = append(within[:len(within):len(within)], t)
+	within = append(slices.Clip(within), t)
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return false
