@@ -159,17 +159,17 @@ func (p *Projector) lock(ctx context.Context, tx pgx.Tx, b build, w *work) (buil
 	var locked build
 	batch := &pgx.Batch{}
 	p.queueLock(batch, b, false, func(now build) error { locked = now; return nil })
-	if b.Kind == kindKafka && w.offset != nil {
-		p.queueOurs(batch, w)
-	}
 	p.queueSeen(batch, b, w, f.seen)
 	f.parking.source = w.source
 	if len(w.events) > 0 {
 		p.queueParking(batch, b, streamsOf(w.events), f.parking)
 	}
-	if b.Kind == kindTopic && len(w.events) > 0 {
+	switch {
+	case b.Kind == kindTopic && len(w.events) > 0:
 		p.queueGaps(batch, b, w, f.gaps)
 		p.queueLife(batch, b, w)
+	case b.Kind == kindKafka && w.offset != nil:
+		p.queueOurs(batch, w)
 	}
 	err := tx.SendBatch(ctx, batch).Close()
 	f.parking.stored, f.parking.refused, f.parking.trying = locked.Parked, w.refused, w.rehearse

@@ -103,15 +103,14 @@ func (p *Projector) queueOffsets(out *pgx.Batch, b build, w *work) {
 
 // oursSQL finds which events stand in the log as Kafka brings them, and returns their
 // places in the arrays. Whoever may write to the topic could bring another payload under
-// the ids of an event: so all that Apply sees is compared. Each is looked up by its position,
-// which is right for a log of any size, so that the statement need not be planned anew. Bind: arrays of $1 positions,
+// the ids of an event: so all that Apply sees is compared. Bind: arrays of $1 positions,
 // $2 event ids, $3 categories, $4 stream ids, $5 versions, $6 types, $7 schemas, $8
 // content types, $9 times, $10 SHA-256 of the payloads and of the metadata.
 const oursSQL = `
 select u.place - 1
 from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::int[], $8::text[], $9::timestamptz[], $10::bytea[])
      with ordinality u (position, id, category, stream_id, version, type, schema, content_type, recorded_at, hash, place)
-cross join lateral (select * from {asof}.events e where e.position = u.position offset 0) e
+join {asof}.events e on e.position = u.position
 where e.event_id = u.id and e.category = u.category and e.stream_id = u.stream_id and e.version = u.version
   and e.type = u.type and e.schema_version = u.schema and coalesce(e.content_type, '` + es.JSONContentType + `') = u.content_type
   and e.recorded_at = u.recorded_at and sha256(e.data) || sha256(e.metadata) = u.hash
