@@ -32,6 +32,7 @@ func (p *Projector) queueSeen(batch *pgx.Batch, b build, w *work, seen versions)
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
+	batch.Queue(table.PlannedSQL)
 	batch.Queue(p.q(seenSQL), b.ID, categories, ids, w.source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
@@ -41,7 +42,6 @@ func (p *Projector) queueSeen(batch *pgx.Batch, b build, w *work, seen versions)
 		})
 		return err
 	})
-	batch.Queue(table.PlannedSQL) // for what comes behind it
 }
 
 func streamsOf(events []es.RecordedEvent) []es.StreamID {
