@@ -5,70 +5,96 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
 )
 
-// Bind: none.
-const commitsSQL = `select xact_commit from pg_stat_database where datname = current_database()`
-
-// idle prints how many transactions a second are committed in a database whose only
-// client is a process with n projections that have caught up.
+// idle prints how many transactions a second a process begins with n projections that have
+// caught up.
 func idle(ctx context.Context, w *world, s settings, r *report, n int) error {
 	l, err := w.sales(ctx)
 	if err != nil {
 		return err
 	}
 	defer l.store.Pool().Close()
-	stop, err := l.startMany(ctx, n)
+	begun := &transactions{}
+	config := l.store.Pool().Config()
+	config.ConnConfig.Tracer = begun
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	stop, err := l.startMany(ctx, pgstore.New(pool), n)
 	if err == nil {
-		var rate float64
-		if rate, err = l.commits(ctx, s.fresh); err == nil {
-			_, err = fmt.Fprintf(r.out, "%-30s %7.1f transactions/s\n", fmt.Sprintf("idle, projections: %d", n), rate)
+		if err = pause(ctx, settles); err == nil {
+			before, began := begun.n.Load(), time.Now()
+			err = pause(ctx, s.fresh)
+			rate := float64(begun.n.Load()-before) / time.Since(began).Seconds()
+			_, _ = fmt.Fprintf(r.out, "%-30s %7.1f transactions/s\n", fmt.Sprintf("idle, projections: %d", n), rate)
 		}
 	}
 	return errors.Join(err, stop())
 }
 
+// settles is how long projections may take until they have nothing to do.
+const settles = 2 * time.Second
+
 // startMany runs projections of one store, and returns when they are live.
-func (l *sales) startMany(ctx context.Context, n int) (stop func() error, err error) {
-	store := pgstore.New(l.store.Pool())
-	var stops []func() error
-	stop = func() error {
-		var errs []error
-		for _, stop := range stops {
-			errs = append(errs, stop())
-		}
-		return errors.Join(errs...)
-	}
+func (l *sales) startMany(ctx context.Context, store *pgstore.Store, n int) (stop func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var list []*projections.Projector
 	for i := range n {
-		p := projections.New(store, l.fold(fmt.Sprintf("sales_%d", i), 1), projections.WithLogger(slog.New(slog.DiscardHandler)))
-		running, end := start(ctx, p)
-		stops = append(stops, end)
-		if err := p.WaitFor(running, 1); err != nil {
+		list = append(list, projections.New(store, l.fold(fmt.Sprintf("sales_%d", i), 1), projections.WithLogger(slog.New(slog.DiscardHandler))))
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- projections.RunAll(ctx, list...)
+		cancel()
+	}()
+	stop = func() error { cancel(); return <-ended }
+	for _, p := range list {
+		if err := p.WaitFor(ctx, 1); err != nil {
 			return stop, err
 		}
 	}
 	return stop, nil
 }
 
-// statsLag is how long a connection may keep to itself what it has done.
-const statsLag = time.Second
+// transactions counts those that begin, each by what is sent outside of one. The database's
+// own count comes late, connection by connection.
+type transactions struct{ n atomic.Int64 }
 
-func (l *sales) commits(ctx context.Context, d time.Duration) (float64, error) {
-	var before, after int64
-	if err := pause(ctx, min(2*statsLag, d)); err != nil {
-		return 0, err
+func (t *transactions) count(conn *pgx.Conn) {
+	const outside = 'I'
+	if conn.PgConn().TxStatus() == outside {
+		t.n.Add(1)
 	}
-	began := time.Now()
-	if err := l.store.Pool().QueryRow(ctx, commitsSQL).Scan(&before); err != nil {
-		return 0, err
-	}
-	if err := pause(ctx, d); err != nil {
-		return 0, err
-	}
-	err := l.store.Pool().QueryRow(ctx, commitsSQL).Scan(&after)
-	return float64(after-before) / time.Since(began).Seconds(), err
 }
+
+// TraceQueryStart is called before each query.
+func (t *transactions) TraceQueryStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	t.count(conn)
+	return ctx
+}
+
+// TraceQueryEnd is called after each.
+func (t *transactions) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TraceBatchStart is called before each batch.
+func (t *transactions) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	t.count(conn)
+	return ctx
+}
+
+// TraceBatchQuery is called for each query of a batch.
+func (t *transactions) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd is called after each batch.
+func (t *transactions) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}

@@ -16,7 +16,12 @@
 //   - asof: the read model as of the end of the log, beside a rebuild.
 //   - freshness: how long after an append was acknowledged its row can be read, at 1000
 //     appends a second, from the log and through relay and broker; and how many
-//     transactions a second a process with projections commits that has nothing to do.
+//     transactions a second a process with projections begins that has nothing to do.
+//
+// With -cluster all that goes through Kafka goes through three Apache Kafka brokers, each
+// topic three times replicated (needs a JDK 17 and Maven):
+//
+//	go run ./bench -only freshness -cluster
 //
 // Others run only when -only names them. Rebuild and live as above, where the log has
 // 100 streams (extreme-streams), all events go to one row (extreme-hot), a row has 10 kB
@@ -76,6 +81,7 @@ type settings struct {
 	projected int
 	large     int
 	fresh     time.Duration
+	cluster   bool
 	only      *regexp.Regexp
 	dir       string
 	profile   string
@@ -91,6 +97,7 @@ func parse(args []string) (settings, error) {
 	flags.IntVar(&s.projected, "projected", 200_000, "events that a side of a round makes a read model of")
 	flags.IntVar(&s.large, "large", 10_000_000, "events of the section large")
 	flags.DurationVar(&s.fresh, "fresh", 5*time.Second, "how long freshness appends, and looks at idle projections")
+	flags.BoolVar(&s.cluster, "cluster", false, "start three Apache Kafka brokers in place of the embedded one (needs a JDK 17 and Maven)")
 	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost, rebuild, live, asof, freshness; and if it is given, extreme-streams, extreme-hot, extreme-wide, extreme-shared, extreme-late, large")
 	flags.StringVar(&s.dir, "dir", "", "directory for the data (default: a temporary one on the disk of the system's)")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
@@ -137,7 +144,11 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(ctx, s.dir)
+	start := newWorld
+	if s.cluster {
+		start = newWorldOnCluster
+	}
+	w, err := start(ctx, s.dir)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/asof-dev/asof/embedded"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/internal/realkafka"
 	"github.com/asof-dev/asof/migrations"
 )
 
@@ -29,6 +30,28 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, parent string) (*world, error) {
+	return newWorldOf(ctx, parent, embedded.FromEnv())
+}
+
+// newWorldOnCluster has three Apache Kafka brokers.
+func newWorldOnCluster(ctx context.Context, parent string) (*world, error) {
+	cluster, err := realkafka.Start(ctx, realkafka.Config{})
+	if err != nil {
+		return nil, err
+	}
+	config := embedded.FromEnv()
+	config.Brokers = cluster.Brokers()
+	w, err := newWorldOf(ctx, parent, config)
+	if err != nil {
+		return nil, errors.Join(err, cluster.Close())
+	}
+	closeRest := w.close
+	w.close = func() error { return errors.Join(closeRest(), cluster.Close()) }
+	return w, nil
+}
+
+// newWorldOf starts what the config does not name.
+func newWorldOf(ctx context.Context, parent string, config embedded.Config) (*world, error) {
 	dir, err := os.MkdirTemp(parent, "asof-bench-")
 	if err != nil {
 		return nil, err
@@ -36,7 +59,6 @@ func newWorld(ctx context.Context, parent string) (*world, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // as root the server is another user, who must enter
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	config := embedded.FromEnv()
 	config.Dir, config.Logger = dir, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	stack, err := embedded.Start(ctx, config)
 	if err != nil {

@@ -41,7 +41,7 @@ func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.apply.L
 // Projectors that have a store in common ask together.
 func WithPoll(every time.Duration) Option { return func(p *Projector) { p.feed.Poll = every } }
 
-// WithBatch sets how many events of the log, or messages of a partition, are applied in one
+// WithBatch sets how many events of the log, or messages of Kafka, are applied in one
 // transaction at most: 1000 by default. Rebuilds have batches of their own.
 func WithBatch(events int) Option { return func(p *Projector) { p.feed.Batch = events } }
 

@@ -23,7 +23,23 @@ type mark struct {
 type page struct {
 	messages   []kafka.Message
 	categories []string
+	bytes      int // of the payloads
 	end        mark
+}
+
+// pageBytes is near what the store gives at a time.
+const pageBytes = 8 << 20
+
+// with is the page with the one that follows it.
+func (p page) with(next page) page {
+	p.messages = append(p.messages, next.messages...)
+	for _, category := range next.categories {
+		if !slices.Contains(p.categories, category) {
+			p.categories = append(p.categories, category)
+		}
+	}
+	p.bytes, p.end = p.bytes+next.bytes, next.end
+	return p
 }
 
 // reader reads the log of a term.
@@ -109,6 +125,7 @@ func (r *reader) pageOf(events []es.RecordedEvent) page {
 		m := &p.messages[i]
 		*m = kafka.FromEvent(relay.source, relay.topicOf(category), events[i])
 		m.Headers = append(m.Headers, life)
+		p.bytes += len(m.Value)
 	}
 	last := &events[len(events)-1]
 	p.end = mark{position: last.Position, id: last.ID}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/ahead"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 )
@@ -95,8 +96,9 @@ func howToRepair() string {
 	return "see what was lost and what Kafka has beyond it, then say from which position to go on, by the command `" + pg.Program() + " repair` or outbox.Repair"
 }
 
-// publishLog is the pipeline of a term: one page is read and made into messages
-// while the one before is published, and the checkpoint follows on its own. When ctx
+// publishLog is the pipeline of a term: pages are read and made into messages
+// while the one before is published, and what was read meanwhile is published as one, so
+// that an event waits for one page at most; the checkpoint follows on its own. When ctx
 // ends reading stops at once, and the rest has a grace.
 func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 	late, cancel := wait.Beyond(ctx, grace)
@@ -115,8 +117,12 @@ func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 		}
 		return reader.holdup.failure()
 	}
-	pages, marks := make(chan page), make(chan mark, 1)
-	g.Go(func() error { defer close(pages); return reader.readPages(reading, pages) })
+	read, pages, marks := make(chan page), make(chan page), make(chan mark, 1)
+	fits := func(p, next page) bool {
+		return len(p.messages)+len(next.messages) <= t.relay.batch && p.bytes+next.bytes <= pageBytes
+	}
+	g.Go(func() error { defer close(read); return reader.readPages(reading, read) })
+	g.Go(func() error { defer close(pages); ahead.Pass(work, read, pages, fits, page.with); return nil })
 	g.Go(func() error { defer close(marks); return publisher.publishPages(work, pages, marks) })
 	g.Go(func() error { defer stopKeeping(); return t.follow(work, reading, marks) })
 	g.Go(func() error { return t.lease.keep(keeping, failure, t.verify) })

@@ -33,6 +33,7 @@ func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versi
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
+	batch.Queue(table.PlannedSQL)
 	batch.Queue(a.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(func(rows pgx.Rows) error {
 		var s es.StreamID
 		var v int64
@@ -42,7 +43,6 @@ func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versi
 		})
 		return err
 	})
-	batch.Queue(table.PlannedSQL) // for what comes behind it
 }
 
 func streamsOf(events []es.RecordedEvent) []es.StreamID {
