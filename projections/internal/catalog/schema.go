@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -28,4 +29,23 @@ func LockTables(ctx context.Context, tx pgx.Tx, schema string) error {
 	}
 	_, err = tx.Exec(ctx, `lock table `+strings.Join(tables, ", ")+` in access exclusive mode`)
 	return err
+}
+
+// deferredSQL names the constraints of a schema's tables that are checked at the end of a
+// transaction. Bind: $1 schema.
+const deferredSQL = `
+select coalesce(string_agg(format('%I.%I', $1::text, conname), ', '), '') from pg_constraint
+where connamespace = (select oid from pg_namespace where nspname = $1) and condeferred`
+
+// Defer returns the statement that has a schema's constraints checked as its DDL says, after
+// they were all checked at once; empty when it defers none.
+func Defer(ctx context.Context, tx pgx.Tx, schema string) (string, error) {
+	var names string
+	if err := tx.QueryRow(ctx, deferredSQL, schema).Scan(&names); err != nil {
+		return "", fmt.Errorf("look for deferred constraints: %w", err)
+	}
+	if names == "" {
+		return "", nil
+	}
+	return "set constraints " + names + " deferred", nil
 }

@@ -78,6 +78,9 @@ func replayInto(ctx context.Context, a *apply.Applier, tx pgx.Tx, at es.AsOf, up
 		return err
 	}
 	r := &replay{applier: a, tx: tx, at: at, upTo: upTo, model: m, place: place, parking: fold.NewParking(a.Def, a.Most)}
+	if r.deferring, err = catalog.Defer(ctx, tx, place.Schema); err != nil {
+		return err
+	}
 	if err := r.readSkips(ctx); err != nil {
 		return err
 	}
@@ -89,13 +92,14 @@ func replayInto(ctx context.Context, a *apply.Applier, tx pgx.Tx, at es.AsOf, up
 
 // replay folds the log for one transaction.
 type replay struct {
-	applier *apply.Applier
-	at      es.AsOf
-	upTo    es.Position
-	model   fold.Model
-	place   table.Place
-	state   fold.State
-	parking *fold.Parking // nothing of which is kept
+	applier   *apply.Applier
+	at        es.AsOf
+	upTo      es.Position
+	model     fold.Model
+	place     table.Place
+	state     fold.State
+	parking   *fold.Parking // nothing of which is kept
+	deferring string        // statement that defers what the DDL defers; empty: nothing
 
 	mu sync.Mutex // over tx
 	tx pgx.Tx
@@ -169,7 +173,7 @@ func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused 
 		if err := state.Write(ctx, tx.Conn(), out, how); err != nil {
 			return err
 		}
-		out.Queue(apply.ConstraintsSQL)
+		r.queueCheck(out)
 		for _, q := range out.QueuedQueries { // with others, a value that cannot be encoded closes the connection
 			if err := tx.SendBatch(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{q}}).Close(); err != nil {
 				return err
@@ -231,6 +235,15 @@ func (r *replay) useAgain(ctx context.Context, pg *fold.Page) error {
 	return nil
 }
 
+// queueCheck has the database check what a projector's transaction would have checked at its
+// end, and go on as after its beginning.
+func (r *replay) queueCheck(out *pgx.Batch) {
+	out.Queue(apply.ConstraintsSQL)
+	if r.deferring != "" {
+		out.Queue(r.deferring)
+	}
+}
+
 // write puts the rows into the tables, and forgets them.
 func (r *replay) write(ctx context.Context) error {
 	r.mu.Lock()
@@ -239,7 +252,7 @@ func (r *replay) write(ctx context.Context) error {
 	if err := r.state.Write(ctx, r.tx.Conn(), out, table.How{Alone: true}); err != nil {
 		return err
 	}
-	out.Queue(apply.ConstraintsSQL)
+	r.queueCheck(out)
 	if err := r.tx.SendBatch(ctx, out).Close(); err != nil {
 		return err
 	}
