@@ -38,7 +38,7 @@ func (l *brittle) dial(ctx context.Context, network, address string) (net.Conn, 
 func (c *brittleConn) Write(data []byte) (int, error) {
 	if c.of.sent.Add(1) == c.of.at {
 		if !c.of.answered {
-			_ = c.Conn.Close()
+			_ = c.Close()
 			return 0, net.ErrClosed
 		}
 		c.broken.Store(true)
@@ -49,7 +49,7 @@ func (c *brittleConn) Write(data []byte) (int, error) {
 func (c *brittleConn) Read(data []byte) (int, error) {
 	n, err := c.Conn.Read(data)
 	if c.broken.Load() { // the server has got it, and has begun to answer
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, net.ErrClosed
 	}
 	return n, err

@@ -1,8 +1,10 @@
 package projections_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,14 +34,15 @@ func (c *cluster) tell(id string, e Event) es.Position {
 	return last
 }
 
-// halves runs balances in two processes, each of which has partitions of its own. Before an
+// halves runs balances, with more DDL, in two processes, each of which has partitions of its own. Before an
 // event is applied it is given to before.
-func (c *cluster) halves(t *testing.T, before func(e Event)) *projections.Projector {
+func (c *cluster) halves(t *testing.T, more string, before func(e Event)) *projections.Projector {
 	t.Helper()
 	c.append("a-1", Opened{Owner: "ann"})
 	var list [2]*projections.Projector
 	for n := range list {
 		def := c.balances()
+		def.Table += more
 		inner := def.Apply
 		def.Apply = func(row *Balance, e Event, r es.Recorded) {
 			before(e)
@@ -113,7 +116,7 @@ func TestLanes_of_two_processes_are_applied_side_by_side(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	m := newMeeting()
-	p := c.halves(t, m.enter)
+	p := c.halves(t, "", m.enter)
 	var last es.Position
 	for n := range 4 * partitions {
 		last = c.tell(fmt.Sprintf("slow-%d", n), Deposited{Cents: 7})
@@ -131,26 +134,123 @@ func TestLanes_of_two_processes_are_applied_side_by_side(t *testing.T) {
 }
 
 // A stream that comes by two partitions, as after their number has changed, is applied once,
-// though both lanes apply it at the same time.
+// though both lanes apply it at the same time; also where triggers decide what is written, and
+// a row does not tell that it was changed.
 func TestLanes_that_meet_in_a_stream_apply_its_events_once(t *testing.T) {
 	t.Parallel()
+	for _, more := range []string{"", `; create function keep() returns trigger language plpgsql as 'begin return new; end';
+		create trigger keep before insert or update on balances for each row execute function keep()`} {
+		t.Run("with"+more[:min(len(more), 19)], func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t)
+			m := newMeeting()
+			p := c.halves(t, more, m.enter)
+			last := c.append("a-1", Deposited{Cents: 7})
+			h := c.history()
+			for n := range 8 * partitions { // some in each partition
+				message := kafka.FromEvent(eventSource, c.category, h[len(h)-1])
+				message.Key = fmt.Appendf(nil, "key %d", n)
+				c.send(message)
+			}
+			c.wait(p, last)
+			c.untilRead(p)
+			if !m.held() {
+				t.Error("no two lanes have met: the test shows nothing")
+			}
+			c.wantBalances("balances.balances")
+			c.wantApplied("balances")
+		})
+	}
+}
+
+// A switch waits for the lanes: what one of them applies is applied to one build.
+func TestLanes_are_waited_for_by_a_switch(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
-	m := newMeeting()
-	p := c.halves(t, m.enter)
-	last := c.append("a-1", Deposited{Cents: 7})
-	h := c.history()
-	for n := range 8 * partitions { // some in each partition
-		message := kafka.FromEvent(eventSource, c.category, h[len(h)-1])
-		message.Key = fmt.Appendf(nil, "key %d", n)
-		c.send(message)
+	entered, release := make(chan struct{}, 10), make(chan struct{})
+	def := c.balances()
+	inner := def.Apply
+	def.Apply = func(row *Balance, e Event, r es.Recorded) {
+		if d, held := e.(Deposited); held && d.Cents == 7 {
+			entered <- struct{}{}
+			<-release
+		}
+		inner(row, e, r)
 	}
+	c.append("a-1", Opened{Owner: "ann"})
+	p := c.another(def)
+	start(t, p)
+	let := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(let)
+	c.untilReading(p)
+	until(t, "it reads", func() bool { return c.members() == 1 })
+	last := c.tell("a-1", Deposited{Cents: 7})
+	<-entered
+	verifying := make(chan struct{})
+	tell := sync.OnceFunc(func() { close(verifying) })
+	ended := make(chan error, 1)
+	go func() {
+		ended <- projections.New(c.store, c.balances()).Rebuild(t.Context(), projections.WithProgress(func(p projections.Progress) {
+			if p.Phase == "verifying" {
+				tell()
+			}
+		}))
+	}()
+	<-verifying
+	inAWhile(func() bool { return len(ended) > 0 })
+	if len(ended) > 0 {
+		t.Error("the build was switched under a lane")
+	}
+	let()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	last = max(last, c.tell("a-2", Deposited{Cents: 8}))
 	c.wait(p, last)
-	c.untilRead(p)
-	if !m.held() {
-		t.Error("no two lanes have met: the test shows nothing")
-	}
 	c.wantBalances("balances.balances")
 	c.wantApplied("balances")
+}
+
+// inAWhile waits for a little until it holds, or goes on.
+func inAWhile(holds func() bool) {
+	for range 40 {
+		if holds() {
+			return
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// What lanes have parked is bounded for all of them together, and stays parked when the log
+// feeds the build again, which has one lane.
+func TestLanes_count_together_what_is_parked(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	mended := new(atomic.Bool)
+	def := poisonedBalances(mended)
+	def.Categories, def.Order = []string{c.category}, projections.OneStream
+	c.append("a-1", Opened{Owner: "ann"})
+	p := projections.New(c.store, def, projections.WithParked(3), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(t.Context()) }()
+	c.untilReading(p)
+	until(t, "it reads", func() bool { return c.members() == 1 })
+	parkedInLanes := func() int64 { return c.number(`select coalesce(sum(parked), 0) from asof.lanes where lane > 0`) }
+	for n := range 3 {
+		c.tell(fmt.Sprintf("bad-%d", n), Deposited{Cents: failsEverywhere})
+		until(t, "it is parked", func() bool { return parkedInLanes() == int64(n+1) })
+	}
+	c.tell("bad-3", Deposited{Cents: failsEverywhere})
+	if err := <-ended; !errors.Is(err, projections.ErrTooManyParked) {
+		t.Fatalf("the fourth of three: %v", err)
+	}
+	log := projections.New(c.store, def)
+	start(t, log)
+	until(t, "the log feeds it", func() bool { s := c.status(log); return s.Source == "log" && s.Lanes == 0 && s.Parked == 4 })
+	mended.Store(true)
+	if done, err := log.RetryAll(t.Context()); err != nil || done.Applied != 4 || c.status(log).Parked != 0 {
+		t.Errorf("%+v, %v: %+v", done, err, c.status(log))
+	}
 }
 
 // Lanes of two processes under load, whose members come and go, beside rebuilds, pauses and
