@@ -20,6 +20,9 @@ import (
 // way (bound that by ctx), which a repository in a transaction cannot do: there it is
 // an error.
 func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) (State[S], error) {
+	if r.invalid != nil {
+		return State[S]{}, r.invalid
+	}
 	state, passed, err := r.upTo(ctx, r.decider.initial(id), at)
 	if version, ok := at.Version(); ok {
 		if err == nil && !passed && version > state.Version {

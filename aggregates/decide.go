@@ -29,6 +29,9 @@ import (
 // After an error of the connection it is not known whether the events were recorded.
 // Decide again: a decision that looks at the state sees what it has done before.
 func (r *Repository[S, E]) Decide(ctx context.Context, id string, decide func(S) ([]E, error)) (State[S], error) {
+	if r.invalid != nil {
+		return State[S]{}, r.invalid
+	}
 	past := r.past(id)
 	pause := wait.Backoff{First: firstPause, Last: lastPause, Random: true}
 	giveBack := func() {}

@@ -21,15 +21,15 @@ type Decider[S any, E es.Event] struct {
 	Codec es.Codec[E]
 }
 
-// mustBeComplete panics with an [es.ErrInvalid] when a field is missing: a mistake in
-// the program.
-func (d Decider[S, E]) mustBeComplete() {
+// complete returns an [es.ErrInvalid] when a field is missing.
+func (d Decider[S, E]) complete() error {
 	if d.Evolve == nil || d.Codec == nil {
-		panic(fmt.Errorf("aggregates: %w: decider of category %q: set Evolve and Codec", es.ErrInvalid, d.Category))
+		return fmt.Errorf("aggregates: %w: decider of category %q: set Evolve and Codec", es.ErrInvalid, d.Category)
 	}
 	if err := (es.StreamID{Category: d.Category, ID: "any"}).Validate(); err != nil {
-		panic(wrap("decider", err))
+		return wrap("decider", err)
 	}
+	return nil
 }
 
 // initial returns the state of an aggregate without events.

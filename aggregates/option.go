@@ -6,8 +6,7 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// Option changes how a repository works. One that cannot be is a mistake in the
-// program, as an incomplete decider is: [New] panics.
+// Option changes how a repository works. One that cannot be is refused as [New] says.
 type Option func(*options)
 
 type options struct{ attempts int }
@@ -20,9 +19,10 @@ func defaults() options { return options{attempts: 20} }
 // told, at least once.
 func WithAttempts(n int) Option { return func(o *options) { o.attempts = n } }
 
-// mustBePossible panics with an [es.ErrInvalid] when an option cannot be.
-func (o options) mustBePossible() {
+// possible returns an [es.ErrInvalid] when an option cannot be.
+func (o options) possible() error {
 	if o.attempts < 1 {
-		panic(fmt.Errorf("aggregates: %w: WithAttempts(%d): give 1 or more", es.ErrInvalid, o.attempts))
+		return fmt.Errorf("aggregates: %w: WithAttempts(%d): give 1 or more", es.ErrInvalid, o.attempts)
 	}
+	return nil
 }

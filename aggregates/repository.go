@@ -1,6 +1,7 @@
 package aggregates
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -16,25 +17,25 @@ type Repository[S any, E es.Event] struct {
 	store   es.Store
 	decider Decider[S, E]
 	options options
+	invalid error  // of what New was given: what every method returns
 	values  bool   // S is of values alone: a copy shares nothing with it
 	turns   *turns // among those who decide on one aggregate and met a conflict
 }
 
-// New returns the repository of the decider's aggregates in a store. What it is given
-// stands in the program, so what cannot be is a mistake there, and New panics: a
-// decider without Evolve or Codec, a category that no store accepts, no store, an
-// option with an impossible value.
+// New returns the repository of the decider's aggregates in a store. A decider without
+// Evolve or Codec, a category that no store accepts, no store, and an option with an
+// impossible value are [es.ErrInvalid], which the first call returns, and every other.
 func New[S any, E es.Event](store es.Store, d Decider[S, E], options ...Option) *Repository[S, E] {
-	d.mustBeComplete()
-	if store == nil {
-		panic(fmt.Errorf("aggregates: %w: New without a store", es.ErrInvalid))
-	}
 	o := defaults()
 	for _, option := range options {
 		option(&o)
 	}
-	o.mustBePossible()
-	return &Repository[S, E]{store: store, decider: d, options: o, values: ofValues(reflect.TypeFor[S]()), turns: &turns{}}
+	r := &Repository[S, E]{store: store, decider: d, options: o, values: ofValues(reflect.TypeFor[S]()), turns: &turns{}}
+	r.invalid = cmp.Or(d.complete(), o.possible())
+	if r.invalid == nil && store == nil {
+		r.invalid = fmt.Errorf("aggregates: %w: New without a store", es.ErrInvalid)
+	}
+	return r
 }
 
 // InTx returns the repository in a transaction of the caller's: what it decides is
@@ -56,6 +57,9 @@ func (r *Repository[S, E]) InTx(tx es.Store) *Repository[S, E] {
 // [es.ErrStreamNotFound]; an event that the codec does not know
 // [es.ErrUnknownType].
 func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error) {
+	if r.invalid != nil {
+		return State[S]{}, r.invalid
+	}
 	begin := r.decider.initial(id)
 	state, err := r.decider.fold(begin, r.after(ctx, begin), nil)
 	if err != nil {
@@ -68,6 +72,10 @@ func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error
 // error ends it; the errors are those of [Repository.Load].
 func (r *Repository[S, E]) History(ctx context.Context, id string) iter.Seq2[Step[S, E], error] {
 	return func(yield func(Step[S, E], error) bool) {
+		if r.invalid != nil {
+			yield(Step[S, E]{}, r.invalid)
+			return
+		}
 		begin := r.decider.initial(id)
 		for step, err := range r.decider.steps(begin, r.after(ctx, begin), nil) {
 			if err != nil {

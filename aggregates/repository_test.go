@@ -149,7 +149,7 @@ func TestInitial_state_is_where_the_fold_begins(t *testing.T) {
 	}
 }
 
-func TestNew_refuses_mistakes_in_the_program(t *testing.T) {
+func TestMistakes_in_the_program_are_refused_by_every_call(t *testing.T) {
 	t.Parallel()
 	good := decider
 	for what, c := range map[string]struct {
@@ -165,15 +165,23 @@ func TestNew_refuses_mistakes_in_the_program(t *testing.T) {
 		"no attempt":   {memstore.New(), good, []aggregates.Option{aggregates.WithAttempts(0)}, "WithAttempts(0): give 1 or more"},
 		"fewer":        {memstore.New(), good, []aggregates.Option{aggregates.WithAttempts(-1)}, "WithAttempts(-1)"},
 	} {
-		func() {
-			defer func() {
-				err, ok := recover().(error)
-				if !ok || !errors.Is(err, es.ErrInvalid) || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "aggregates: ") {
-					t.Errorf("%s: New panics with %v, want an ErrInvalid that says %q", what, err, c.says)
-				}
-			}()
-			aggregates.New(c.store, c.decider, c.options...)
-		}()
+		accounts := aggregates.New(c.store, c.decider, c.options...)
+		_, load := accounts.Load(t.Context(), "a-1")
+		_, past := accounts.LoadAsOf(t.Context(), "a-1", es.AtVersion(1))
+		_, decide := accounts.Decide(t.Context(), "a-1", withdraw(1))
+		_, inside := accounts.InTx(memstore.New()).Load(t.Context(), "a-1")
+		errs := map[string]error{"Load": load, "LoadAsOf": past, "Decide": decide, "Load in a transaction": inside}
+		for _, err := range accounts.History(t.Context(), "a-1") {
+			errs["History"] = err
+		}
+		if len(errs) != 5 {
+			t.Errorf("%s: History yields nothing", what)
+		}
+		for call, err := range errs {
+			if !errors.Is(err, es.ErrInvalid) || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "aggregates: ") {
+				t.Errorf("%s: %s gives %v, want an ErrInvalid that says %q", what, call, err, c.says)
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
 )
@@ -58,4 +59,43 @@ func (w *world) awaitFinal(reader *pgstore.Store, at time.Time) {
 		}
 		rest(ctx, 20*time.Millisecond)
 	}
+}
+
+// A projector that always has something to apply keeps the present final, too.
+func TestProjector_with_a_backlog_keeps_the_present_final(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := w.pool.Config()
+	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	reader := pgstore.New(pool)
+	w.append("a-1", Opened{Owner: "ann"})
+	if err := projections.New(w.store, balances()).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.append("a-1", Deposited{Cents: 8})
+	last := w.recordedAt("a-1", Deposited{Cents: 9})
+	def := balances()
+	inner := def.Apply
+	def.Apply = func(row *Balance, e Event, r es.Recorded) {
+		if d, second := e.(Deposited); second && d.Cents == 9 { // there was no page without an event yet
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			for _, err := reader.Settle(ctx, last); err != nil; _, err = reader.Settle(ctx, last) {
+				if ctx.Err() != nil {
+					t.Errorf("the moment is not final behind a page that was applied: %v", err)
+					break
+				}
+				rest(ctx, 20*time.Millisecond)
+			}
+		}
+		inner(row, e, r)
+	}
+	p := projections.New(w.store, def, projections.WithBatch(1))
+	start(t, p)
+	w.wait(p, es.Position(w.number(`select max(position) from asof.events`)))
 }

@@ -25,7 +25,7 @@ returning pg_current_xact_id()::xid::text::bigint`
 const appliedSQL = `
 update {asof}.builds
 set life = coalesce($2, life), failure = null, updated_at = clock_timestamp(),
-    lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
+    lease_until = case when status = 'building' then ` + LeaseSQL + ` end
 where id = $1`
 
 // LogLane is the lane of a build that follows the log. A partition of Kafka has the lane of

@@ -15,13 +15,10 @@ import (
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
-// leaseTime is how long a rebuild that shows no sign of life keeps others out.
-const leaseTime = 30 * time.Second
-
 // renewSQL renews the lease. Between the switch and its answer the build is live, and
 // still ours. Bind: $1 build, $2 epoch.
 const renewSQL = `
-update {asof}.builds set lease_until = case when status = 'building' then clock_timestamp() + interval '30 seconds' end
+update {asof}.builds set lease_until = case when status = 'building' then ` + books.LeaseSQL + ` end
 where id = $1 and epoch = $2 and status in ('building', 'live')`
 
 // Bind: $1 build, $2 epoch.
@@ -34,14 +31,14 @@ select id, coalesce(lease_until > clock_timestamp(), false) from {asof}.builds w
 
 // takeSQL begins a new epoch of the lease. Bind: $1 build.
 const takeSQL = `
-update {asof}.builds set epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds' where id = $1`
+update {asof}.builds set epoch = epoch + 1, lease_until = ` + books.LeaseSQL + ` where id = $1`
 
 // createSQL registers a build. The index on what is building lets one through. Bind:
 // $1 name, $2 version, $3 fingerprint, $4 program, $5 kind.
 const createSQL = `
 with made as (
     insert into {asof}.builds (name, version, status, schema_name, fingerprint, program, kind, epoch, lease_until)
-    values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, $4, $5, 1, clock_timestamp() + interval '30 seconds')
+    values ($1, $2, 'building', 'asof new ' || gen_random_uuid(), $3, $4, $5, 1, ` + books.LeaseSQL + `)
     on conflict do nothing returning id)
 insert into {asof}.lanes (build, lane) select id, 0 from made returning build`
 
@@ -203,7 +200,7 @@ func (r *Rebuild) release(ctx context.Context) {
 // keepLease renews the lease until ctx ends, and fails when another process has taken
 // it.
 func (r *Rebuild) keepLease(ctx context.Context, id, epoch int64) error {
-	for wait.For(ctx, leaseTime/3) == nil {
+	for wait.For(ctx, books.LeaseTime/3) == nil {
 		tag, err := r.applier.Books.Pool().Exec(ctx, r.applier.Books.SQL(renewSQL), id, epoch)
 		if err == nil && tag.RowsAffected() == 0 && ctx.Err() == nil {
 			return fmt.Errorf("%w: %s", fault.ErrFenced, r.applier.Def.Name)

@@ -15,7 +15,7 @@ import (
 // $2 version, $3 fingerprint.
 const reopenSQL = `
 update {asof}.builds
-set status = 'building', epoch = epoch + 1, lease_until = clock_timestamp() + interval '30 seconds'
+set status = 'building', epoch = epoch + 1, lease_until = ` + books.LeaseSQL + `
 where id = (select id from {asof}.builds
             where name = $1 and status = 'retired' and version = $2 and fingerprint = $3
             order by updated_at desc, id desc limit 1)

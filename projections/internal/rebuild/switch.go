@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
@@ -75,8 +75,8 @@ func retryable(err error) bool {
 	if errors.Is(err, errRefused) {
 		return true
 	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok { // lock timeout, deadlock, serialization
-		return pg.Code == "55P03" || pg.Code == "40P01" || pg.Code == "40001"
+	if pg.Code(err) != "" {
+		return pg.Is(err, pg.LockNotAvailable) || pg.LostRace(err)
 	}
 	return errors.Is(err, errBehind) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -21,6 +21,7 @@ type Feed struct {
 	cleared atomic.Bool  // Status shows no failure of before
 	Kept    atomic.Int64 // build whose kind of source this Run has seen to
 	lives   atomic.Pointer[lives]
+	moment  atomic.Int64 // when the present was made final last
 }
 
 // NewFeed gives to an applier what a source reads, so often and so much at once.

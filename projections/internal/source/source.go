@@ -141,21 +141,34 @@ const liveEvery = 5 * time.Second
 // use applies a page of the log, or sees to the build when there was nothing to read.
 func (f *Feed) use(ctx context.Context, b books.Build, pg *fold.Page, checked *time.Time) (books.Build, error) {
 	if len(pg.Events) > 0 {
-		return f.Applier.ApplyPage(ctx, b, pg.Events, pg)
+		b, err := f.Applier.ApplyPage(ctx, b, pg.Events, pg)
+		if err != nil || time.Since(time.Unix(0, f.moment.Load())) < IdleEvery {
+			return b, err
+		}
+		return b, f.keepMoments(ctx) // a backlog may last
 	}
 	if err := f.clearFailure(ctx, b); err != nil {
 		return b, err
 	}
-	if err := f.Applier.Log.KeepMoments(ctx); fault.Final(err) {
+	if err := f.keepMoments(ctx); err != nil {
 		return b, err
-	} else if err != nil { // as while a synchronous standby is away
-		f.Applier.Logger.DebugContext(ctx, "the present was not made final", "error", err)
 	}
 	if time.Since(*checked) < liveEvery {
 		return b, nil
 	}
 	*checked = time.Now()
 	return b, f.stillLive(ctx, b)
+}
+
+// keepMoments makes the present final, for those who may only read.
+func (f *Feed) keepMoments(ctx context.Context) error {
+	f.moment.Store(time.Now().UnixNano())
+	err := f.Applier.Log.KeepMoments(ctx)
+	if err == nil || fault.Final(err) {
+		return err
+	}
+	f.Applier.Logger.DebugContext(ctx, "the present was not made final", "error", err) // as while a synchronous standby is away
+	return nil
 }
 
 // Pull applies the next page of the log to the live build.
