@@ -26,6 +26,7 @@ func TestInTx_keeps_every_field_but_two(t *testing.T) {
 	outside := New[int, happened](memstore.New(), Decider[int, happened]{
 		Category: "it", Evolve: func(n int, _ happened) int { return n + 1 }, Codec: es.JSON[happened](happened{}),
 	}, WithAttempts(7))
+	outside.invalid = es.ErrInvalid
 	tx := memstore.New()
 	inside := outside.InTx(tx)
 	if inside.store != es.Store(tx) || inside.options.attempts != 1 {
