@@ -24,7 +24,8 @@
 // all that need be known. Of Kafka it is the last version of every stream: duplicates
 // are ignored and gaps filled from the log. A build belongs to one kind of source; a
 // projector changes the kind when it begins, in one transaction. Any number of processes
-// may run the same projection: they take turns, a batch at a time.
+// may run the same projection: they take turns, a batch at a time; from Kafka, where each
+row is of one stream ([OneStream]), each applies its own partitions beside the others.
 //
 // A projector reads the log, or with [FromKafka] the topics that the relay fills. Then
 // the log stays the judge: what it does not have is not applied, and what Kafka loses
@@ -78,6 +79,15 @@
 // Rebuild reads the topics from their beginning. There are no positions and no past:
 // [Projector.WaitForToken] takes the place of WaitFor, and AsOf, Rewind and Verify give
 // [ErrNoLog]. A build that is fed from topics alone stays so: another source takes a rebuild.
+//
+// # Rooms
+//
+// Who reads the code finds a package for each idea, below internal, and none that knows one
+// that is named after it: table (the rows of a table in memory), fault (errors), fold (what an
+// event does to rows, and what is parked), catalog (schemas as Postgres has them), books (the
+// framework's tables), apply (events to a build, in one transaction), source (log, Kafka,
+// topics), replay (as of a moment), rebuild (beside, compare, switch). This package is what
+// callers see of them.
 //
 // # Connections
 //
