@@ -24,8 +24,9 @@
 // all that need be known. Of Kafka it is the last version of every stream: duplicates
 // are ignored and gaps filled from the log. A build belongs to one kind of source; a
 // projector changes the kind when it begins, in one transaction. Any number of processes
-// may run the same projection: they take turns, a batch at a time; from Kafka, where each
-row is of one stream ([OneStream]), each applies its own partitions beside the others.
+// may run the same projection: they take turns, a batch at a time; from Kafka,
+// where each row is of one stream ([OneStream]), each applies its own partitions beside the
+// others.
 //
 // A projector reads the log, or with [FromKafka] the topics that the relay fills. Then
 // the log stays the judge: what it does not have is not applied, and what Kafka loses
