@@ -58,6 +58,7 @@ type status struct {
 		LagSeconds float64     `json:"lag_seconds"`
 		Skipped    int64       `json:"skipped"`
 		Foreign    int64       `json:"foreign"`
+		Lanes      int         `json:"lanes"`
 		Parked     int64       `json:"parked"`
 		Failure    string      `json:"failure"`
 		Gaps       *struct {

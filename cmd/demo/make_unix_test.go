@@ -64,8 +64,8 @@ func makes(t *testing.T, makefile, program string, interrupt bool) (says string,
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "Makefile"), []byte(makefile), 0o600), os.WriteFile(filepath.Join(dir, "program"), []byte(program), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "make", "it")
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = dir, append(os.Environ(), "LC_ALL=C", "MAKEFLAGS="), &syscall.SysProcAttr{Setpgid: true}
+	cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "it")
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = dir, append(os.Environ(), "LC_ALL=C", "MAKEFLAGS=", "MAKELEVEL=0"), &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
