@@ -106,9 +106,6 @@ func leaderName() string {
 // lead waits for the lease and publishes for a term. It reports whether the
 // checkpoint moved.
 func (r *Relay) lead(ctx context.Context, leader string, seen *sight, producer *kafka.Producer) (progress bool, err error) {
-	if err := r.store.Verify(ctx, es.Checkpoint{}); err != nil { // before anything is said that a pooler could give to another
-		return false, err
-	}
 	l, found, err := awaitLease(ctx, r, leader, seen)
 	if err != nil {
 		return false, err
