@@ -238,7 +238,7 @@ func TestInvalid_definitions_are_refused(t *testing.T) {
 		"one of Key and Keys":       change(func(d *projections.Fold[Balance, Event]) { d.Key = nil }),
 		"syntax error":              change(func(d *projections.Fold[Balance, Event]) { d.Table = "create tabel x" }),
 		"makes no table":            change(func(d *projections.Fold[Balance, Event]) { d.Table = "create sequence s" }),
-		"primary key of one column": change(func(d *projections.Fold[Balance, Event]) { d.Table = "create table balances (account text)" }),
+		"needs a primary key": change(func(d *projections.Fold[Balance, Event]) { d.Table = "create table balances (account text)" }),
 		`no column "owner"`:         change(func(d *projections.Fold[Balance, Event]) { d.Table = "create table b (account text primary key)" }),
 		"column extra": change(func(d *projections.Fold[Balance, Event]) {
 			d.Table = strings.Replace(d.Table, "owner", "extra int not null, owner", 1)
