@@ -113,6 +113,7 @@ func (t *tail) changed() {
 
 // wasProbed notes that the log was looked at as a whole.
 func (t *tail) wasProbed() {
+	t.ready()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.probed = time.Now()
