@@ -229,17 +229,17 @@ func TestInvalid_definitions_are_refused(t *testing.T) {
 		A int `db:"-"`
 	}
 	for text, def := range map[string]projections.Definition{
-		"1 to 40 of a-z":            change(func(d *projections.Fold[Balance, Event]) { d.Name = "Balances; drop" }),
-		"schema of Postgres":        change(func(d *projections.Fold[Balance, Event]) { d.Name = "public" }),
-		"older version":             change(func(d *projections.Fold[Balance, Event]) { d.Name = "balances_v2" }),
-		"count from 1":              change(func(d *projections.Fold[Balance, Event]) { d.Version = 0 }),
-		"DDL is missing":            change(func(d *projections.Fold[Balance, Event]) { d.Table = " " }),
-		"needs Codec":               change(func(d *projections.Fold[Balance, Event]) { d.Codec = nil }),
-		"one of Key and Keys":       change(func(d *projections.Fold[Balance, Event]) { d.Key = nil }),
-		"syntax error":              change(func(d *projections.Fold[Balance, Event]) { d.Table = "create tabel x" }),
-		"makes no table":            change(func(d *projections.Fold[Balance, Event]) { d.Table = "create sequence s" }),
+		"1 to 40 of a-z":      change(func(d *projections.Fold[Balance, Event]) { d.Name = "Balances; drop" }),
+		"schema of Postgres":  change(func(d *projections.Fold[Balance, Event]) { d.Name = "public" }),
+		"older version":       change(func(d *projections.Fold[Balance, Event]) { d.Name = "balances_v2" }),
+		"count from 1":        change(func(d *projections.Fold[Balance, Event]) { d.Version = 0 }),
+		"DDL is missing":      change(func(d *projections.Fold[Balance, Event]) { d.Table = " " }),
+		"needs Codec":         change(func(d *projections.Fold[Balance, Event]) { d.Codec = nil }),
+		"one of Key and Keys": change(func(d *projections.Fold[Balance, Event]) { d.Key = nil }),
+		"syntax error":        change(func(d *projections.Fold[Balance, Event]) { d.Table = "create tabel x" }),
+		"makes no table":      change(func(d *projections.Fold[Balance, Event]) { d.Table = "create sequence s" }),
 		"needs a primary key": change(func(d *projections.Fold[Balance, Event]) { d.Table = "create table balances (account text)" }),
-		`no column "owner"`:         change(func(d *projections.Fold[Balance, Event]) { d.Table = "create table b (account text primary key)" }),
+		`no column "owner"`:   change(func(d *projections.Fold[Balance, Event]) { d.Table = "create table b (account text primary key)" }),
 		"column extra": change(func(d *projections.Fold[Balance, Event]) {
 			d.Table = strings.Replace(d.Table, "owner", "extra int not null, owner", 1)
 		}),
