@@ -321,3 +321,24 @@ func (w *world) otherPool(tracer pgx.QueryTracer) *pgstore.Store {
 	w.Cleanup(pool.Close)
 	return pgstore.New(pool)
 }
+
+// readOnly is the store as a program has it that may only read.
+func (w *world) readOnly() *pgstore.Store {
+	w.Helper()
+	return w.storeWith(func(config *pgxpool.Config) {
+		config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	})
+}
+
+// storeWith is the store by a pool of another configuration.
+func (w *world) storeWith(change func(*pgxpool.Config)) *pgstore.Store {
+	w.Helper()
+	config := w.pool.Config()
+	change(config)
+	pool, err := pgxpool.NewWithConfig(w.Context(), config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(pool.Close)
+	return pgstore.New(pool)
+}

@@ -58,16 +58,11 @@ func (c *brittleConn) Read(data []byte) (int, error) {
 // storeOn is the store as a process has it whose network is brittle.
 func (w *world) storeOn(l *brittle) *pgstore.Store {
 	w.Helper()
-	config := w.pool.Config()
-	config.ConnConfig.DialFunc = l.dial
-	config.MinConns, config.MaxConns = 0, 4
-	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	pool, err := pgxpool.NewWithConfig(w.Context(), config)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(pool.Close)
-	return pgstore.New(pool)
+	return w.storeWith(func(config *pgxpool.Config) {
+		config.ConnConfig.DialFunc = l.dial
+		config.MinConns, config.MaxConns = 0, 4
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+	})
 }
 
 // Whichever message is lost, with its connection, the projector goes on: no statement takes

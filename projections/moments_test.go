@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
@@ -17,14 +15,7 @@ import (
 func TestProjector_keeps_the_present_final_for_those_who_may_only_read(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	config := w.pool.Config()
-	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	reader := pgstore.New(pool)
+	reader := w.readOnly()
 	last := w.recordedAt("a-1", Opened{Owner: "ann"})
 	if _, err := reader.Settle(t.Context(), last); err == nil {
 		t.Fatal("the moment was final before a projector ran, so nothing is proved")
@@ -65,14 +56,7 @@ func (w *world) awaitFinal(reader *pgstore.Store, at time.Time) {
 func TestProjector_with_a_backlog_keeps_the_present_final(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	config := w.pool.Config()
-	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	reader := pgstore.New(pool)
+	reader := w.readOnly()
 	w.append("a-1", Opened{Owner: "ann"})
 	if err := projections.New(w.store, balances()).Rebuild(t.Context()); err != nil {
 		t.Fatal(err)

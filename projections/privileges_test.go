@@ -28,14 +28,7 @@ func (w *world) newRole(name string) string {
 // as is the store as a program of a role has it.
 func (w *world) as(role string) *pgstore.Store {
 	w.Helper()
-	config := w.pool.Config()
-	config.ConnConfig.RuntimeParams["role"] = role
-	pool, err := pgxpool.NewWithConfig(w.Context(), config)
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(pool.Close)
-	return pgstore.New(pool)
+	return w.storeWith(func(config *pgxpool.Config) { config.ConnConfig.RuntimeParams["role"] = role })
 }
 
 // may reports whether a role may read the balances.

@@ -6,10 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
@@ -142,15 +139,8 @@ func TestVerify_changes_nothing(t *testing.T) {
 	w.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 5})
 	w.rebuilt(2)
 	w.exec(`update asof.sums set events = 7 where build = 2`)
-	config := w.pool.Config()
-	config.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
 	letGo := w.held(`select from asof.builds for update`)
-	list, err := projections.New(pgstore.New(pool), balances()).Verify(t.Context())
+	list, err := projections.New(w.readOnly(), balances()).Verify(t.Context())
 	letGo()
 	if got := verified(t, list, err); !strings.HasPrefix(got, "2: account: 7 events") || !strings.HasSuffix(got, "\n1: ") {
 		t.Error(got)

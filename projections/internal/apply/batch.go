@@ -77,9 +77,9 @@ from {asof}.builds where id = $1`
 const idle = time.Minute
 
 // Commit applies work to a build in one transaction and returns the build as it is
-// then. The row lock on the build makes it one at a time; a build that was switched
-// or taken over meanwhile gives errFenced, and nothing is written. What the database
-// refuses is parked, in which case the work takes several transactions.
+// then. The row lock on the build makes it one at a time, but for lanes; a build that was
+// switched or taken over meanwhile gives [fault.ErrFenced], and nothing is written. What the
+// database refuses is parked, in which case the work takes several transactions.
 func (a *Applier) Commit(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
 	next, err := a.tryMoving(ctx, b, w)
 	if a.Refused(err) && len(w.Events) > 0 {

@@ -20,17 +20,26 @@ const liveShare = 4
 // ManyTries is how often a page is folded again since others write to the build.
 const ManyTries = 10
 
-// ApplyPage applies a page of the log to the live build, from the rows in memory. In this
-// process pages wait for their turn here, not in the database with a connection each; and
-// one that has begun is finished when ctx ends.
-func (a *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
+// takeTurn waits for the turn to write to the live build: in this process here, not in the
+// database with a connection each. What has begun is finished when ctx ends, so it returns a
+// context that lasts longer, and what gives the turn back.
+func (a *Applier) takeTurn(ctx context.Context) (context.Context, func(), error) {
 	a.turn.Lock()
-	defer a.turn.Unlock()
 	if err := ctx.Err(); err != nil {
-		return b, err
+		a.turn.Unlock()
+		return ctx, nil, err
 	}
 	ctx, stop := wait.Beyond(ctx, batchGrace)
-	defer stop()
+	return ctx, func() { stop(); a.turn.Unlock() }, nil
+}
+
+// ApplyPage applies a page of the log to the live build, from the rows in memory.
+func (a *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.RecordedEvent, pg *fold.Page) (books.Build, error) {
+	ctx, giveBack, err := a.takeTurn(ctx)
+	if err != nil {
+		return b, err
+	}
+	defer giveBack()
 	m, err := a.memoryOf(ctx, b)
 	if err != nil {
 		return b, err
@@ -96,17 +105,13 @@ func (a *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.
 	return m.B, err
 }
 
-// CommitLive is commit for the live build. In this process batches wait for their
-// turn here, not in the database with a connection each; and a batch that has begun
-// is finished when ctx ends.
+// CommitLive is Commit for the live build.
 func (a *Applier) CommitLive(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	a.turn.Lock()
-	defer a.turn.Unlock()
-	if err := ctx.Err(); err != nil {
+	ctx, giveBack, err := a.takeTurn(ctx)
+	if err != nil {
 		return b, err
 	}
-	ctx, stop := wait.Beyond(ctx, batchGrace)
-	defer stop()
+	defer giveBack()
 	return a.Commit(ctx, b, w)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/books"
 )
 
@@ -21,13 +20,11 @@ var ErrApart = errors.New("projections: the partitions are applied one by one")
 // CommitTogether applies to the live build what several partitions have brought, all or none
 // of it: after an error each is committed by itself.
 func (a *Applier) CommitTogether(ctx context.Context, b books.Build, list []*Work) error {
-	a.turn.Lock()
-	defer a.turn.Unlock()
-	if err := ctx.Err(); err != nil {
+	ctx, giveBack, err := a.takeTurn(ctx)
+	if err != nil {
 		return err
 	}
-	ctx, stop := wait.Beyond(ctx, batchGrace)
-	defer stop()
+	defer giveBack()
 	if _, err := a.tryMoving(ctx, b, together(list)); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (r *Rebuild) fillTopics(ctx context.Context) error {
 func (r *Rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
 	next := from
 	take := func(messages []kafka.Message) error {
-		gapped, err := s.Feed(at, next, messages, commit)
+		gapped, err := s.Deliver(at, next, messages, commit)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (r *Rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 			return fmt.Errorf("%w: partition %d of %s is new", errBehind, at.Number, at.Topic)
 		}
 		err := s.Client.Range(ctx, at.Topic, at.Number, from, next, func(messages []kafka.Message) error {
-			_, err := s.Feed(at, from, messages, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
+			_, err := s.Deliver(at, from, messages, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
 			from = messages[len(messages)-1].Offset + 1
 			return err
 		})

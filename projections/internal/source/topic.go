@@ -139,8 +139,8 @@ func (t *WholeTopics) Begin() *apply.Work {
 	return w
 }
 
-// Feed applies messages of one partition: commit applies each work, with the offset.
-func (s *Kafka) Feed(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (gapped bool, err error) {
+// Deliver gives messages of one partition to commit, which applies each work with the offset.
+func (s *Kafka) Deliver(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (gapped bool, err error) {
 	for len(messages) > 0 {
 		w, n := s.runOf(at, from, messages)
 		if err := commit(w); err != nil {
