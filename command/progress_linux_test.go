@@ -18,22 +18,12 @@ func TestRebuild_draws_a_bar_on_a_terminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"}, Deposited{100})
-	master, terminal := openTerminal(t)
-	screen := newBuffer()
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(screen, master) // ends with an error when the other side is closed
-	}()
+	terminal, shows := newTerminal(t)
 	out := newBuffer()
 	code := command.Run(t.Context(), command.New(w.service), command.Invocation{
 		Args: []string{"rebuild", "balances"}, Env: w.env, Stdout: out, Stderr: terminal,
 	})
-	if err := terminal.Close(); err != nil {
-		t.Error(err)
-	}
-	<-read
-	shown := screen.String()
+	shown := shows("balances version 1: live", "\n")
 	if code != command.ExitOK || !strings.Contains(out.String(), "balances version 1 is live") {
 		t.Errorf("code %d: %s%s", code, out, shown)
 	}
@@ -50,12 +40,7 @@ func TestBar_stays_on_one_line(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.append("a-1", Opened{"ann"})
-	master, terminal := openTerminal(t)
-	screen, read := newBuffer(), make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(screen, master) // ends with an error when the other side is closed
-	}()
+	terminal, shows := newTerminal(t)
 	for _, last := range []string{"live", "interrupted"} {
 		ctx, stop := context.WithCancel(t.Context())
 		if last == "interrupted" {
@@ -64,11 +49,7 @@ func TestBar_stays_on_one_line(t *testing.T) {
 		command.Run(ctx, command.New(w.service), command.Invocation{Args: []string{"rebuild", "balances"}, Env: w.env, Stdout: newBuffer(), Stderr: terminal})
 		stop()
 	}
-	if err := terminal.Close(); err != nil {
-		t.Error(err)
-	}
-	<-read
-	drawn, rest, ended := strings.Cut(screen.String(), "\n")
+	drawn, rest, ended := strings.Cut(shows("\n", "interrupted"), "\n")
 	if !ended || !strings.Contains(rest, "interrupted") {
 		t.Errorf("%q, then %q", drawn, rest)
 	}
@@ -76,6 +57,35 @@ func TestBar_stays_on_one_line(t *testing.T) {
 		if draw != "" && (!strings.HasPrefix(draw, "\x1b[?7l\r") || !strings.HasSuffix(draw, "\x1b[K")) {
 			t.Errorf("drawn as %q", draw)
 		}
+	}
+}
+
+// newTerminal is a terminal whose screen is read. What it shows is asked for with texts
+// that must come, in this order: a system may drop what is still on its way to the
+// screen when the terminal is closed, so it stays open until the test ends.
+func newTerminal(t *testing.T) (terminal *os.File, shows func(texts ...string) string) {
+	t.Helper()
+	master, terminal := openTerminal(t)
+	screen, read := newBuffer(), make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = io.Copy(screen, master) // ends with an error when the other side is closed
+	}()
+	t.Cleanup(func() {
+		_ = terminal.Close()
+		<-read
+	})
+	return terminal, func(texts ...string) string {
+		until(t, fmt.Sprintf("%q on the screen", texts), func() bool {
+			rest, found := screen.String(), true
+			for _, text := range texts {
+				if _, rest, found = strings.Cut(rest, text); !found {
+					return false
+				}
+			}
+			return true
+		})
+		return screen.String()
 	}
 }
 
