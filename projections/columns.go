@@ -38,7 +38,7 @@ func Rows[R any](ctx context.Context, db Querier, from string, args ...any) ([]R
 	if err != nil {
 		return fail(err)
 	}
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[R])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByNameLax[R])
 	if err != nil {
 		return fail(err)
 	}
@@ -47,13 +47,13 @@ func Rows[R any](ctx context.Context, db Querier, from string, args ...any) ([]R
 
 // columnsOf lists the columns of a row type, as SQL.
 func columnsOf[R any]() (string, error) {
-	fields, err := table.Fields(reflect.TypeFor[R]())
+	row, err := table.TypeOf(reflect.TypeFor[R]())
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	names := make([]string, len(fields))
-	for i := range fields {
-		names[i] = table.Quote(fields[i].Column())
+	names := make([]string, len(row.Fields))
+	for i := range names {
+		names[i] = table.Quote(row.Fields[i].Column())
 	}
 	return strings.Join(names, ", "), nil
 }

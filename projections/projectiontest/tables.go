@@ -122,7 +122,7 @@ func (l *look) known(columns []column) error {
 func (l *look) leftOut(columns []column, references []reference) map[[2]string]bool {
 	left := map[[2]string]bool{}
 	for _, c := range columns {
-		filled := c.Filled && !slices.Contains(l.stage.Columns, c.Name)
+		filled := c.Filled && !slices.Contains(l.stage.Columns, c.Table+"."+c.Name)
 		if filled || c.Generated || slices.Contains(l.without, c.Table+"."+c.Name) {
 			left[[2]string{c.Table, c.Name}] = true
 		}

@@ -143,7 +143,7 @@ func (r *replay) say(list []difference, one, other string, c cause, since string
 // mayLeave names what the database may have filled.
 func (r *replay) mayLeave(d difference) string {
 	for _, c := range d.columns {
-		if slices.Contains(r.stage.Columns, c.Name) {
+		if slices.Contains(r.stage.Columns, c.Table+"."+c.Name) {
 			return ""
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,13 +27,13 @@ type Rules[R any, E es.Event] struct {
 
 // Rows makes a definition one of rows that are folds.
 func Rows[R any, E es.Event](d *Definition, codec es.Codec[E], rules Rules[R, E]) error {
-	fields, err := table.Fields(reflect.TypeFor[R]())
+	row, err := table.TypeOf(reflect.TypeFor[R]())
 	if err != nil {
 		return fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.Name, err)
 	}
 	decoder := newDecoder(codec)
 	d.Bind = func(ctx context.Context, tx pgx.Tx, schema string) (Model, error) {
-		shape, err := table.Fit(ctx, tx, schema, fields)
+		shape, err := table.Fit(ctx, tx, schema, row)
 		if _, mine := errors.AsType[table.MismatchError](err); mine {
 			return nil, fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.Name, err)
 		}
@@ -280,17 +279,6 @@ func (f *folding[R, E]) CopyParts(ctx context.Context, conn *pgx.Conn, again fun
 // Fitted is a model whose rows are folds.
 type Fitted interface {
 	Fit() *table.Shape
-	Lost() []string // fields without a column
 }
 
 func (f *folder[R, E]) Fit() *table.Shape { return f.shape }
-
-func (f *folder[R, E]) Lost() []string {
-	var list []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[R]()) {
-		if strings.TrimSpace(field.Tag.Get("db")) == "-" {
-			list = append(list, field.Name)
-		}
-	}
-	return list
-}

@@ -14,7 +14,7 @@ type Stage struct {
 	Name     string
 	Order    string // what the definition says
 	Overtake bool   // by its Order, streams may overtake each other
-	// Columns are those that a Fold has fields for; nil for statements.
+	// Columns are those that a Fold has fields for, each as table.column; nil for statements.
 	Columns []string
 	// Lost are the fields that have no column.
 	Lost []string

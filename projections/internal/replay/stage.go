@@ -31,7 +31,7 @@ func Rehearse(ctx context.Context, a *apply.Applier) (*rehearsal.Stage, error) {
 			return err
 		}
 		if f, folds := m.(fold.Fitted); folds {
-			s.Columns, s.Copies, s.Lost = f.Fit().Columns(), f.Fit().Copies(), f.Lost()
+			s.Columns, s.Copies, s.Lost = f.Fit().Columns(), f.Fit().Copies(), f.Fit().Lost()
 		}
 		return nil
 	})

@@ -17,9 +17,8 @@ type Field struct {
 // Column is the name of the column.
 func (f *Field) Column() string { return f.column }
 
-// Fields lists the fields of a row type. It refuses a type in which something would be
-// lost between two batches.
-func Fields(t reflect.Type) ([]Field, error) {
+// fieldsOf lists the fields of a row type, but for those that hold rows of other tables.
+func fieldsOf(t reflect.Type) ([]Field, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("the row type %v must be a struct with db tags", t)
 	}
@@ -28,7 +27,7 @@ func Fields(t reflect.Type) ([]Field, error) {
 	for _, f := range reflect.VisibleFields(t) {
 		name := strings.TrimSpace(f.Tag.Get("db"))
 		switch {
-		case name == "-" || name == "" && f.Anonymous && f.Type.Kind() == reflect.Struct:
+		case name == "-" || name == "" && f.Anonymous && f.Type.Kind() == reflect.Struct || name == "" && isList(f):
 			continue
 		case f.Anonymous && f.Type.Kind() == reflect.Pointer || throughPointer(t, f.Index):
 			return nil, fmt.Errorf("%v embeds %v by a pointer, which is nil in a new row: embed the struct", t, f.Type)

@@ -12,17 +12,22 @@ import (
 // loadSQL returns the statement that reads rows by their primary key, with the key as it
 // was asked for. Bind: an array of texts a column of the key.
 func (s *Shape) loadSQL(p Place) string {
+	params, keys := s.keyArrays()
+	of := strings.ReplaceAll(keys, "k", "u.k")
+	return p.sql(fmt.Sprintf(`select %s, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
+		of, joined(s.read()), params, keys, s.qualified(p), s.sameKey()))
+}
+
+// read are the columns as they are read from a row t.
+func (s *Shape) read() []string {
 	names := make([]string, len(s.columns))
 	for i, c := range s.columns {
-		names[i] = ", t." + Quote(c.column)
+		names[i] = "t." + Quote(c.column)
 		if c.texts {
 			names[i] += "::text[]"
 		}
 	}
-	params, keys := s.keyArrays()
-	of := strings.ReplaceAll(keys, "k", "u.k")
-	return p.sql(fmt.Sprintf(`select %s, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
-		of, strings.Join(names, ""), params, keys, s.qualified(p), s.sameKey()))
+	return names
 }
 
 func (s *Shape) qualified(p Place) string { return pgx.Identifier{p.Schema, s.Name}.Sanitize() }
@@ -37,18 +42,28 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 	if len(rs.load) == 0 {
 		return nil
 	}
-	keys := make([]string, len(rs.load))
-	for i, r := range rs.load {
+	asked := rs.load
+	rs.load = nil
+	keys := make([]string, len(asked))
+	for i, r := range asked {
 		keys[i] = r.key
 	}
-	rs.load = rs.load[:0]
+	args := rs.shape.splitAll(keys)
 	batch := &pgx.Batch{}
 	batch.Queue(PlannedSQL)
-	batch.Queue(rs.shape.loadSQL(rs.place), rs.shape.splitAll(keys)...).Query(rs.scan)
+	batch.Queue(rs.shape.loadSQL(rs.place), args...).Query(rs.scan)
+	found := make([]*foundChildren, len(rs.shape.children))
+	for i := range found {
+		found[i] = &foundChildren{child: &rs.shape.children[i], of: make([][]record, len(asked))}
+		batch.Queue(found[i].loadSQL(rs.place), args...).Query(found[i].scan)
+	}
 	if err := send(ctx, batch); err != nil {
 		return keyError{fmt.Errorf("load rows of %s: %w", rs.shape.Name, err)}
 	}
-	return nil
+	if len(found) == 0 {
+		return nil
+	}
+	return rs.take(asked, found)
 }
 
 func (rs *Rows[R]) scan(rows pgx.Rows) error {

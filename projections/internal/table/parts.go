@@ -53,9 +53,9 @@ func (rs *Rows[R]) Parts() bool { return len(rs.later) > 0 }
 // CopyParts copies the rows in memory, and those of every part that is left after fold has
 // folded all events into it, in the connection's transaction.
 func (rs *Rows[R]) CopyParts(ctx context.Context, conn *pgx.Conn, fold func() error) error {
-	return without(ctx, conn, rs.shape.qualified(rs.place), func() error {
+	return rs.bare(ctx, conn, func() error {
 		for {
-			if err := rs.copy(ctx, conn, rs.changes(How{}).added); err != nil {
+			if err := rs.copy(ctx, conn, rs.changes(How{})); err != nil {
 				return err
 			}
 			rs.byKey, rs.dirty = map[string]*Row[R]{}, nil

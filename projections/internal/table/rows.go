@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"reflect"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -15,11 +16,12 @@ type Row[R any] struct {
 	Exists bool      // the read model has it
 	FedBy  [2]string // the caller's: who has changed it since it came into memory
 
-	key     string
-	found   found
-	xmin    uint32 // with which it was found or written
-	dirty   bool
-	removed bool // since it was found: what comes now is a new row
+	key      string
+	found    found
+	xmin     uint32 // with which it was found or written
+	dirty    bool
+	removed  bool     // since it was found: what comes now is a new row
+	children []stored // by table; none where there are none, or it is new
 }
 
 // found is what is known of the row in the table.
@@ -48,6 +50,7 @@ type Rows[R any] struct {
 	keep  bool // texts of keys tell which row is meant
 	deep  bool // a row leads to what can be changed in place
 	seed  maphash.Seed
+	how   How    // what was written last was written
 	was   []any  // the key of the row that is changed
 	part  part   // that is folded
 	later []part // that are left
@@ -66,7 +69,7 @@ func (s *Shape) keeps() bool {
 			return false
 		}
 	}
-	return !s.triggers
+	return !slices.ContainsFunc(s.tables(), func(t *Shape) bool { return t.triggers })
 }
 
 // Send makes the round trip of a batch: on a pool, a connection or in a transaction.
@@ -194,7 +197,14 @@ func (rs *Rows[R]) change(r *Row[R], apply func(*R) error) error {
 	if err := rs.shape.canonical(value); err != nil {
 		return err
 	}
-	rs.sizes.sample(value)
+	if err := rs.shape.settleChildren(value, r.key); err != nil {
+		return err
+	}
+	copied := rs.shape.children
+	if rs.blank {
+		copied = nil
+	}
+	rs.sizes.sample(value, copied)
 	return nil
 }
 
@@ -221,6 +231,9 @@ func (rs *Rows[R]) Written(xid uint32, most int) {
 		return
 	}
 	for _, r := range rs.dirty {
+		if len(rs.shape.children) > 0 {
+			rs.keepChildren(r, rs.how, xid)
+		}
 		r.dirty, r.removed, r.found, r.xmin = false, false, absent, 0
 		if r.Exists {
 			r.found, r.xmin = present, xid

@@ -30,7 +30,8 @@ type column struct {
 	canon             canon
 }
 
-// Shape is how a row type and a table fit together. It is safe for concurrent use.
+// Shape is how a row type and a table fit together, and its lists and the tables of its
+// child rows. It is safe for concurrent use.
 type Shape struct {
 	Name string // of the table
 
@@ -39,6 +40,8 @@ type Shape struct {
 	canons   []int       // columns that have a canon
 	copies   bool        // COPY can write it
 	triggers bool        // what is written may be changed on its way
+	children []child
+	lost     []string
 
 	mu    sync.Mutex
 	types *pgtype.Map // of the connection that the table was looked at with
@@ -88,36 +91,70 @@ func readCatalog(ctx context.Context, tx pgx.Tx, schema string) ([]catalogColumn
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[catalogColumn])
 }
 
-// Fit looks at the tables of a schema, on which the search path is, and tells how the
-// fields and the columns of its one table fit together. Why they do not is a [MismatchError];
-// another error is the database's.
-func Fit(ctx context.Context, tx pgx.Tx, schema string, fields []Field) (*Shape, error) {
+// Fit looks at the tables of a schema, on which the search path is, and tells how a row type
+// and they fit together. Why they do not is a [MismatchError]; another error is the
+// database's.
+func Fit(ctx context.Context, tx pgx.Tx, schema string, rt *RowType) (*Shape, error) {
 	found, err := readCatalog(ctx, tx, schema)
 	if err != nil {
 		return nil, err
 	}
-	s, err := fit(inUTC(tx.Conn().TypeMap()), found, fields)
+	s, err := fit(inUTC(tx.Conn().TypeMap()), found, rt)
 	if err != nil {
 		return nil, MismatchError{err}
 	}
-	return s, s.readable(ctx, tx)
+	for _, t := range s.tables() {
+		if err := t.readable(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
-func fit(types *pgtype.Map, found []catalogColumn, fields []Field) (*Shape, error) {
-	if len(found) == 0 {
+// fit tells which table is of which rows. What comes of a table stands together.
+func fit(types *pgtype.Map, found []catalogColumn, rt *RowType) (*Shape, error) {
+	var s *Shape
+	lists := map[string]*Shape{}
+	for len(found) > 0 {
+		n := slices.IndexFunc(found, func(c catalogColumn) bool { return c.Table != found[0].Table })
+		if n < 0 {
+			n = len(found)
+		}
+		columns := found[:n]
+		found = found[n:]
+		fields := rt.Fields
+		list := rt.list(columns[0].Table)
+		if list != nil {
+			fields = list.fields
+		}
+		fitted, err := fitTable(types, columns, fields)
+		switch {
+		case list == nil && s != nil:
+			return nil, fmt.Errorf("its DDL makes the tables %s and %s: a Fold has one, and one for each list of child rows: give a slice in the row type the tag `rows:%q`, or use Statements", s.Name, columns[0].Table, columns[0].Table)
+		case err != nil:
+			return nil, err
+		case list != nil:
+			lists[list.table] = fitted
+		default:
+			s = fitted
+		}
+	}
+	if s == nil {
 		return nil, errors.New("its DDL makes no table")
 	}
-	s := &Shape{Name: found[0].Table, copies: true, types: types}
+	s.lost = rt.lost()
+	return s, s.adopt(rt.Lists, lists)
+}
+
+// fitTable tells how fields and the columns of a table fit together.
+func fitTable(types *pgtype.Map, columns []catalogColumn, fields []Field) (*Shape, error) {
+	first := columns[0]
+	s := &Shape{Name: first.Table, copies: true, types: types, keys: keysOf(columns), triggers: first.Triggers}
 	byName := map[string]catalogColumn{}
-	for _, c := range found {
-		if c.Table != s.Name {
-			return nil, fmt.Errorf("its DDL makes the tables %s and %s: a Fold has one; use SQL for several", s.Name, c.Table)
-		}
+	for _, c := range columns {
 		byName[c.Name] = c
-		s.triggers = c.Triggers
 	}
-	s.keys = keysOf(found)
-	if found[0].Deferrable {
+	if first.Deferrable {
 		return nil, fmt.Errorf("the primary key of table %s is deferrable, so that it cannot tell whether a row is there: leave deferrable out", s.Name)
 	}
 	if len(s.keys) == 0 {

@@ -15,12 +15,16 @@ const sampleEvery = 64
 // overhead is what a row takes beside its value: its place in the map, its key twice.
 const overhead = 160
 
-func (s *sizes) sample(row reflect.Value) {
+// sample looks at a row, and at those of its children of which there is a copy.
+func (s *sizes) sample(row reflect.Value, copied []child) {
 	if s.changes++; s.changes%sampleEvery != 1 {
 		return
 	}
 	s.looked++
 	s.bytes += int(row.Type().Size()) + beyond(row)
+	for i := range copied {
+		s.bytes += beyond(row.FieldByIndex(copied[i].list.index))
+	}
 }
 
 // row is what a row takes.

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/asof-dev/asof/internal/pg"
 )
@@ -34,205 +33,181 @@ type How struct {
 	Moves bool
 }
 
-// changes are the rows that are to be written, by what is to be done.
-type changes[R any] struct{ gone, added, changed []*Row[R] }
-
-func (rs *Rows[R]) changes(how How) (c changes[R]) {
-	for _, r := range rs.dirty {
-		switch {
-		case !r.Exists && r.found == present:
-			c.gone = append(c.gone, r)
-		case !r.Exists:
-		case r.found != present:
-			c.added = append(c.added, r)
-		case how.Moves || r.removed:
-			c.gone, c.added = append(c.gone, r), append(c.added, r)
-		default:
-			c.changed = append(c.changed, r)
-		}
-	}
-	return c
+// changes are what is to be written to a table, by what is to be done.
+type changes struct {
+	*Shape
+	gone, changed, added records
 }
 
 // Write queues what has changed: deletes first, then updates, then new rows, a statement
-// each. Of tables that nobody else uses it writes many rows at once, in the connection's
-// transaction, new ones by COPY. A row that
-// somebody else has changed makes the batch fail with [ErrStale].
+// each; those of child rows before the deletes, and after the others. Of tables that nobody
+// else uses it writes many rows at once, in the connection's transaction, new ones by COPY.
+// A row that somebody else has changed makes the batch fail with [ErrStale].
 func (rs *Rows[R]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batch, how How) error {
-	c := rs.changes(how)
-	if how.Alone && rs.shape.copies && len(c.added) >= copyFrom {
-		if err := rs.writeNew(ctx, conn, c); err != nil {
-			return err
-		}
-		c.gone, c.added = nil, nil
+	rs.how = how
+	all := rs.changes(how)
+	gone, added, changed := 0, 0, 0
+	for _, c := range all {
+		gone, added, changed = gone+c.gone.n, added+c.added.n, changed+c.changed.n
 	}
-	if len(c.gone)+len(c.added)+len(c.changed) > 0 {
-		out.Queue(PlannedSQL)
+	if gone+added+changed == 0 {
+		return nil
 	}
-	rs.queueDelete(out, c.gone)
-	for _, w := range []struct {
-		rows []*Row[R]
-		sql  string
-		xmin bool
-	}{{c.changed, rs.shape.updateSQL(rs.place), !rs.shape.triggers}, {c.added, rs.shape.insertSQL(rs.place), false}} {
-		for part := range chunks(w.rows) {
-			if err := rs.queue(conn.TypeMap(), out, part, w.sql, w.xmin); err != nil {
+	w := writer{conn, out, rs.place, how.Alone}
+	copies := how.Alone && rs.shape.copies && added >= copyFrom
+	if copies && gone > 0 {
+		w.out = &pgx.Batch{} // COPY does not wait for a batch
+	}
+	w.out.Queue(PlannedSQL)
+	for _, c := range slices.Backward(all) {
+		w.delete(c.Shape, c.gone)
+	}
+	if copies {
+		if gone > 0 {
+			if err := w.send(ctx, rs.shape); err != nil {
 				return err
 			}
-			if !how.Alone || len(part) < writeRows {
-				continue
-			}
-			if err := conn.SendBatch(ctx, out).Close(); err != nil { // there may be many more
-				return fmt.Errorf("write rows of %s: %w", rs.shape.Name, err)
-			}
-			*out = pgx.Batch{}
+			w.out = out
+			w.out.Queue(PlannedSQL)
+		}
+		if err := rs.writeNew(ctx, conn, all, added); err != nil {
+			return err
+		}
+	}
+	for _, c := range all {
+		if err := w.write(ctx, c.Shape, c.changed, c.updateSQL(rs.place), !c.triggers); err != nil {
+			return err
+		}
+		if copies {
+			continue
+		}
+		if err := w.write(ctx, c.Shape, c.added, c.insertSQL(rs.place), false); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// writeNew copies new rows, after those are deleted that are gone: COPY does not wait for
-// a batch.
-func (rs *Rows[R]) writeNew(ctx context.Context, conn *pgx.Conn, c changes[R]) error {
-	if len(c.gone) > 0 {
-		first := &pgx.Batch{}
-		rs.queueDelete(first, c.gone)
-		if err := conn.SendBatch(ctx, first).Close(); err != nil {
-			return fmt.Errorf("delete rows of %s: %w", rs.shape.Name, err)
-		}
+// writeNew copies new rows, into tables without indexes where they are many and the first.
+func (rs *Rows[R]) writeNew(ctx context.Context, conn *pgx.Conn, all []changes, n int) error {
+	if rs.blank && n >= withoutFrom {
+		return rs.bare(ctx, conn, func() error { return rs.copy(ctx, conn, all) })
 	}
-	if rs.blank && len(c.added) >= withoutFrom {
-		return without(ctx, conn, rs.shape.qualified(rs.place), func() error { return rs.copy(ctx, conn, c.added) })
-	}
-	return rs.copy(ctx, conn, c.added)
+	return rs.copy(ctx, conn, all)
 }
 
-// queue adds a statement that writes rows.
-func (rs *Rows[R]) queue(types *pgtype.Map, out *pgx.Batch, rows []*Row[R], sql string, xmin bool) error {
-	args, err := rs.args(types, rows, xmin)
-	if err == nil {
-		out.Queue(sql, args...).Exec(rs.expect(len(rows)))
-	}
-	return err
-}
-
-func chunks[T any](list []T) func(yield func([]T) bool) {
-	return func(yield func([]T) bool) {
-		for len(list) > 0 {
-			n := min(len(list), writeRows)
-			if !yield(list[:n]) {
-				return
-			}
-			list = list[n:]
+func (rs *Rows[R]) copy(ctx context.Context, conn *pgx.Conn, all []changes) error {
+	for _, c := range all {
+		if c.added.n == 0 {
+			continue
+		}
+		if err := c.copy(ctx, conn, rs.place, c.added); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// bare runs f while the tables have no indexes.
+func (rs *Rows[R]) bare(ctx context.Context, conn *pgx.Conn, f func() error) error {
+	for _, t := range rs.shape.tables() {
+		inner := f
+		f = func() error { return without(ctx, conn, t.qualified(rs.place), inner) }
+	}
+	return f()
+}
+
+// writer queues statements, and sends them where there may be many.
+type writer struct {
+	conn  *pgx.Conn
+	out   *pgx.Batch
+	place Place
+	alone bool
+}
+
+func (w *writer) delete(s *Shape, gone records) {
+	for part := range gone.chunks {
+		keys, xmins := identify(part)
+		w.out.Queue(s.deleteSQL(w.place), append(s.splitAll(keys), xmins)...).Exec(s.expect(len(part)))
+	}
+}
+
+// write queues a statement that writes rows, or several.
+func (w *writer) write(ctx context.Context, s *Shape, rows records, sql string, xmin bool) error {
+	for part := range rows.chunks {
+		args, err := s.args(w.conn.TypeMap(), part, xmin)
+		if err != nil {
+			return err
+		}
+		w.out.Queue(sql, args...).Exec(s.expect(len(part)))
+		if !w.alone || len(part) < writeRows {
+			continue
+		}
+		if err := w.send(ctx, s); err != nil { // there may be many more
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) send(ctx context.Context, s *Shape) error {
+	if err := w.conn.SendBatch(ctx, w.out).Close(); err != nil {
+		return fmt.Errorf("write rows of %s: %w", s.Name, err)
+	}
+	*w.out = pgx.Batch{}
+	return nil
 }
 
 // expect refuses a statement that has not written all of its rows. Where triggers decide
 // what is written, nothing is expected.
-func (rs *Rows[R]) expect(rows int) func(pgconn.CommandTag) error {
+func (s *Shape) expect(rows int) func(pgconn.CommandTag) error {
 	return func(tag pgconn.CommandTag) error {
-		if tag.RowsAffected() != int64(rows) && !rs.shape.triggers {
-			return fmt.Errorf("%w: %d of %d rows of %s were written", ErrStale, tag.RowsAffected(), rows, rs.shape.Name)
+		if tag.RowsAffected() != int64(rows) && !s.triggers {
+			return fmt.Errorf("%w: %d of %d rows of %s were written", ErrStale, tag.RowsAffected(), rows, s.Name)
 		}
 		return nil
 	}
 }
 
-func (rs *Rows[R]) queueDelete(out *pgx.Batch, gone []*Row[R]) {
-	for part := range chunks(gone) {
-		keys, xmins := identify(part)
-		out.Queue(rs.shape.deleteSQL(rs.place), append(rs.shape.splitAll(keys), xmins)...).Exec(rs.expect(len(part)))
-	}
+func (s *Shape) refuses(c *column, err error) error {
+	return valueError{fmt.Errorf("column %s of %s: %w", c.column, s.Name, err)}
 }
 
-func identify[R any](rows []*Row[R]) (keys []string, xmins []int64) {
-	keys, xmins = make([]string, len(rows)), make([]int64, len(rows))
-	for i, r := range rows {
-		keys[i], xmins[i] = r.key, int64(r.xmin)
-	}
-	return keys, xmins
-}
-
-func (rs *Rows[R]) copy(ctx context.Context, conn *pgx.Conn, added []*Row[R]) error {
-	names := rs.shape.keyNames()
-	for _, c := range rs.shape.columns {
+// copied are the columns that COPY writes.
+func (s *Shape) copied() []string {
+	names := s.keyNames()
+	for _, c := range s.columns {
 		names = append(names, c.column)
 	}
+	return names
+}
+
+func (s *Shape) copy(ctx context.Context, conn *pgx.Conn, place Place, added records) error {
+	names := s.copied()
 	values, parts := make([]any, len(names)), []string(nil)
 	i := 0
 	source := pgx.CopyFromFunc(func() ([]any, error) {
-		if i == len(added) {
+		if i == added.n {
 			return nil, nil
 		}
-		v := reflect.ValueOf(&added[i].Value).Elem()
-		parts = rs.shape.split(added[i].key, parts[:0])
+		r := added.at(i)
+		parts = s.split(r.key, parts[:0])
 		for n, part := range parts {
 			values[n] = part
 		}
-		for n := range rs.shape.columns {
-			values[len(rs.shape.keys)+n] = v.FieldByIndex(rs.shape.columns[n].index).Interface()
+		for n := range s.columns {
+			values[len(s.keys)+n] = r.value.FieldByIndex(s.columns[n].index).Interface()
 		}
 		i++
 		return values, nil
 	})
-	_, err := conn.CopyFrom(ctx, pgx.Identifier{rs.place.Schema, rs.shape.Name}, names, source)
+	_, err := conn.CopyFrom(ctx, pgx.Identifier{place.Schema, s.Name}, names, source)
 	switch {
 	case err == nil:
 		return nil
 	case pg.Is(err, pg.QueryCanceled) && strings.Contains(err.Error(), "encode"): // by the driver
-		return valueError{fmt.Errorf("copy rows into %s: %w", rs.shape.Name, err)}
+		return valueError{fmt.Errorf("copy rows into %s: %w", s.Name, err)}
 	default:
-		return fmt.Errorf("copy rows into %s: %w", rs.shape.Name, err)
+		return fmt.Errorf("copy rows into %s: %w", s.Name, err)
 	}
-}
-
-// args turns rows into an array a column, the keys first; the last one, where it is
-// asked for, is the xmin of each.
-func (rs *Rows[R]) args(types *pgtype.Map, rows []*Row[R], xmin bool) ([]any, error) {
-	keys, xmins := identify(rows)
-	args := rs.shape.splitAll(keys)
-	for i := range rs.shape.columns {
-		c := &rs.shape.columns[i]
-		if c.asText {
-			texts, err := textColumn(types, c, rows)
-			if err != nil {
-				return nil, valueError{fmt.Errorf("column %s of %s: %w", c.column, rs.shape.Name, err)}
-			}
-			args = append(args, texts)
-			continue
-		}
-		array := reflect.MakeSlice(reflect.SliceOf(c.goType), len(rows), len(rows))
-		for n, r := range rows {
-			array.Index(n).Set(reflect.ValueOf(&r.Value).Elem().FieldByIndex(c.index))
-		}
-		args = append(args, array.Interface())
-	}
-	if xmin {
-		args = append(args, xmins)
-	}
-	return args, nil
-}
-
-// textColumn writes each value in Postgres's text form; nil is null.
-func textColumn[R any](types *pgtype.Map, c *column, rows []*Row[R]) ([]*string, error) {
-	oid := c.oid
-	if _, known := types.TypeForOID(oid); c.texts {
-		oid = pgtype.TextArrayOID
-	} else if !known {
-		oid = pgtype.TextOID
-	}
-	texts := make([]*string, len(rows))
-	for i, r := range rows {
-		value := reflect.ValueOf(&r.Value).Elem().FieldByIndex(c.index).Interface()
-		encoded, err := types.Encode(oid, pgtype.TextFormatCode, value, nil)
-		if err != nil {
-			return nil, err
-		}
-		if encoded != nil {
-			text := string(encoded)
-			texts[i] = &text
-		}
-	}
-	return texts, nil
 }
