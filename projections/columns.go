@@ -22,7 +22,8 @@ type Querier interface {
 //	Rows[Wallet](ctx, pool, "from wallets.wallets where cents > $1 order by account", 100)
 //
 // So what is added to the row type is read, and no list of columns is to be kept. Any
-// struct whose fields have db tags will do. Without rows it returns none, and no error.
+// struct whose fields have db tags will do. Lists of child rows stay empty: read their table,
+// by their type. Without rows it returns none, and no error.
 func Rows[R any](ctx context.Context, db Querier, from string, args ...any) ([]R, error) {
 	fail := func(err error) ([]R, error) {
 		return nil, fmt.Errorf("projections: read rows into %v: %w", reflect.TypeFor[R](), err)

@@ -94,7 +94,57 @@ func ExampleFold_keys() {
 	// parked: 1
 }
 
-// SQL is for what no Fold can say: here two tables.
+// A row may have child rows in a table of their own. Apply finds them in the list, and
+// changes it.
+func ExampleFold_children() {
+	t := &example{}
+	defer t.End()
+	ctx, store := t.Context(), t.store()
+	record(ctx, store, "ann", Opened{Owner: "Ann"})
+	record(ctx, store, "ann", Deposited{Cents: 500})
+	record(ctx, store, "ann", Withdrawn{Cents: 70})
+
+	type Line struct { // its primary key is that of its statement, and the line
+		Line  int64 `db:"line"`
+		Cents int64 `db:"cents"`
+	}
+	type Statement struct {
+		Account string `db:"account"`
+		Owner   string `db:"owner"`
+		Lines   []Line `rows:"lines"`
+	}
+	statements := projections.Fold[Statement, Event]{
+		Name: "statements", Version: 1,
+		Table: `
+			create table statements (account text primary key, owner text not null);
+			create table lines (account text references statements, line bigint, cents bigint not null, primary key (account, line))`,
+		Codec: codec(),
+		Order: projections.OneStream,
+		Key:   func(_ Event, r es.Recorded) string { return r.Stream.ID },
+		Apply: func(s *Statement, e Event, r es.Recorded) {
+			switch e := e.(type) {
+			case Opened:
+				s.Owner = e.Owner
+			case Deposited:
+				s.Lines = append(s.Lines, Line{Line: int64(r.Version), Cents: e.Cents})
+			case Withdrawn:
+				s.Lines = append(s.Lines, Line{Line: int64(r.Version), Cents: -e.Cents})
+			}
+		},
+	}
+	must(projections.New(store, statements).Rebuild(ctx))
+	show(ctx, store.Pool(), `select owner, line, cents from statements.statements join statements.lines using (account) order by line`)
+	lines, err := projections.Rows[Line](ctx, store.Pool(), `from statements.lines where cents < 0`)
+	must(err)
+	fmt.Println(lines)
+
+	// Output:
+	// Ann 2 500
+	// Ann 3 -70
+	// [{3 -70}]
+}
+
+// Statements are for what no Fold can say, as arithmetic in the database.
 func ExampleStatements() {
 	t := &example{}
 	defer t.End()

@@ -10,6 +10,14 @@ import (
 
 // Fold is a table whose rows are folds of events: the usual projection. R is a
 // row; its fields have db tags with the names of the table's columns.
+//
+// A field that is a slice of structs with a rows tag, the name of another table, is a list of
+// child rows, as the lines of an order. The primary key of their table is that of their
+// parent and then a text, a whole number or a uuid, or several, that tells the children of
+// one parent apart and has a field in the struct; the parent's key needs none, and is set where it has
+// one. Apply finds the list in the order of that key, and may change it in any way; it comes and goes with its
+// parent. Of the children only those are written that have changed. All are in memory
+// with their parent, so it is not for lists without end.
 type Fold[R any, E es.Event] struct {
 	// Name of the projection and of the schema that readers query: 1 to 40 of
 	// a-z 0-9 _.
@@ -17,8 +25,8 @@ type Fold[R any, E es.Event] struct {
 	// Version counts from 1. Raise it when Table, Categories, Key or Apply change, or
 	// Codec knows more types: the next start builds the new table beside the live one.
 	Version int
-	// Table is the DDL of one table, unqualified, with its indexes, types and so on.
-	// The table has a primary key.
+	// Table is the DDL of one table, and of those of child rows, unqualified, with their
+	// indexes, types and so on. A table has a primary key.
 	Table string
 	// Codec reads the events. Events of types that it does not know are counted and
 	// skipped.
