@@ -483,6 +483,11 @@ func TestRow_types_with_child_rows_that_do_not_fit_are_refused(t *testing.T) {
 		} `rows:"lines"`
 	}{}, "field M of", "has no db tag")
 
+	refused(t, "of a type of the DDL", `create type pair as (a int, b int); create table x (id text primary key, m pair)`, struct {
+		ID string `db:"id"`
+		M  string `db:"m"`
+	}{}, "column m of table x is pair, ")
+
 	type parent struct {
 		ID string `db:"id"`
 		A  []line `rows:"lines"`

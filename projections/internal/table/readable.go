@@ -117,6 +117,9 @@ func (s *Shape) lossless(c *column) error {
 // MismatchError is a row type and a table that do not fit, with what to do.
 type MismatchError struct{ error }
 
+// Error names types that the DDL has made as the DDL does.
+func (m MismatchError) Error() string { return strings.ReplaceAll(m.error.Error(), here, "") }
+
 // Unwrap returns what it wraps.
 func (m MismatchError) Unwrap() error { return m.error }
 
