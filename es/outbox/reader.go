@@ -68,8 +68,9 @@ func (r *reader) readPages(ctx context.Context, out chan<- page) error {
 			continue
 		}
 		p := r.pageOf(events)
-		after = es.Checkpoint{Life: after.Life, Position: p.end.position, EventID: p.end.id}
-		r.term.read.Store(&after)
+		at := es.Checkpoint{Life: after.Life, Position: p.end.position, EventID: p.end.id} // another each time: the lease reads it meanwhile
+		r.term.read.Store(&at)
+		after = at
 		select {
 		case out <- p:
 		case <-ctx.Done():
