@@ -2,6 +2,7 @@ package es
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -62,16 +63,24 @@ func (c jsonCodec[E]) Decode(recorded RecordedEvent) (E, error) {
 	if !ok {
 		return none, fmt.Errorf("%w: %q of %s version %d: add it to the codec", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version)
 	}
-	value, err := unmarshal(recorded.Data, goType) // *T, or **T when the service uses pointers
+	var event E
+	err := unmarshal(recorded.Data, goType, func(value reflect.Value) error { // of T, or of *T when the service uses pointers
+		ok := goType.Kind() != reflect.Pointer || !value.IsNil()
+		if ok {
+			event, ok = reflect.TypeAssert[E](value)
+		}
+		if !ok {
+			return errNullPayload
+		}
+		return nil
+	})
 	if err != nil {
 		return none, fmt.Errorf("%w: %s of %s version %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, err)
 	}
-	event, ok := reflect.TypeAssert[E](value.Elem())
-	if !ok || goType.Kind() == reflect.Pointer && value.Elem().IsNil() { // the payload was null
-		return none, fmt.Errorf("%w: %s of %s version %d: the payload is null", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version)
-	}
 	return event, nil
 }
+
+var errNullPayload = errors.New("the payload is null")
 
 func (c jsonCodec[E]) Types() []string {
 	names := make([]string, 0, len(c.types))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"sync"
 
 	fast "github.com/segmentio/encoding/json"
 )
@@ -19,11 +20,12 @@ const maxFastDepth = 32
 // jsonType is a type of event, and whether both decoders agree on it.
 type jsonType struct {
 	reflect.Type
-	alike bool
+	alike   bool
+	scratch *sync.Pool // of pointers to values of it, which are zero
 }
 
 func jsonTypeOf(t reflect.Type) jsonType {
-	return jsonType{t, alike(t, map[reflect.Type]bool{})}
+	return jsonType{t, alike(t, map[reflect.Type]bool{}), &sync.Pool{New: func() any { return reflect.New(t).Interface() }}}
 }
 
 // alike reports a type without pointers to pointers: a field that comes twice, and null
@@ -51,16 +53,24 @@ func alike(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return true
 }
 
-// unmarshal decodes JSON into a new value of a type as encoding/json does.
-func unmarshal(data []byte, goType jsonType) (reflect.Value, error) {
+// unmarshal decodes JSON as encoding/json does, and gives take the value that it has made, to
+// copy: the memory of most is used again.
+func unmarshal(data []byte, goType jsonType, take func(value reflect.Value) error) error {
 	if goType.alike && !deep(data) {
-		value := reflect.New(goType.Type)
-		if fast.Unmarshal(data, value.Interface()) == nil {
-			return value, nil
+		scratch := goType.scratch.Get()
+		value := reflect.ValueOf(scratch).Elem()
+		if fast.Unmarshal(data, scratch) == nil {
+			err := take(value)
+			value.SetZero()
+			goType.scratch.Put(scratch)
+			return err
 		}
 	}
 	value := reflect.New(goType.Type) // the other may have filled half of its own
-	return value, json.Unmarshal(data, value.Interface())
+	if err := json.Unmarshal(data, value.Interface()); err != nil {
+		return err
+	}
+	return take(value.Elem())
 }
 
 // deep reports nesting beyond maxFastDepth. Most payloads have fewer brackets than that.
