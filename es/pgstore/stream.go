@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,7 +28,8 @@ var errAnotherRun = errors.New("pgstore: another run of the server")
 
 // Stream gives the events after a checkpoint and up to a position, as [Store.Scan] would
 // return them, in pages of at most limit events and little more than 8 MiB. It reads on
-// while give works, and ends with give's error. Give may keep the pages.
+// while give works, and ends with give's error. Give may keep the pages, or give them back
+// with [Recycle].
 func (s *Store) Stream(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
 	if _, err := s.scanLimit(limit); err != nil {
 		return err
@@ -130,7 +132,7 @@ func (s *Store) steady(r *run, p *probe, after es.Checkpoint, known *mark) error
 func (s *Store) pages(rows pgx.Rows, limit int, give func([]es.RecordedEvent) error) (given int, err error) {
 	defer rows.Close()
 	var r row
-	page, bytes := make([]es.RecordedEvent, 0, limit), 0
+	page, bytes := newPage(limit), 0
 	flush := func() error {
 		if len(page) == 0 {
 			return nil
@@ -138,7 +140,7 @@ func (s *Store) pages(rows pgx.Rows, limit int, give func([]es.RecordedEvent) er
 		s.sizes.note("", len(page), bytes)
 		given += len(page)
 		full := page
-		page, bytes = make([]es.RecordedEvent, 0, limit), 0
+		page, bytes = newPage(limit), 0
 		return give(full)
 	}
 	for rows.Next() {
@@ -158,3 +160,19 @@ func (s *Store) pages(rows pgx.Rows, limit int, give func([]es.RecordedEvent) er
 	}
 	return given, flush()
 }
+
+// spare are pages that nobody uses any more.
+//
+//nolint:gochecknoglobals // memory, which is nobody's
+var spare sync.Pool
+
+func newPage(limit int) []es.RecordedEvent {
+	if page, ok := spare.Get().(*[]es.RecordedEvent); ok && cap(*page) >= limit {
+		return (*page)[:0]
+	}
+	return make([]es.RecordedEvent, 0, limit)
+}
+
+// Recycle gives a page of [Store.Stream] back, whose memory another then has. Copies of its
+// events stay as they are; pointers to them must not be used any more.
+func Recycle(page []es.RecordedEvent) { spare.Put(&page) }

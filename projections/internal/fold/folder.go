@@ -135,6 +135,9 @@ func (f *folder[R, E]) Open(place table.Place, empty bool) State {
 type folding[R any, E es.Event] struct {
 	*folder[R, E]
 	rows *table.Rows[R]
+
+	keys    []string // of the batch, whose memory the next one has
+	touched []*table.Row[R]
 }
 
 func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decoded, parking *Parking) error {
@@ -142,7 +145,8 @@ func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decode
 	if err != nil {
 		return err
 	}
-	keys := make([]string, len(list))
+	f.keys = slices.Grow(f.keys[:0], len(list))[:len(list)]
+	keys := f.keys
 	for i := range list {
 		keys[i] = list[i].key
 	}
@@ -151,8 +155,10 @@ func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decode
 		return err
 	}
 	parking.unify(same)
-	touched := make([]*table.Row[R], len(list))
+	f.touched = slices.Grow(f.touched[:0], len(list))[:len(list)]
+	touched := f.touched
 	for i, key := range keys {
+		touched[i] = nil
 		if f.rows.Has(key) { // or its row is of another part
 			touched[i] = f.rows.Row(key)
 		}
@@ -259,8 +265,13 @@ func (f *folding[R, E]) Write(ctx context.Context, conn *pgx.Conn, out *pgx.Batc
 }
 
 func (f *folding[R, E]) Written(xid uint32, most int) { f.rows.Written(xid, most) }
-func (f *folding[R, E]) Forget()                      { f.rows.Forget() }
-func (f *folding[R, E]) ByPath() bool                 { return false }
+
+func (f *folding[R, E]) Forget() {
+	f.rows.Forget()
+	f.keys, f.touched = nil, nil
+}
+
+func (f *folding[R, E]) ByPath() bool { return false }
 
 // manyRows are written at once of those that do not stay in memory.
 const manyRows = 20_000

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
@@ -56,7 +57,14 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
 				return r.applier.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
 			},
-			func(events []es.RecordedEvent) *fold.Page { return r.applier.Def.Page(m.Model, events) }, use)
+			func(events []es.RecordedEvent) *fold.Page { return r.applier.Def.Page(m.Model, events) },
+			func(ctx context.Context, pg *fold.Page) error {
+				err := use(ctx, pg)
+				if err == nil { // nothing points into it: what is parked is a copy
+					pgstore.Recycle(pg.Events)
+				}
+				return err
+			})
 	}
 	err = s.pass(ctx, upTo, s.use)
 	switch {
