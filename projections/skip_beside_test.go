@@ -178,12 +178,12 @@ func TestParking_needs_no_second_connection(t *testing.T) {
 	}
 	wantParked(t, p, w.store, 0)
 	got := tableOf(w, "totals.totals", byNumber)
-	if row := got["1.0"]; row.Events != 4 || row.Cents != 1000 || got["9"].Events != 7 {
+	if row := got["one"]; row.Events != 4 || row.Cents != 1000 || got["9"].Events != 7 {
 		t.Errorf("%+v", got)
 	}
 	err := p.AsOf(ctx, es.AtPosition(last+2), func(ctx context.Context, tx pgx.Tx) error {
 		var n int64
-		err := tx.QueryRow(ctx, `select cents from totals where bucket = 1`).Scan(&n)
+		err := tx.QueryRow(ctx, `select cents from totals where bucket = 'one'`).Scan(&n)
 		if n != 1000 {
 			t.Errorf("as of the end: %d", n)
 		}

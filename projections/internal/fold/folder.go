@@ -150,11 +150,11 @@ func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decode
 	for i := range list {
 		keys[i] = list[i].key
 	}
-	same, err := f.rows.Unify(ctx, send, keys, func() []string { return parking.Keys(rowsOf(list)) })
+	unified, err := f.rows.Unify(ctx, send, keys, func() []string { return f.prior(list, parking) })
 	if err != nil {
 		return err
 	}
-	parking.unify(same)
+	parking.unify(unified.Same)
 	f.touched = slices.Grow(f.touched[:0], len(list))[:len(list)]
 	touched := f.touched
 	for i, key := range keys {
@@ -175,7 +175,7 @@ func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decode
 		if touched[i] == nil || f.again(list, touched, i) {
 			continue
 		}
-		if err := f.apply(&list[i], touched[i], parking); err != nil {
+		if err := f.apply(&list[i], touched[i], unified.Texts[i], parking); err != nil {
 			return err
 		}
 	}
@@ -200,6 +200,14 @@ func admitted[E es.Event](t *touches[E], parking *Parking) ([]touch[E], error) {
 	return list, nil
 }
 
+// prior are texts of keys in the books that may be of rows that are touched.
+func (f *folding[R, E]) prior(list []touch[E], parking *Parking) []string {
+	if parking.idle() && parking.Only == nil {
+		return nil
+	}
+	return parking.Keys(rowsOf(list))
+}
+
 // rowsOf names what is touched, by the texts that the events have.
 func rowsOf[E es.Event](list []touch[E]) map[uuid.UUID][]string {
 	rows := make(map[uuid.UUID][]string, len(list))
@@ -209,12 +217,12 @@ func rowsOf[E es.Event](list []touch[E]) map[uuid.UUID][]string {
 	return rows
 }
 
-// apply folds an event into a row, or parks it.
-func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], parking *Parking) error {
+// apply folds an event into a row, or parks it. A row that begins with it has text as its key.
+func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], text string, parking *Parking) error {
 	if ok, err := parking.admitRow(t.r, row.Key(), t.key); !ok {
 		return err
 	}
-	if err := f.change(t, row); err != nil {
+	if err := f.change(t, row, text); err != nil {
 		return parking.fail(t.r, parking.text(t.r.Stream, row.Key()), err)
 	}
 	return nil
@@ -231,9 +239,9 @@ func (f *folding[R, E]) again(list []touch[E], touched []*table.Row[R], i int) b
 }
 
 // change folds an event into a row, in memory. After an error the row is as it was.
-func (f *folding[R, E]) change(t *touch[E], row *table.Row[R]) error {
+func (f *folding[R, E]) change(t *touch[E], row *table.Row[R], text string) error {
 	return guard(func() error {
-		return f.rows.Change(row, func(value *R) error {
+		return f.rows.Change(row, text, func(value *R) error {
 			if f.rules.TryApply != nil {
 				return f.rules.TryApply(value, t.event, t.r.Recorded)
 			}

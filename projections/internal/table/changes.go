@@ -45,7 +45,7 @@ func (rs *Rows[R]) changes(how How) []changes {
 
 func rowRecords[R any](rows []*Row[R]) records {
 	return records{len(rows), func(i int) record {
-		return record{rows[i].key, rows[i].xmin, reflect.ValueOf(&rows[i].Value).Elem()}
+		return record{rows[i].text, rows[i].xmin, reflect.ValueOf(&rows[i].Value).Elem()}
 	}}
 }
 
@@ -57,11 +57,11 @@ func (rs *Rows[R]) childChanges(of int, how How) changes {
 		for was, now := range rs.childPairs(of, r, how) {
 			switch {
 			case now == nil:
-				gone = append(gone, record{r.key, was.xmin, was.value})
+				gone = append(gone, record{r.text, was.xmin, was.value})
 			case was == nil:
-				added = append(added, record{r.key, 0, now.value})
+				added = append(added, record{r.text, 0, now.value})
 			case !was.equal(now):
-				changed = append(changed, record{r.key, was.xmin, now.value})
+				changed = append(changed, record{r.text, was.xmin, now.value})
 			}
 		}
 	}

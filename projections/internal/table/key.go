@@ -10,13 +10,16 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Two texts may be one key: a uuid in capitals, 007 and 7, 1.0 and 1. Then they are one
-// row, and its key is written as the type writes it, or as it came first.
+// Two texts may be one key: a uuid in capitals, 007 and 7, 1.0 and 1, and what the column
+// cuts or rounds. Then they are one row. Its key is written as the type writes it; where a
+// type writes equal values differently, as it was when the row came to be.
 
 // keyColumn is a column of the primary key.
 type keyColumn struct {
 	name, sqlType string
 	oid           uint32
+	kind          kind
+	rounded       string // type to which a value is rounded on its way; empty where it is not
 	collated      string // as SQL, where texts that differ may be equal
 	at            []int  // the field for it; nil when it has none
 }
@@ -25,8 +28,12 @@ type keyColumn struct {
 // database has to be asked: for other types, and for what only it can read.
 func (k *keyColumn) canonical(text string) (string, bool) {
 	switch k.oid {
-	case pgtype.TextOID, pgtype.VarcharOID:
+	case pgtype.TextOID:
 		return text, k.collated == ""
+	case pgtype.VarcharOID:
+		return k.cut(text), k.collated == ""
+	case pgtype.BPCharOID:
+		return strings.TrimRight(text, " "), k.collated == ""
 	case pgtype.UUIDOID:
 		if id, err := uuid.Parse(text); err == nil {
 			return id.String(), true
@@ -35,19 +42,50 @@ func (k *keyColumn) canonical(text string) (string, bool) {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return strconv.FormatInt(n, 10), true
 		}
+	case pgtype.NumericOID:
+		if number, err := k.kind.number()([]byte(text)); err == nil {
+			return k.trimmed(string(number)), true
+		}
 	}
 	return text, false
 }
 
-// known reports a type whose texts canonical knows, but for some that only the database
-// can read.
-func (k *keyColumn) known() bool {
-	_, known := k.canonical("0")
-	return known || k.oid == pgtype.UUIDOID
+// cut leaves out spaces for which a varchar has no room. Of more the database says that it
+// is too long.
+func (k *keyColumn) cut(text string) string {
+	if room := int(k.kind.modifier) - 4; room >= 0 {
+		for i := range text {
+			if room == 0 && strings.TrimRight(text[i:], " ") == "" {
+				return text[:i]
+			}
+			room--
+		}
+	}
+	return text
+}
+
+// trimmed is a number without the zeros at its end that tell it from no other.
+func (k *keyColumn) trimmed(number string) string {
+	if k.kind.modifier < 0 && strings.Contains(number, ".") {
+		number = strings.TrimRight(strings.TrimRight(number, "0"), ".")
+	}
+	return number
 }
 
 // plain reports that no text asks the database.
 func (k *keyColumn) plain() bool { _, known := k.canonical("0"); return known }
+
+// textSQL is a value as its one text, or as one of several.
+func (k *keyColumn) textSQL(value string) string {
+	switch {
+	case k.oid == pgtype.NumericOID && k.kind.modifier < 0:
+		return "trim_scale(" + value + ")::text"
+	case k.oid == pgtype.TimestamptzOID: // whatever the session's time zone
+		return "(" + value + " at time zone 'UTC')::text || '+00'"
+	default:
+		return value + "::text"
+	}
+}
 
 // copies reports a type that COPY can take as text.
 func (k *keyColumn) copies() bool {
@@ -73,22 +111,26 @@ func (s *Shape) canonicalKey(text string) (string, bool) {
 	return s.join(parts), known
 }
 
-// equalKeysSQL gives each key the texts that the types of its columns write, where canonical
-// knows those too, or the first ones that are the same key. Bind: an array of texts a column
-// of the key.
+// equalKeysSQL gives each key the texts of the first one that is the same key, and its own,
+// as the types of the columns write them. Bind: an array of texts a column of the key.
 func (s *Shape) equalKeysSQL(p Place) string {
-	values, by := make([]string, len(s.keys)), make([]string, len(s.keys))
+	n := len(s.keys)
+	values, by, first, own := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i := range s.keys {
 		k := &s.keys[i]
-		by[i] = fmt.Sprintf("k%d::%s%s", i, k.sqlType, k.collated)
-		values[i] = fmt.Sprintf("first_value(k%d) over w", i)
-		if k.known() {
-			values[i] = fmt.Sprintf("k%d::%s::text", i, k.sqlType)
+		kept := k.sqlType
+		if k.rounded != "" {
+			kept = k.rounded
 		}
+		value := fmt.Sprintf("v%d", i)
+		values[i] = fmt.Sprintf("k%d::%s %s", i, kept, value)
+		by[i] = value + k.collated
+		own[i] = k.textSQL(value)
+		first[i] = fmt.Sprintf("first_value(%s) over w", own[i])
 	}
 	params, names := s.keyArrays()
-	return p.sql(fmt.Sprintf(`select n, array[%s] from unnest(%s) with ordinality u (%s, n) window w as (partition by %s order by n)`,
-		strings.Join(values, ", "), params, names, strings.Join(by, ", ")))
+	return p.sql(fmt.Sprintf(`select n, array[%s], array[%s] from (select n, %s from unnest(%s) with ordinality u (%s, n)) v window w as (partition by %s order by n)`,
+		strings.Join(first, ", "), strings.Join(own, ", "), strings.Join(values, ", "), params, names, strings.Join(by, ", ")))
 }
 
 // keyArrays are the columns of keys as arrays: the first parameters, and their names.

@@ -10,12 +10,16 @@ import (
 )
 
 // loadSQL returns the statement that reads rows by their primary key, with the key as it
-// was asked for. Bind: an array of texts a column of the key.
+// was asked for and as it is. Bind: an array of texts a column of the key.
 func (s *Shape) loadSQL(p Place) string {
 	params, keys := s.keyArrays()
 	of := strings.ReplaceAll(keys, "k", "u.k")
-	return p.sql(fmt.Sprintf(`select %s, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
-		of, joined(s.read()), params, keys, s.qualified(p), s.sameKey()))
+	is := make([]string, len(s.keys))
+	for i := range s.keys {
+		is[i] = s.keys[i].textSQL("t." + Quote(s.keys[i].name))
+	}
+	return p.sql(fmt.Sprintf(`select %s, %s, t.xmin::text::bigint%s from unnest(%s) u (%s) join %s t on %s`,
+		of, strings.Join(is, ", "), joined(s.read()), params, keys, s.qualified(p), s.sameKey()))
 }
 
 // read are the columns as they are read from a row t.
@@ -67,7 +71,7 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 }
 
 func (rs *Rows[R]) scan(rows pgx.Rows) error {
-	parts, n := make([]string, len(rs.shape.keys)), len(rs.shape.keys)
+	parts, n := make([]string, 2*len(rs.shape.keys)), 2*len(rs.shape.keys)
 	var xmin int64
 	into := make([]any, n+1+len(rs.shape.columns))
 	for i := range parts {
@@ -83,15 +87,15 @@ func (rs *Rows[R]) scan(rows pgx.Rows) error {
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("read it into %T: %w", value, err)
 		}
-		key := rs.shape.join(parts)
-		if err := rs.shape.setKey(v, key); err != nil {
+		key, text := rs.shape.join(parts[:n/2]), rs.shape.join(parts[n/2:])
+		if err := rs.shape.setKey(v, text); err != nil {
 			return err
 		}
 		if err := rs.shape.canonical(v); err != nil {
 			return err
 		}
 		r := rs.byKey[key]
-		r.Value, r.Exists, r.found, r.xmin = value, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
+		r.Value, r.text, r.Exists, r.found, r.xmin = value, text, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
 	}
 	return rows.Err()
 }

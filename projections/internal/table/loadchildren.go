@@ -75,7 +75,7 @@ func (rs *Rows[R]) take(asked []*Row[R], found []*foundChildren) error {
 				list.Set(reflect.Append(list, c.value))
 			}
 		}
-		if err := rs.shape.settleChildren(row, r.key); err != nil {
+		if err := rs.shape.settleChildren(row, r.text); err != nil {
 			return err
 		}
 		r.children = make([]stored, len(found))

@@ -16,7 +16,8 @@ type Row[R any] struct {
 	Exists bool      // the read model has it
 	FedBy  [2]string // the caller's: who has changed it since it came into memory
 
-	key      string
+	key      string // by which memory has it
+	text     string // as the table has it; the same but where a type writes equal values differently
 	found    found
 	xmin     uint32 // with which it was found or written
 	dirty    bool
@@ -75,10 +76,15 @@ func (s *Shape) keeps() bool {
 // Send makes the round trip of a batch: on a pool, a connection or in a transaction.
 type Send func(ctx context.Context, b *pgx.Batch) error
 
+// Unified is what has become of texts of keys.
+type Unified struct {
+	Texts []string          // as the table would have each
+	Same  map[string]string // which text has become which, those of prior too
+}
+
 // Unify makes the texts of one key one text, in place; that of a row in memory, where one
-// has it. Where the database had to be asked it returns the text of each, those of prior too.
-// A text that is no key gives an error that [NotAKey] knows.
-func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior func() []string) (map[string]string, error) {
+// has it. A text that is no key gives an error that [NotAKey] knows.
+func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior func() []string) (Unified, error) {
 	ask := false
 	for i, key := range keys {
 		text, known := rs.shape.canonicalKey(key)
@@ -86,7 +92,7 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior fu
 		ask = ask || !known
 	}
 	if !ask || len(keys) == 0 {
-		return nil, nil
+		return Unified{keys, rs.shape.canonicalKeys(prior())}, nil
 	}
 	var list []string
 	for key := range rs.byKey { // they come first, since they may be the same rows by other texts
@@ -98,21 +104,41 @@ func (rs *Rows[R]) Unify(ctx context.Context, send Send, keys []string, prior fu
 		}
 	}
 	list = append(list, distinct(keys)...)
-	first := map[string]string{}
+	own, first := make(map[string]string, len(list)), make(map[string]string, len(list))
 	batch := &pgx.Batch{}
 	batch.Queue(rs.shape.equalKeysSQL(rs.place), rs.shape.splitAll(list)...).Query(func(rows pgx.Rows) error {
 		var n int64
-		var same []string
-		_, err := pgx.ForEachRow(rows, []any{&n, &same}, func() error { first[list[n-1]] = rs.shape.join(same); return nil })
+		var same, mine []string
+		_, err := pgx.ForEachRow(rows, []any{&n, &same, &mine}, func() error {
+			first[list[n-1]], own[list[n-1]] = rs.shape.join(same), rs.shape.join(mine)
+			return nil
+		})
 		return err
 	})
 	if err := send(ctx, batch); err != nil {
-		return nil, keyError{fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)}
+		return Unified{}, keyError{fmt.Errorf("compare keys of %s: %w", rs.shape.Name, err)}
 	}
-	for i := range keys {
-		keys[i] = first[keys[i]]
+	texts := make([]string, len(keys))
+	for i, key := range keys {
+		keys[i], texts[i] = first[key], own[key]
 	}
-	return first, nil
+	return Unified{texts, first}, nil
+}
+
+// canonicalKeys tells which texts are another's, as far as is known here.
+func (s *Shape) canonicalKeys(keys []string) (same map[string]string) {
+	for _, key := range keys {
+		if s.CheckKey(key) != nil {
+			continue
+		}
+		if text, known := s.canonicalKey(key); known && text != key {
+			if same == nil {
+				same = map[string]string{}
+			}
+			same[key] = text
+		}
+	}
+	return same
 }
 
 func distinct(keys []string) []string {
@@ -146,18 +172,18 @@ func (rs *Rows[R]) Row(key string) *Row[R] {
 }
 
 // Change lets apply change a row, which exists then, and makes it what reading it back
-// gives. When it does not exist it comes as the zero value with its key set. A row of which
+// gives. When it does not exist it comes as the zero value with its key set, as a text. A row of which
 // gone says true, where it is given, is removed. After an error or a panic the row is as it
 // was.
-func (rs *Rows[R]) Change(r *Row[R], apply func(*R) error, gone func(*R) bool) (err error) {
-	was := saved[R]{clone(&r.Value, rs.deep), r.Exists, r.removed}
+func (rs *Rows[R]) Change(r *Row[R], text string, apply func(*R) error, gone func(*R) bool) (err error) {
+	was := saved[R]{clone(&r.Value, rs.deep), r.text, r.Exists, r.removed}
 	done := false
 	defer func() {
 		if !done {
-			r.Value, r.Exists, r.removed = was.value, was.exists, was.removed
+			r.Value, r.text, r.Exists, r.removed = was.value, was.text, was.exists, was.removed
 		}
 	}()
-	if err := rs.change(r, apply); err != nil {
+	if err := rs.change(r, text, apply); err != nil {
 		return err
 	}
 	if gone != nil && gone(&r.Value) {
@@ -171,14 +197,16 @@ func (rs *Rows[R]) Change(r *Row[R], apply func(*R) error, gone func(*R) bool) (
 // saved is what a row was before a change.
 type saved[R any] struct {
 	value           R
+	text            string
 	exists, removed bool
 }
 
-func (rs *Rows[R]) change(r *Row[R], apply func(*R) error) error {
+func (rs *Rows[R]) change(r *Row[R], text string, apply func(*R) error) error {
 	value := reflect.ValueOf(&r.Value).Elem()
 	if !r.Exists {
 		clear(r)
-		if err := rs.shape.setKey(value, r.key); err != nil {
+		r.text = text
+		if err := rs.shape.setKey(value, text); err != nil {
 			return err
 		}
 		r.Exists = true
@@ -191,13 +219,13 @@ func (rs *Rows[R]) change(r *Row[R], apply func(*R) error) error {
 	if err := apply(&r.Value); err != nil {
 		return err
 	}
-	if err := rs.shape.keepsKey(value, rs.was, r.key); err != nil {
+	if err := rs.shape.keepsKey(value, rs.was, r.text); err != nil {
 		return err
 	}
 	if err := rs.shape.canonical(value); err != nil {
 		return err
 	}
-	if err := rs.shape.settleChildren(value, r.key); err != nil {
+	if err := rs.shape.settleChildren(value, r.text); err != nil {
 		return err
 	}
 	copied := rs.shape.children

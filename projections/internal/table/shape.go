@@ -57,6 +57,7 @@ select c.relname, a.attname, case when t.typnamespace = c.relnamespace then '` +
        coalesce((select k.n from unnest(i.indkey::int2[]) with ordinality k (attnum, n) where k.attnum = a.attnum and k.n <= i.indnkeyatts), 0), coalesce(not i.indimmediate, false), t.typcategory = 'A',
        b.typname, format_type(b.oid, -1), b.typcategory::text, coalesce(el.typcategory::text, ''), b.typtype = 'd', coalesce(nullif(a.atttypmod, -1), t.typtypmod),
        case when co.collisdeterministic then '' else coalesce(case when co.collnamespace = c.relnamespace then '` + here + `' else '' end || co.oid::regcollation::text, '') end,
+       case when b.typname in ('numeric', 'time', 'timetz', 'timestamp', 'timestamptz', 'interval') then format_type(b.oid, coalesce(nullif(a.atttypmod, -1), t.typtypmod)) else '' end,
        exists (select from pg_trigger g where g.tgrelid = c.oid and not g.tgisinternal) or exists (select from pg_rewrite w where w.ev_class = c.oid) or c.relforcerowsecurity
 from pg_class c
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -79,6 +80,7 @@ type catalogColumn struct {
 	Nested                    bool // a domain over a domain
 	Modifier                  int32
 	Collation                 string // of which texts that differ may be equal; or empty
+	Rounded                   string // type to which a value is cut or rounded on its way; or empty
 	Triggers                  bool
 }
 
@@ -171,7 +173,7 @@ func keysOf(found []catalogColumn) []keyColumn {
 		if i < 0 {
 			return keys
 		}
-		k := keyColumn{name: found[i].Name, sqlType: found[i].Type, oid: found[i].OID}
+		k := keyColumn{name: found[i].Name, sqlType: found[i].Type, oid: found[i].OID, rounded: found[i].Rounded, kind: kind{base: found[i].Base, modifier: found[i].Modifier}}
 		if found[i].Collation != "" {
 			k.collated = " collate " + found[i].Collation
 		}
