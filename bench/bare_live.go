@@ -81,7 +81,7 @@ func (l *sales) applyPage(ctx context.Context, tx pgx.Tx, page []bareEvent) erro
 		if events[i], err = decodeBare(e.kind, e.data); err != nil {
 			return err
 		}
-		keys[i] = l.key(e.stream, events[i])
+		keys[i] = l.key(e.stream, *events[i])
 	}
 	rows, err := loadBare(ctx, tx, keys)
 	if err != nil {
@@ -93,7 +93,7 @@ func (l *sales) applyPage(ctx context.Context, tx pgx.Tx, page []bareEvent) erro
 			row = &sale{ID: keys[i]}
 			rows[keys[i]] = row
 		}
-		l.change(row, e)
+		l.change(row, *e)
 	}
 	return storeBare(ctx, tx, rows, page[len(page)-1].position)
 }

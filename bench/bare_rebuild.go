@@ -58,13 +58,13 @@ func (l *sales) applyBare(rows map[string]*sale, stream, kind string, data []byt
 	if err != nil {
 		return err
 	}
-	key := l.key(stream, e)
+	key := l.key(stream, *e)
 	row := rows[key]
 	if row == nil {
 		row = &sale{ID: key}
 		rows[key] = row
 	}
-	l.change(row, e)
+	l.change(row, *e)
 	return nil
 }
 

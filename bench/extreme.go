@@ -21,9 +21,9 @@ type extreme struct {
 func extremes() []extreme {
 	return []extreme{
 		{name: "extreme-streams", share: 1, store: near, make: func(l *sales) { l.streams = 100 }},
-		{name: "extreme-hot", share: 1, store: near, make: func(l *sales) { l.key = func(string, *sold) string { return "all" } }},
+		{name: "extreme-hot", share: 1, store: near, make: func(l *sales) { l.key = func(string, sold) string { return "all" } }},
 		{name: "extreme-wide", share: 20, store: near, make: widen},
-		{name: "extreme-shared", share: 1, store: near, make: func(l *sales) { l.key = func(_ string, e *sold) string { return e.Customer } }},
+		{name: "extreme-shared", share: 1, store: near, make: func(l *sales) { l.key = func(_ string, e sold) string { return e.Customer } }},
 		{name: "extreme-late", share: 1, store: late, make: func(*sales) {}},
 	}
 }
@@ -49,7 +49,7 @@ func widen(l *sales) {
 	random := make([]byte, wide)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(random) // it returns no error
 	text, change := hex.EncodeToString(random), l.change
-	l.change = func(row *sale, e *sold) {
+	l.change = func(row *sale, e sold) {
 		first := crc32.ChecksumIEEE([]byte(row.ID)) % wide
 		change(row, e)
 		row.Customer = text[first : first+wide]

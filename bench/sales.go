@@ -45,8 +45,8 @@ const saleColumns = `(id text not null, customer text not null, cents bigint not
 type sales struct {
 	store   *pgstore.Store
 	streams int                                 // of the events that are loaded at once; 0: each gets streamLength events
-	key     func(stream string, e *sold) string // which row an event touches
-	change  func(row *sale, e *sold)            // both sides fold by it
+	key     func(stream string, e sold) string // which row an event touches
+	change  func(row *sale, e sold)            // both sides fold by it
 	order   projections.Order                   // the log's, unless Kafka is read
 	loaded  int                                 // events of the log
 	version int                                 // of the last build
@@ -56,8 +56,8 @@ type sales struct {
 func plainSales(store *pgstore.Store) *sales {
 	return &sales{
 		store: store,
-		key:   func(stream string, _ *sold) string { return stream },
-		change: func(row *sale, e *sold) {
+		key:   func(stream string, _ sold) string { return stream },
+		change: func(row *sale, e sold) {
 			row.Customer, row.ChangedAt = e.Customer, e.At
 			row.Cents += e.Cents
 			row.Events++
@@ -86,11 +86,11 @@ func (l *sales) fold(name string, version int) projections.Fold[sale, es.Event] 
 		Codec: l.codec(), Categories: []string{soldCategory}, Order: l.order,
 		Key: func(e es.Event, r es.Recorded) string {
 			changed := e.(sold) //nolint:forcetypeassert // the codec has no other
-			return l.key(r.Stream.ID, &changed)
+			return l.key(r.Stream.ID, changed)
 		},
 		Apply: func(row *sale, e es.Event, _ es.Recorded) {
 			changed := e.(sold) //nolint:forcetypeassert // the codec has no other
-			l.change(row, &changed)
+			l.change(row, changed)
 		},
 	}
 }

@@ -27,7 +27,7 @@ type statements struct {
 	momentName          string
 	status, categories  string
 	openAppends         string
-	sums, extent        string
+	sums, sum, extent   string
 	repair              repairStatements
 }
 
@@ -42,7 +42,7 @@ func newStatements(schema string) statements {
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),
 		moment: with(momentSQL), raise: with(raiseSQL), storeMoment: with(storeMomentSQL), momentHolds: with("select " + momentHoldsSQL), sameLog: with("select " + sameLogSQL),
 		momentName: schema + ".settled_moment",
-		status:     with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL), extent: with(extentSQL),
+		status:     with(statusSQL), categories: with(categoriesSQL), openAppends: with(openAppendsSQL), sums: with(sumsSQL), sum: with(sumSQL), extent: with(extentSQL),
 		repair: newRepairStatements(with),
 	}
 	for kind, probe := range probes() {

@@ -31,23 +31,34 @@ select category, count(*), bit_xor(uuid_hash_extended(event_id, 0))
 from {asof}.events where position > $1 and position <= $2 and ($3::text[] is null or category = any($3))
 group by category`
 
+// sumSQL does so for one category, at two thirds of the cost. Bind: $1 after, $2 up to, $3
+// category.
+const sumSQL = `
+select $3::text, count(*), bit_xor(uuid_hash_extended(event_id, 0))
+from {asof}.events where position > $1 and position <= $2 and category = $3::text
+having count(*) > 0`
+
 // Plus is the sum of two sets that have no event in common.
 func (s Sum) Plus(other Sum) Sum {
 	return Sum{Events: s.Events + other.Events, Hash: s.Hash ^ other.Hash}
 }
 
 // Sums returns what stands in the log after a position and up to a settled one, by
-// category; of all categories when none is given. It reads all of that: about 0.1 seconds a
-// million events.
+// category; of all categories when none is given. It reads all of that: about 0.2 seconds of
+// a processor for a million events.
 func (s *Store) Sums(ctx context.Context, after, upTo es.Position, categories ...string) (map[string]Sum, error) {
 	var sums map[string]Sum
-	if len(categories) == 0 {
-		categories = nil
+	sql, of := s.sql.sums, any(categories)
+	switch len(categories) {
+	case 0:
+		of = nil
+	case 1:
+		sql, of = s.sql.sum, categories[0]
 	}
 	_, err := s.read(ctx, "sum up the log", es.Checkpoint{}, func(_ look, batch *pgx.Batch) {
 		sums = map[string]Sum{}
 		batch.Queue(pg.NoStatementTimeoutSQL)
-		batch.Queue(s.sql.sums, int64(after), int64(upTo), categories).Query(func(rows pgx.Rows) error {
+		batch.Queue(sql, int64(after), int64(upTo), of).Query(func(rows pgx.Rows) error {
 			var category string
 			var events, hash int64
 			_, err := pgx.ForEachRow(rows, []any{&category, &events, &hash}, func() error {
