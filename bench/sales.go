@@ -44,12 +44,12 @@ const saleColumns = `(id text not null, customer text not null, cents bigint not
 // sales is a log with the read model that is kept of it, by Asof and by bare programs.
 type sales struct {
 	store   *pgstore.Store
-	streams int                                 // of the events that are loaded at once; 0: each gets streamLength events
+	streams int                                // of the events that are loaded at once; 0: each gets streamLength events
 	key     func(stream string, e sold) string // which row an event touches
 	change  func(row *sale, e sold)            // both sides fold by it
-	order   projections.Order                   // the log's, unless Kafka is read
-	loaded  int                                 // events of the log
-	version int                                 // of the last build
+	order   projections.Order                  // the log's, unless Kafka is read
+	loaded  int                                // events of the log
+	version int                                // of the last build
 }
 
 // plainSales is a log as it is in all sections but the extremes.
