@@ -14,10 +14,15 @@ import (
 // MakeTables runs the DDL of a definition, which its errors name, in a new schema and leaves
 // the search path on it.
 func MakeTables(ctx context.Context, tx pgx.Tx, schema, name, ddl string) error {
-	for _, sql := range []string{pg.NoStatementTimeoutSQL, `create schema ` + table.Quote(schema)} {
-		if _, err := tx.Exec(ctx, sql); err != nil {
-			return err
+	if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `create schema `+table.Quote(schema)); err != nil {
+		if pg.Is(err, pg.InsufficientPrivilege) {
+			c := tx.Conn().Config()
+			return fmt.Errorf("%q: its tables need a schema of their own, which the role may not make: grant create on database %s to %s: %w", name, table.Quote(c.Database), table.Quote(c.User), err)
 		}
+		return err
 	}
 	if _, err := tx.Exec(ctx, SearchPathSQL, schema); err != nil {
 		return err
