@@ -26,7 +26,8 @@
 // Others run only when -only names them. Rebuild and live as above, where the log has
 // 100 streams (extreme-streams), all events go to one row (extreme-hot), a row has 10 kB
 // (extreme-wide), 10 streams feed a row (extreme-shared), or every answer of Postgres is
-// 2 ms late (extreme-late); and large, which prints the rates and the peak memory of the
+// 2 ms late (extreme-late); lanes, two projectors that share the two partitions of a topic
+// beside one, where Apply sleeps for 100 µs; and large, which prints the rates and the peak memory of the
 // process that follows, rebuilds or reads the past of 10,000,000 events, and that of the
 // bare program:
 //
@@ -98,7 +99,7 @@ func parse(args []string) (settings, error) {
 	flags.IntVar(&s.large, "large", 10_000_000, "events of the section large")
 	flags.DurationVar(&s.fresh, "fresh", 5*time.Second, "how long freshness appends, and looks at idle projections")
 	flags.BoolVar(&s.cluster, "cluster", false, "start three Apache Kafka brokers in place of the embedded one (needs a JDK 17 and Maven)")
-	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost, rebuild, live, asof, freshness; and if it is given, extreme-streams, extreme-hot, extreme-wide, extreme-shared, extreme-late, large")
+	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost, rebuild, live, asof, freshness; and if it is given, extreme-streams, extreme-hot, extreme-wide, extreme-shared, extreme-late, lanes, large")
 	flags.StringVar(&s.dir, "dir", "", "directory for the data (default: a temporary one on the disk of the system's)")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a CPU profile of the whole run to this `file`")
 	if err := flags.Parse(args); err != nil {
@@ -136,7 +137,7 @@ func sections() []section {
 	for _, x := range extremes() {
 		list = append(list, section{name: x.name, run: x.run, asked: true})
 	}
-	return append(list, section{name: "large", run: benchLarge, asked: true})
+	return append(list, section{name: "lanes", run: benchLanes, asked: true}, section{name: "large", run: benchLarge, asked: true})
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
