@@ -295,7 +295,9 @@ func TestChild_rows_that_were_changed_by_hand_are_read_again(t *testing.T) {
 	w := newWorld(t)
 	applied := w.running(projections.New(w.store, sheets()))
 	cents := func() int64 { return w.number(`select coalesce(sum(cents), 0) from sheets.entries`) }
-	applied(w.append("a-1", Deposited{Cents: 1}))
+	for range 3 { // the first may be the build's, the second is read, and then memory has them
+		applied(w.append("a-1", Deposited{Cents: 1}))
+	}
 	w.exec(`update sheets.entries set cents = 1000`)
 	applied(w.append("a-1", Deposited{Cents: 1}))
 	if n := cents(); n != 1009 {
@@ -457,8 +459,8 @@ func TestChild_rows_that_a_trigger_changes_are_read_again(t *testing.T) {
 func TestChild_rows_that_cannot_be_copied_are_inserted(t *testing.T) {
 	t.Parallel()
 	type Line struct {
-		N    int    `db:"n"`
-		Side string `db:"side"`
+		N     int      `db:"n"`
+		Sides []string `db:"sides"`
 	}
 	type Book struct {
 		Account string `db:"account"`
@@ -471,14 +473,14 @@ func TestChild_rows_that_cannot_be_copied_are_inserted(t *testing.T) {
 	applied := 0
 	err := projections.New(w.store, projections.Fold[Book, Event]{
 		Name: "books", Version: 1, Codec: codec(), Order: projections.OneStream,
-		Table: `create type side as enum ('in', 'out'); create table books (account text primary key); create table lines (account text, n int, side side not null, primary key (account, n))`,
+		Table: `create type side as enum ('in', 'out'); create table books (account text primary key); create table lines (account text, n int, sides side[] not null, primary key (account, n))`,
 		Key:   func(_ Event, r es.Recorded) string { return r.Stream.ID },
 		Apply: func(b *Book, e Event, _ es.Recorded) {
 			applied++
-			b.Lines = append(b.Lines, Line{int(cents(e)), "in"})
+			b.Lines = append(b.Lines, Line{int(cents(e)), []string{"in"}})
 		},
 	}).Rebuild(t.Context())
-	if n := w.number(`select count(*) from books.lines where side = 'in'`); err != nil || n != 700 || applied != 700 {
+	if n := w.number(`select count(*) from books.lines where sides::text = '{in}'`); err != nil || n != 700 || applied != 700 {
 		t.Errorf("%d rows of %d events that were applied, %v", n, applied, err)
 	}
 }

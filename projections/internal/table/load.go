@@ -47,7 +47,7 @@ func (rs *Rows[R]) Load(ctx context.Context, send Send) error {
 		return nil
 	}
 	asked := rs.load
-	rs.load = nil
+	rs.load = rs.load[:0]
 	keys := make([]string, len(asked))
 	for i, r := range asked {
 		keys[i] = r.key
