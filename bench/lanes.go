@@ -37,7 +37,7 @@ func benchLanes(ctx context.Context, w *world, s settings, r *report) error {
 	l.order, l.streams = projections.OneStream, laneStreams
 	change := l.change
 	l.change = func(row *sale, e sold) {
-		time.Sleep(slowApply)
+		_ = pause(ctx, slowApply)
 		change(row, e)
 	}
 	client, err := kafka.New(kafka.Config{Brokers: w.stack.Brokers()})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,13 +78,12 @@ func newTerminal(t *testing.T) (terminal *os.File, shows func(texts ...string) s
 	})
 	return terminal, func(texts ...string) string {
 		until(t, fmt.Sprintf("%q on the screen", texts), func() bool {
-			rest, found := screen.String(), true
-			for _, text := range texts {
-				if _, rest, found = strings.Cut(rest, text); !found {
-					return false
-				}
-			}
-			return true
+			rest := screen.String()
+			return !slices.ContainsFunc(texts, func(text string) (missing bool) {
+				_, after, found := strings.Cut(rest, text)
+				rest = after
+				return !found
+			})
 		})
 		return screen.String()
 	}

@@ -510,7 +510,7 @@ func TestRow_types_with_child_rows_that_do_not_fit_are_refused(t *testing.T) {
 	}{}, "name the table of the child rows")
 	refused(t, "a column, too", one, struct {
 		ID string `db:"id"`
-		A  []line `db:"a" rows:"lines"`
+		A  []line `db:"a"  rows:"lines"`
 	}{}, "it is a column, or a list of child rows")
 	refused(t, "not exported", one, struct {
 		ID string `db:"id"`

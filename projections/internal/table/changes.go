@@ -94,7 +94,7 @@ func (rs *Rows[R]) childPairs(of int, r *Row[R], how How) iter.Seq2[*record, *re
 	return func(yield func(was, now *record) bool) {
 		i, j := 0, 0
 		for i < len(was.xmins) || j < is.Len() {
-			n := 0
+			var n int
 			switch {
 			case i == len(was.xmins):
 				n = 1
