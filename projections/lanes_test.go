@@ -163,31 +163,21 @@ func TestLanes_that_meet_in_a_stream_apply_its_events_once(t *testing.T) {
 	}
 }
 
-// A switch waits for the lanes, also where it compares nothing: what one of them applies is
-// applied to one build.
+// A switch waits for a lane that writes, also where it compares nothing: what one of them
+// applies is applied to one build.
 func TestLanes_are_waited_for_by_a_switch(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	entered, release := make(chan struct{}, 10), make(chan struct{})
 	def := c.balances()
-	inner := def.Apply
-	def.Apply = func(row *Balance, e Event, r es.Recorded) {
-		if d, held := e.(Deposited); held && d.Cents == 7 {
-			entered <- struct{}{}
-			<-release
-		}
-		inner(row, e, r)
-	}
 	c.append("a-1", Opened{Owner: "ann"})
 	old := c.another(def)
 	stopped := make(chan error, 1)
 	go func() { stopped <- old.Run(t.Context()) }()
-	let := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(let)
 	c.untilReading(old)
 	until(t, "it reads", func() bool { return c.members() == 1 })
+	letGo := c.held(`select from balances.balances for update`)
 	c.tell("a-1", Deposited{Cents: 7})
-	<-entered
+	until(t, "a lane has its turn, and waits for the row", func() bool { return c.number(blockedSQL) > 0 })
 	verifying := make(chan struct{})
 	tell := sync.OnceFunc(func() { close(verifying) })
 	newer := balances2()
@@ -205,7 +195,7 @@ func TestLanes_are_waited_for_by_a_switch(t *testing.T) {
 	if len(ended) > 0 {
 		t.Error("the build was switched under a lane")
 	}
-	let()
+	letGo()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}

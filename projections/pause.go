@@ -35,7 +35,7 @@ on conflict (name) do update set reason = excluded.reason`
 func Pause(ctx context.Context, target Target, name, reason string) error {
 	k := books.Of(target)
 	err := pgx.BeginTxFunc(ctx, k.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		builds, err := k.LockAll(ctx, tx, name) // a batch that has begun ends before
+		builds, err := k.LockAll(ctx, tx, name) // a batch that is written ends before; one that is folded will be refused
 		if err != nil {
 			return err
 		}

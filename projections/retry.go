@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -16,12 +15,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
-	"github.com/asof-dev/asof/projections/internal/table"
 )
-
-// What is parked is tried again in transactions that hold the build, as a batch does: a unit
-// is taken from the books and applied in one of them, so it is applied once, whatever dies
-// when. What fails is parked again, with what comes after it.
 
 // Retried says what came of a retry.
 type Retried struct {
@@ -147,24 +141,20 @@ func (r *retry) event(ctx context.Context, id uuid.UUID) error {
 	return nil
 }
 
-// retryEvents is how many are tried in a transaction.
+// retryEvents is how many are tried at once.
 const retryEvents = 1_000
 
-var (
-	// errStillParked: a sequence is parked again from an event on.
-	errStillParked = errors.New("projections: still parked")
-	// errNotThere: another process has retried or skipped the events.
-	errNotThere = errors.New("projections: not parked any more")
-)
+// errStillParked: a sequence is parked again from an event on.
+var errStillParked = errors.New("projections: still parked")
 
 // sequence tries the events of a sequence in order, up to the first that fails; or the
 // first alone, if it is of a version.
 func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Version) error {
-	limit := retryEvents
-	if version != nil {
-		limit = 1
-	}
 	for tries := 0; tries < apply.ManyTries; {
+		limit := r.p.apply.MostInTurn(retryEvents)
+		if version != nil {
+			limit = 1
+		}
 		events, err := r.read(ctx, s, limit)
 		if err != nil || len(events) == 0 && version == nil {
 			return err
@@ -184,7 +174,7 @@ func (r *retry) sequence(ctx context.Context, s fold.Sequence, version *es.Versi
 		switch {
 		case errors.Is(err, errStillParked):
 			return nil
-		case errors.Is(err, errNotThere):
+		case errors.Is(err, apply.ErrNotThere):
 			tries++
 		case err != nil:
 			return err
@@ -217,25 +207,13 @@ func (r *retry) read(ctx context.Context, s fold.Sequence, limit int) ([]es.Reco
 	})
 }
 
-// before is what is known of a unit that is tried again.
-type before struct {
-	attempts int32
-	first    time.Time
-}
-
 // try applies events of a sequence, which then are parked no more, but for those that fail
 // again: see [trial].
 func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
-	k := fold.NewParking(r.p.apply.Def, r.p.apply.Most)
-	k.Source = s.Source
-	err := r.tryHow(ctx, s, events, refused, keep, k, false)
-	if apply.Moved(err) {
-		err = r.tryHow(ctx, s, events, refused, keep, k, true)
-	}
+	k, err := r.p.apply.Again(ctx, r.b, s, events, refused, keep)
 	if err != nil || !keep {
 		return err
 	}
-	r.p.apply.TellParked(ctx, k.Fresh)
 	failed := map[uuid.UUID]struct{}{}
 	for _, u := range k.Fresh {
 		failed[u.Event.ID] = struct{}{}
@@ -246,79 +224,4 @@ func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEv
 		return errStillParked
 	}
 	return nil
-}
-
-func (r *retry) tryHow(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool, k *fold.Parking, moves bool) error {
-	err := pgx.BeginTxFunc(ctx, r.p.apply.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		k.Forget()
-		if k.Refused, k.Trying = refused, !keep; s.Key != "" {
-			k.Only = &s.Key
-		}
-		b, were, err := r.take(ctx, tx, s, events, k)
-		if err != nil {
-			return err
-		}
-		state, out := r.m.Open(b.Place(), false), &pgx.Batch{}
-		if err := state.Fold(ctx, apply.SendIn(tx), r.m.Decode(events), k); err != nil {
-			return err
-		}
-		if err := state.Write(ctx, tx.Conn(), out, table.How{Moves: moves}); err != nil {
-			return err
-		}
-		for i := range k.Fresh {
-			u := &k.Fresh[i]
-			u.Attempts, u.First = were[u.Event.ID].attempts, were[u.Event.ID].first
-		}
-		r.p.apply.Books.QueueParked(out, b, s.Source, k.Fresh)
-		r.p.apply.Books.QueueTally(out, &b, &books.Tally{Parked: int64(len(k.Fresh) - len(events))}, nil)
-		if !keep {
-			out.Queue(apply.ConstraintsSQL)
-		}
-		if err := tx.SendBatch(ctx, out).Close(); err != nil || keep {
-			return err
-		}
-		return fault.ErrDone
-	})
-	if errors.Is(err, fault.ErrDone) {
-		return nil
-	}
-	return err
-}
-
-// Bind: $1 build, $2 category, $3 stream, $4 key, $5 versions, $6 source.
-const takeParkedSQL = `
-delete from {asof}.parked where build = $1 and category = $2 and stream_id = $3 and key_hash = sha256(convert_to($4, 'UTF8')) and version = any($5) and source = $6
-returning event_id, attempts, first_at`
-
-// take locks the build, and takes events of a sequence from what is parked.
-func (r *retry) take(ctx context.Context, tx pgx.Tx, s fold.Sequence, events []es.RecordedEvent, k *fold.Parking) (b books.Build, were map[uuid.UUID]before, err error) {
-	versions := make([]int64, len(events))
-	for i := range events {
-		versions[i] = int64(events[i].Version)
-	}
-	were = map[uuid.UUID]before{}
-	batch := &pgx.Batch{}
-	r.p.apply.QueueLock(batch, r.b, true, func(now books.Build) error { b = now; return nil })
-	batch.Queue(r.p.apply.Books.SQL(takeParkedSQL), r.b.ID, s.Stream.Category, s.Stream.ID, s.Key, versions, s.Source).Query(func(rows pgx.Rows) error {
-		var id uuid.UUID
-		var was before
-		_, err := pgx.ForEachRow(rows, []any{&id, &was.attempts, &was.first}, func() error { were[id] = was; return nil })
-		return err
-	})
-	r.p.apply.Books.QueueParking(batch, r.b, []es.StreamID{s.Stream}, k)
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return b, nil, err
-	}
-	if len(were) != len(events) {
-		return b, nil, errNotThere
-	}
-	k.Stored = b.Parked - int64(len(events))
-	if k.Most > 0 {
-		k.Most = max(k.Most, b.Parked) // what is parked may stay so, whatever the program's bound
-	}
-	if from, rest := k.From[s]; rest && from < events[0].Version { // somebody has parked an earlier one
-		return b, nil, errNotThere
-	}
-	delete(k.From, s) // of those that come after
-	return b, were, nil
 }

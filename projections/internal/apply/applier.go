@@ -28,7 +28,8 @@ type Applier struct {
 	memory *Memory    // of the live build; of whose turn it is
 	mu     sync.Mutex
 	bound  map[int64]fold.Model // by build
-	Done   atomic.Int64         // batches committed: see Run
+	pace   pace
+	Done   atomic.Int64 // batches committed: see Run
 }
 
 // Checkpoint is where a build stands in the log. Books that lie in the log's own database

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -36,17 +35,10 @@ type Work struct {
 	Gapped   bool                // found: some of the streams have gaps
 	Foreign  int64               // messages of Kafka that are not events of the log
 	refused  map[fold.Unit]error // what the database does not take
-	moves    bool                // a unique value moves between rows
 	Bulk     bool
-	rehearse bool // nothing is kept
-}
-
-// found is what is read under the build's lock.
-type found struct {
-	seen    Versions
-	parking *fold.Parking
-	gaps    map[es.StreamID]Gap
-	opened  []Gap
+	rehearse bool           // nothing is kept
+	parked   *fold.Sequence // whose events are parked, and are tried again
+	known    bool           // its events are what they seem
 }
 
 // Over says that all events after a position are applied already, how many they are in
@@ -76,12 +68,13 @@ from {asof}.builds where id = $1`
 // session, so that one that hangs does not hold up the others.
 const idle = time.Minute
 
-// Commit applies work to a build in one transaction and returns the build as it is
-// then. The row lock on the build makes it one at a time, but for lanes; a build that was
-// switched or taken over meanwhile gives [fault.ErrFenced], and nothing is written. What the
-// database refuses is parked, in which case the work takes several transactions.
+// Commit applies work to a build and returns the build as it is then. What is known is read,
+// and the user's code run, with no transaction open; what it comes to is written in a short
+// one, all or nothing. The row lock on the build makes those one at a time, but for lanes; a
+// build that was switched or taken over meanwhile gives [fault.ErrFenced], and nothing is
+// written. Work of which the database refuses something, and what is slow, takes several.
 func (a *Applier) Commit(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	next, err := a.tryMoving(ctx, b, w)
+	next, err := a.try(ctx, b, w)
 	if a.Refused(err) && len(w.Events) > 0 {
 		next, err = a.bisectWork(ctx, b, w)
 	}
@@ -92,103 +85,144 @@ func (a *Applier) Commit(ctx context.Context, b books.Build, w *Work) (books.Bui
 	return next, nil
 }
 
-// tryMoving is try, and again if a unique value may have moved between rows.
-func (a *Applier) tryMoving(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	next, err := a.try(ctx, b, w)
-	if Moved(err) && !w.moves {
-		again := *w
-		again.moves = true
-		next, err = a.try(ctx, b, &again)
-		w.Foreign, w.Gapped = again.Foreign, again.Gapped
-	}
-	if errors.Is(err, table.ErrStale) && a.lanes(b, w) != nil { // another lane has changed a row
-		err = fmt.Errorf("%w: %w", fault.ErrMoved, err)
-	}
-	return next, err
-}
-
 // Moved reports that a unique value may have moved between rows.
 func Moved(err error) bool { return pg.Is(err, pg.UniqueViolation) }
 
+// try is Commit where the database refuses nothing.
 func (a *Applier) try(ctx context.Context, b books.Build, w *Work) (books.Build, error) {
-	life := b.Life
-	once := *w
-	var parked []fold.ParkedUnit
-	err := pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := a.lock(ctx, tx, b, &once)
+	d, err := a.attempt(ctx, b, w)
+	if err != nil {
+		return b, err
+	}
+	w.Foreign, w.Gapped = d.w.Foreign, d.w.Gapped
+	if !w.rehearse {
+		a.TellParked(ctx, d.parking.Fresh)
+	}
+	return d.b, nil
+}
+
+// waitsOutside is how often others may write to the build while a work is folded, before it
+// takes the build's turn first. Else one that takes longer than those of others might never
+// get through.
+const waitsOutside = 2
+
+// attempt does the work, and again when somebody else has written to the build since it was
+// read. It takes the turn before that only where Apply is not long, so that a slow one keeps
+// nobody waiting and no transaction open.
+func (a *Applier) attempt(ctx context.Context, b books.Build, w *Work) (*draft, error) {
+	for try := 0; ; try++ {
+		d, err := a.plan(ctx, a.outside(), &pgx.Batch{}, b, w)
 		if err != nil {
+			return nil, err
+		}
+		if n := a.pace.most(w.Bulk, try); len(d.todo) > n && w.splits(b) {
+			return a.inParts(ctx, b, w, d.todo, n)
+		}
+		if try < waitsOutside || !a.pace.short(len(d.todo)) {
+			if err = a.foldDraft(ctx, a.Send, d); err == nil {
+				err = a.writeDraft(ctx, b, d)
+			}
+		} else {
+			d, err = a.inTurn(ctx, b, w)
+		}
+		switch {
+		case err == nil:
+			return d, nil
+		case (errors.Is(err, errOvertaken) || errors.Is(err, table.ErrStale)) && try+1 < ManyTries:
+			a.Logger.DebugContext(ctx, "folds a batch again", "why", err)
+		default:
+			return nil, a.orFenced(ctx, b, w.parked != nil, err)
+		}
+	}
+}
+
+// orFenced returns an error of the database; or [fault.ErrFenced], where the build is not what
+// the caller thinks any more: then its tables may be another build's by now.
+func (a *Applier) orFenced(ctx context.Context, b books.Build, even bool, err error) error {
+	if pg.Code(err) == "" {
+		return err
+	}
+	batch := &pgx.Batch{}
+	a.queueLook(batch, b, even, func(books.Build) error { return nil })
+	if fenced := a.Send(ctx, batch); errors.Is(fenced, fault.ErrFenced) {
+		return fmt.Errorf("%w: %s", fenced, err.Error())
+	}
+	return err
+}
+
+// inParts applies the events of a work, so many at once, and then what else there is to it.
+func (a *Applier) inParts(ctx context.Context, b books.Build, w *Work, events []es.RecordedEvent, most int) (*draft, error) {
+	for part := range slices.Chunk(events, most) {
+		if _, err := a.try(ctx, b, w.part(part)); err != nil {
+			return nil, err
+		}
+		a.Done.Add(1)
+	}
+	return a.attempt(ctx, b, w)
+}
+
+// inTurn does the work in the build's turn.
+func (a *Applier) inTurn(ctx context.Context, b books.Build, w *Work) (*draft, error) {
+	d, err := a.tryInTurn(ctx, b, w, false)
+	if Moved(err) {
+		d, err = a.tryInTurn(ctx, b, w, true)
+	}
+	return d, err
+}
+
+func (a *Applier) tryInTurn(ctx context.Context, b books.Build, w *Work, moves bool) (d *draft, err error) {
+	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		out := &pgx.Batch{}
+		if d, err = a.planIn(ctx, tx, b, w); err != nil {
 			return err
 		}
-		b = locked
-		b.Life = life // that the events were read in
-		if err := a.applyLocked(ctx, tx, &b, &once, found); err != nil {
+		if err := a.queueDraft(ctx, tx.Conn(), out, d, moves); err != nil {
 			return err
 		}
-		if once.apart(w) {
-			return ErrApart
-		}
-		parked = found.parking.Fresh
-		if !w.rehearse {
-			return nil
-		}
-		if _, err := tx.Exec(ctx, ConstraintsSQL); err != nil {
+		if err := tx.SendBatch(ctx, out).Close(); err != nil || !w.rehearse {
 			return err
 		}
 		return fault.ErrDone
 	})
-	switch {
-	case err == nil:
-		w.Foreign, w.Gapped = once.Foreign, once.Gapped
-		a.TellParked(ctx, parked)
-	case errors.Is(err, fault.ErrDone):
+	if errors.Is(err, fault.ErrDone) {
 		err = nil
 	}
-	return b, err
+	return d, err
 }
-
-// ConstraintsSQL has the database check now what it would check at the end.
-const ConstraintsSQL = `set constraints all immediate`
 
 // InTx applies work to a build in a transaction of the caller's, and returns what it has
 // parked. B is changed as its rows are.
 func (a *Applier) InTx(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work) ([]fold.ParkedUnit, error) {
-	locked, found, err := a.lock(ctx, tx, *b, w)
+	d, err := a.planIn(ctx, tx, *b, w)
 	if err != nil {
 		return nil, err
 	}
-	*b = locked
-	return found.parking.Fresh, a.applyLocked(ctx, tx, b, w, found)
+	out := &pgx.Batch{}
+	if err := a.queueDraft(ctx, tx.Conn(), out, d, false); err != nil {
+		return nil, err
+	}
+	*b = d.b
+	return d.parking.Fresh, tx.SendBatch(ctx, out).Close()
 }
 
-// lock takes the build's row, sets the search path, reads the dedup rows and what is parked,
-// and drops from w what is no event of the log, in one round trip. Each statement has a
-// snapshot of its own, so the rows are those that the last holder of the lock left.
-func (a *Applier) lock(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (books.Build, found, error) {
-	f := found{seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]Gap{}}
-	var locked books.Build
+// planIn takes the build's turn, and folds the work in it.
+func (a *Applier) planIn(ctx context.Context, tx pgx.Tx, b books.Build, w *Work) (*draft, error) {
 	batch := &pgx.Batch{}
-	look := func(now books.Build) error { locked = now; return nil }
-	if lanes := a.lanes(b, w); lanes != nil {
-		a.queueLanes(batch, b, lanes, look)
-	} else {
-		a.QueueLock(batch, b, false, look)
+	a.queueTurn(batch, b, w)
+	d, err := a.plan(ctx, a.inside(tx), batch, b, w)
+	if err != nil {
+		return nil, err
 	}
-	a.queueSeen(batch, b, w, f.seen)
-	f.parking.Source = w.Source
-	if len(w.Events) > 0 {
-		a.Books.QueueParking(batch, b, streamsOf(w.Events), f.parking)
+	if len(d.todo) > 0 {
+		if _, err := a.Bind(ctx, tx, d.b); err != nil { // the search path is on it
+			return nil, err
+		}
 	}
-	switch {
-	case b.Kind == books.KindTopic && len(w.Events) > 0:
-		a.queueGaps(batch, b, w, f.gaps)
-		a.queueLife(batch, b, w)
-	case b.Kind == books.KindKafka && w.Offset != nil:
-		a.queueOurs(batch, w)
-	}
-	err := tx.SendBatch(ctx, batch).Close()
-	f.parking.Stored, f.parking.Refused, f.parking.Trying = locked.Parked, w.refused, w.rehearse
-	return locked, f, err
+	return d, a.foldDraft(ctx, SendIn(tx), d)
 }
+
+// ConstraintsSQL has the database check now what it would check at the end.
+const ConstraintsSQL = `set constraints all immediate`
 
 // QueueLock takes the build's row and shows it as the last holder of the lock left it. A
 // build that is not what the caller thinks gives errFenced, and so does a live one that is
@@ -199,9 +233,10 @@ func (a *Applier) QueueLock(batch *pgx.Batch, b books.Build, even bool, look fun
 		batch.Queue(a.Books.SQL(lockLanesSQL), b.ID)
 	}
 	a.queueLook(batch, b, even, look)
+	a.queuePath(batch, b)
 }
 
-// queueLook shows a build that is locked.
+// queueLook shows a build as it is; when it is locked, as the last holder of the lock left it.
 func (a *Applier) queueLook(batch *pgx.Batch, b books.Build, even bool, look func(now books.Build) error) {
 	batch.Queue(a.Books.SQL(lockedSQL), b.ID, b.Status, b.Epoch, b.Kind, even).Query(func(rows pgx.Rows) error {
 		locked, err := pgx.CollectRows(rows, books.ScanBuild)
@@ -213,65 +248,19 @@ func (a *Applier) queueLook(batch *pgx.Batch, b books.Build, even bool, look fun
 		}
 		return look(locked[0])
 	})
+}
+
+func (a *Applier) queuePath(batch *pgx.Batch, b books.Build) {
 	batch.Queue(a.Books.SQL(lockPathSQL), b.ID, fmt.Sprintf("%dms", idle.Milliseconds()))
 }
 
-// applyLocked does the work inside the transaction that holds the build's lock, and
-// changes b as the row is changed.
-func (a *Applier) applyLocked(ctx context.Context, tx pgx.Tx, b *books.Build, w *Work, f found) error {
-	seen, before := f.seen, maps.Clone(f.seen)
-	if w.Position > 0 && w.Position <= b.Position || w.Over != nil && w.Over.After != b.Position {
-		return nil // another process did it
-	}
-	if b.Position < w.After { // the database was put back under us
-		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", fault.ErrFenced, b.Name, b.Version, b.ID, b.Position, w.After)
-	}
-	w.Gapped = len(f.gaps) > 0
-	todo, err := a.admit(ctx, tx, *b, w, &f)
-	if err != nil {
-		return err
-	}
-	w.Gapped = w.Gapped || len(f.opened) > 0
-	out := &pgx.Batch{}
-	t := books.Tally{Read: w.read(b.Position)}
-	if len(todo) > 0 {
-		if t.Skipped, err = a.foldLocked(ctx, tx, *b, w, todo, f.parking, out); err != nil {
-			return err
-		}
-		t.Parked = int64(len(f.parking.Fresh))
-		a.Books.QueueParked(out, *b, w.Source, f.parking.Fresh)
-		if err := a.writeSeen(ctx, tx, *b, w, before, seen, out); err != nil {
-			return err
-		}
-		t.Apply(todo)
-	}
-	if w.Position > b.Position {
-		t.Position, t.Event = w.Position, w.eventAt(w.Position)
-	}
-	t.Foreign = w.Foreign
-	if lanes := a.lanes(*b, w); lanes != nil {
-		a.Books.QueueLaneTally(out, b, lanes[0], &t)
+// queueTurn takes the turn of what a work touches: of its lanes, or of the whole build.
+func (a *Applier) queueTurn(batch *pgx.Batch, b books.Build, w *Work) {
+	if lanes := a.lanes(b, w); lanes != nil {
+		a.queueLanes(batch, b, lanes)
 	} else {
-		a.Books.QueueTally(out, b, &t, nil)
+		a.QueueLock(batch, b, w.parked != nil, func(books.Build) error { return nil })
 	}
-	a.queueOffsets(out, *b, w)
-	a.queueOpened(out, *b, w, &f)
-	return tx.SendBatch(ctx, out).Close()
-}
-
-// foldLocked folds events and writes what they come to, with rows that are looked up in
-// the transaction.
-func (a *Applier) foldLocked(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, todo []es.RecordedEvent, parking *fold.Parking, out *pgx.Batch) (skipped int64, err error) {
-	m, err := a.Bind(ctx, tx, b)
-	if err != nil {
-		return 0, err
-	}
-	events := m.Decode(todo)
-	state := m.Open(b.Place(), b.Empty())
-	if err := state.Fold(ctx, SendIn(tx), events, parking); err != nil {
-		return 0, err
-	}
-	return events.Skipped(), state.Write(ctx, tx.Conn(), out, table.How{Alone: b.Mine() && w.Bulk, Moves: w.moves})
 }
 
 // SendIn makes round trips in a transaction.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections/internal/books"
-	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
 	"github.com/asof-dev/asof/projections/internal/table"
 )
@@ -112,7 +111,7 @@ func (a *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books
 		if b.Kind == books.KindLog {
 			once.Position = part[len(part)-1].Position
 		}
-		next, err := a.tryMoving(ctx, b, once)
+		next, err := a.try(ctx, b, once)
 		if err == nil && keep {
 			b, after = next, once.Position
 			a.Done.Add(1)
@@ -122,24 +121,14 @@ func (a *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books
 	if err != nil {
 		return b, err
 	}
-	return a.tryMoving(ctx, b, w) // what else there is to it: all events are applied
+	return a.try(ctx, b, w) // what else there is to it: all events are applied
 }
 
 // left returns the events of a work that are to be applied.
-func (a *Applier) left(ctx context.Context, b books.Build, w *Work) (events []es.RecordedEvent, err error) {
-	once := *w
-	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		locked, found, err := a.lock(ctx, tx, b, &once)
-		if err != nil {
-			return err
-		}
-		if events, err = a.admit(ctx, tx, locked, &once, &found); err != nil {
-			return err
-		}
-		return fault.ErrDone // nothing is kept
-	})
-	if errors.Is(err, fault.ErrDone) {
-		err = nil
+func (a *Applier) left(ctx context.Context, b books.Build, w *Work) ([]es.RecordedEvent, error) {
+	d, err := a.plan(ctx, a.outside(), &pgx.Batch{}, b, w)
+	if err != nil {
+		return nil, err
 	}
-	return events, err
+	return d.todo, nil
 }

@@ -37,7 +37,9 @@ where l.build = $1 and l.lane = 0`
 func (a *Applier) ChangeKind(ctx context.Context, b books.Build, kind string) (now books.Build, changed bool, err error) {
 	now = b
 	err = pgx.BeginTxFunc(ctx, a.Books.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if now, _, err = a.lock(ctx, tx, b, &Work{}); err != nil {
+		batch := &pgx.Batch{}
+		a.QueueLock(batch, b, false, func(locked books.Build) error { now = locked; return nil })
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return err
 		}
 		changed, err = a.changeKind(ctx, tx, now, kind)

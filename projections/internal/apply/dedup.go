@@ -24,8 +24,9 @@ cross join lateral (
     select version from {asof}.dedup s
     where s.build = $1 and s.category = u.category and s.stream_id = u.stream_id and s.source = $4 offset 0) s`
 
+// queueSeen reads what is applied of the streams of a work.
 func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versions) {
-	if len(w.Events) == 0 || b.Kind == books.KindLog {
+	if len(w.Events) == 0 || b.Kind == books.KindLog || w.parked != nil {
 		return
 	}
 	streams := streamsOf(w.Events)
@@ -60,12 +61,15 @@ func streamsOf(events []es.RecordedEvent) []es.StreamID {
 }
 
 // admit drops events that were applied or are not wanted.
-func (a *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, f *found) ([]es.RecordedEvent, error) {
-	switch b.Kind {
-	case books.KindKafka:
-		return a.admitVersions(ctx, tx, w.Events, f.seen)
-	case books.KindTopic:
-		return a.admitStreams(w, f), nil
+func (a *Applier) admit(ctx context.Context, from access, d *draft) ([]es.RecordedEvent, error) {
+	b, w := d.b, &d.w
+	switch {
+	case w.parked != nil:
+		return w.Events, nil
+	case b.Kind == books.KindKafka:
+		return a.admitVersions(ctx, from, w.Events, d.seen)
+	case b.Kind == books.KindTopic:
+		return a.admitStreams(w, d), nil
 	}
 	todo := make([]es.RecordedEvent, 0, len(w.Events))
 	for i := range w.Events {
@@ -78,7 +82,7 @@ func (a *Applier) admit(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, 
 
 // admitVersions goes by the versions of each stream, and fills gaps from the log. It
 // raises seen.
-func (a *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.RecordedEvent, seen Versions) ([]es.RecordedEvent, error) {
+func (a *Applier) admitVersions(ctx context.Context, from access, events []es.RecordedEvent, seen Versions) ([]es.RecordedEvent, error) {
 	todo := make([]es.RecordedEvent, 0, len(events))
 	for i := range events {
 		e := &events[i]
@@ -87,7 +91,7 @@ func (a *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.Reco
 			continue
 		}
 		if e.Version > last+1 {
-			missing, err := a.missing(ctx, tx, e.Stream, last+1, e.Version-1)
+			missing, err := missing(ctx, from, e.Stream, last+1, e.Version-1)
 			if err != nil {
 				return nil, err
 			}
@@ -99,10 +103,10 @@ func (a *Applier) admitVersions(ctx context.Context, tx pgx.Tx, events []es.Reco
 	return todo, nil
 }
 
-// missing reads a gap from the log, on the transaction's own connection.
-func (a *Applier) missing(ctx context.Context, tx pgx.Tx, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
+// missing reads a gap from the log.
+func missing(ctx context.Context, log access, s es.StreamID, from, to es.Version) ([]es.RecordedEvent, error) {
 	var list []es.RecordedEvent
-	for e, err := range a.Log.InTx(tx).ReadStream(ctx, s, from) {
+	for e, err := range log.stream(ctx, s, from) {
 		if err != nil {
 			return nil, fmt.Errorf("fill the gap of %s from version %d to %d: %w", s, from, to, err)
 		}
@@ -124,7 +128,12 @@ insert into {asof}.dedup (build, category, stream_id, version, source)
 select $1, *, $5 from unnest($2::text[], $3::text[], $4::bigint[])
 on conflict (build, category, stream_id, source) do update set version = excluded.version`
 
-func (a *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, before, seen Versions, out *pgx.Batch) error {
+// writeSeen writes what is applied of streams now, where it is not what was found before.
+func (a *Applier) writeSeen(ctx context.Context, conn *pgx.Conn, b books.Build, w *Work, before, seen Versions, out *pgx.Batch) error {
+	if b.Kind == books.KindLog || w.parked != nil {
+		return nil
+	}
+	out.Queue(table.PlannedSQL)
 	var changed, added seenRows
 	for s, v := range seen {
 		switch old, had := before[s]; {
@@ -137,7 +146,7 @@ func (a *Applier) writeSeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Wo
 	}
 	switch {
 	case w.Bulk && len(added.versions) > 0:
-		if err := a.copySeen(ctx, tx, b, w, added); err != nil {
+		if err := a.copySeen(ctx, conn, b, w, added); err != nil {
 			return err
 		}
 	case a.lanes(b, w) != nil:
@@ -168,11 +177,11 @@ func (r seenRows) with(more seenRows) seenRows {
 }
 
 // copySeen writes the rows of streams that are new.
-func (a *Applier) copySeen(ctx context.Context, tx pgx.Tx, b books.Build, w *Work, added seenRows) error {
+func (a *Applier) copySeen(ctx context.Context, conn *pgx.Conn, b books.Build, w *Work, added seenRows) error {
 	rows := make([][]any, len(added.ids))
 	for i := range added.ids {
 		rows[i] = []any{b.ID, added.categories[i], added.ids[i], added.versions[i], w.Source}
 	}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{a.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(rows))
+	_, err := conn.CopyFrom(ctx, pgx.Identifier{a.Books.Schema(), "dedup"}, []string{"build", "category", "stream_id", "version", "source"}, pgx.CopyFromRows(rows))
 	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections/internal/books"
@@ -48,7 +49,7 @@ func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[e
 
 // admitStreams drops events that were applied, and what comes behind a gap. It raises
 // f.seen, and notes new gaps.
-func (a *Applier) admitStreams(w *Work, f *found) []es.RecordedEvent {
+func (a *Applier) admitStreams(w *Work, f *draft) []es.RecordedEvent {
 	todo := make([]es.RecordedEvent, 0, len(w.Events))
 	if w.Again != nil {
 		delete(f.gaps, w.Again.Stream)
@@ -86,7 +87,7 @@ const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 an
 const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
-func (a *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, f *found) {
+func (a *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, f *draft) {
 	if g := w.Again; g != nil {
 		if _, open := f.gaps[g.Stream]; !open {
 			out.Queue(a.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
@@ -139,23 +140,36 @@ func (a *Applier) LoseGap(ctx context.Context, b books.Build, g Gap) error {
 	return fault.Explain("say that events are lost", err)
 }
 
-// lifeSQL reads the life of a source's store, which is the one that its first message said.
-// Bind: $1 build, $2 source, $3 life.
-const lifeSQL = `
-with first as (insert into {asof}.lives (build, source, life) values ($1, $2, $3) on conflict do nothing)
-select life from {asof}.lives where build = $1 and source = $2`
+// Bind: $1 build, $2 source.
+const lifeSQL = `select life from {asof}.lives where build = $1 and source = $2`
 
 // queueLife refuses messages of another life of their store: versions that were lost with
-// the former are given again.
-func (a *Applier) queueLife(batch *pgx.Batch, b books.Build, w *Work) {
+// the former are given again. It reports to alive that the life of the source is known.
+func (a *Applier) queueLife(batch *pgx.Batch, b books.Build, w *Work, alive *bool) {
 	if w.Life == uuid.Nil {
 		return
 	}
-	batch.Queue(a.Books.SQL(lifeSQL), b.ID, w.Source, w.Life).Query(func(rows pgx.Rows) error {
+	batch.Queue(a.Books.SQL(lifeSQL), b.ID, w.Source).Query(func(rows pgx.Rows) error {
 		lives, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		*alive = len(lives) > 0
 		if err != nil || len(lives) == 0 || lives[0] == w.Life {
 			return err
 		}
 		return fmt.Errorf("projections: %w: %s has read events of life %s from source %q, and these are of life %s, which began after a loss of events: rebuild it once the topics hold this life alone, or have the lost events taken out of them", es.ErrAnotherLife, b.Name, lives[0], w.Source, w.Life)
+	})
+}
+
+// beginLifeSQL notes the life of a source's store, which is the one that its first message
+// said. Bind: $1 build, $2 source, $3 life.
+const beginLifeSQL = `insert into {asof}.lives (build, source, life) values ($1, $2, $3) on conflict do nothing`
+
+// queueBeginLife notes the life of a source that had none. When another lane has done so
+// meanwhile, it must be looked at which it is.
+func (a *Applier) queueBeginLife(out *pgx.Batch, b books.Build, w *Work) {
+	out.Queue(a.Books.SQL(beginLifeSQL), b.ID, w.Source, w.Life).Exec(func(tag pgconn.CommandTag) error {
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("%w: %s, build %d: it has noted the life of source %q", errOvertaken, b.Name, b.ID, w.Source)
+		}
+		return nil
 	})
 }

@@ -42,15 +42,16 @@ const lockLanesSQL = `select from {asof}.lanes where build = $1 order by lane fo
 // takeLanesSQL takes the turn of some lanes. Bind: $1 build, $2 lanes.
 const takeLanesSQL = `select from {asof}.lanes where build = $1 and lane = any($2) order by lane for update`
 
-// queueLanes takes the turn of lanes, and shows the build as it is then.
-func (a *Applier) queueLanes(batch *pgx.Batch, b books.Build, lanes []int, look func(now books.Build) error) {
+// queueLanes takes the turn of lanes.
+func (a *Applier) queueLanes(batch *pgx.Batch, b books.Build, lanes []int) {
 	batch.Queue(a.Books.SQL(takeLanesSQL), b.ID, lanes).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != int64(len(lanes)) {
 			return fmt.Errorf("%w: %s version %d, build %d has not all of the lanes %d", fault.ErrFenced, b.Name, b.Version, b.ID, lanes)
 		}
 		return nil
 	})
-	a.queueLook(batch, b, false, look)
+	a.queueLook(batch, b, false, func(books.Build) error { return nil })
+	a.queuePath(batch, b)
 }
 
 // Bind: $1 build, $2 lane.

@@ -60,7 +60,7 @@ func (a *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.Reco
 		case a.Refused(err):
 			return a.Careful(ctx, now, pg.Beyond(a.Def, m.Model, now.Position).Events, false)
 		default:
-			return now, fault.Wrap("apply a batch", err)
+			return now, fault.Wrap("apply a batch", a.orFenced(ctx, b, false, err))
 		}
 	}
 }

@@ -97,14 +97,18 @@ func (a *Applier) Look(ctx context.Context, m *Memory) error {
 	return err
 }
 
-// Send makes a round trip outside of any transaction: a batch is one of its own.
+// Send makes a round trip outside of any transaction: a batch is one of its own, which may
+// last.
 func (a *Applier) Send(ctx context.Context, batch *pgx.Batch) error {
-	return a.Books.Pool().SendBatch(ctx, batch).Close()
+	long := &pgx.Batch{}
+	long.Queue(LongSQL)
+	long.QueuedQueries = append(long.QueuedQueries, batch.QueuedQueries...)
+	return a.Books.Pool().SendBatch(ctx, long).Close()
 }
 
 // Fold applies a page to the rows in memory. Nothing is written.
 func (a *Applier) Fold(ctx context.Context, m *Memory, pg *fold.Page) error {
-	err := m.State.Fold(ctx, a.Send, pg.Decoded, m.Parking)
+	err := a.pace.measure(len(pg.Wanted), a.Send, func(send table.Send) error { return m.State.Fold(ctx, send, pg.Decoded, m.Parking) })
 	if err == nil {
 		m.Tally.Move(pg)
 	}

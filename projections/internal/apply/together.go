@@ -17,15 +17,15 @@ import (
 // ErrApart: works that were applied together are to be applied one by one.
 var ErrApart = errors.New("projections: the partitions are applied one by one")
 
-// CommitTogether applies to the live build what several partitions have brought, all or none
-// of it: after an error each is committed by itself.
+// CommitTogether applies to the live build what several partitions have brought: after an error
+// each is committed by itself, where what is applied already is left out.
 func (a *Applier) CommitTogether(ctx context.Context, b books.Build, list []*Work) error {
 	ctx, giveBack, err := a.takeTurn(ctx)
 	if err != nil {
 		return err
 	}
 	defer giveBack()
-	if _, err := a.tryMoving(ctx, b, together(list)); err != nil {
+	if _, err := a.try(ctx, b, together(list)); err != nil {
 		return err
 	}
 	a.Done.Add(1)

@@ -47,6 +47,10 @@ type Rebuild struct {
 // is locked for the switch.
 const nearly = 1_000
 
+// short is how many events may be applied in the switch: the live build waits while Apply runs
+// for them.
+func (r *Rebuild) short() int { return r.applier.MostInTurn(nearly) }
+
 // New prepares one that builds beside the live build of a feed.
 func New(feed *source.Feed, topics *source.Kafka, program Program) *Rebuild {
 	return &Rebuild{feed: feed, applier: feed.Applier, topics: topics, program: program, Patience: switchTimeout, started: time.Now(), Report: func(Progress) {}}

@@ -168,7 +168,7 @@ func (r *Rebuild) bringLive(ctx context.Context) error {
 	if errors.Is(err, fault.ErrNotBuilt) || err == nil && !r.alike(old, r.b) || r.To != nil || r.applier.Log == nil {
 		return nil
 	}
-	for err == nil && old.Position+nearly < r.b.Position {
+	for err == nil && old.Position+es.Position(r.short()) < r.b.Position {
 		var n int
 		if old, n, err = r.feed.Pull(ctx, old, apply.PageEvents); n == 0 && err == nil {
 			err = wait.For(ctx, r.feed.Poll)
@@ -238,7 +238,16 @@ func (r *Rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 
 // advance applies the log up to a settled position inside the switch.
 func (r *Rebuild) advance(ctx context.Context, tx pgx.Tx, b *books.Build, upTo es.Position) error {
+	wanted := 0
 	return r.applier.ReadLog(ctx, r.applier.Checkpoint(*b), upTo, apply.PageEvents, func(page []es.RecordedEvent) error {
+		for i := range page {
+			if r.applier.Def.Wants(page[i].Stream.Category) {
+				wanted++
+			}
+		}
+		if wanted > r.short() {
+			return errBehind
+		}
 		return r.inSwitch(ctx, tx, b, &apply.Work{Events: page, Position: page[len(page)-1].Position})
 	})
 }

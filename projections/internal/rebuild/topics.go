@@ -109,7 +109,7 @@ func (r *Rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 	for at, next := range was {
 		behind += max(next-is[at], 0)
 	}
-	if behind > nearly {
+	if behind > int64(r.short()) {
 		return errBehind
 	}
 	for at, next := range was {

@@ -32,7 +32,8 @@ func AsOf(ctx context.Context, a *apply.Applier, at es.AsOf, upTo es.Position, r
 // how far it got, and the driver may have closed its connection.
 func asOf(ctx context.Context, a *apply.Applier, at es.AsOf, upTo es.Position, careful bool, read func(ctx context.Context, tx pgx.Tx) error) (refused bool, err error) {
 	err = vanishing(ctx, a, func(tx pgx.Tx) error {
-		if err := replayInto(ctx, a, tx, at, upTo, careful); err != nil {
+		err := undisturbed(ctx, tx, func() error { return replayInto(ctx, a, tx, at, upTo, careful) })
+		if err != nil {
 			refused = a.Refused(err)
 			return fault.Wrap("read "+a.Def.Name+" as of "+at.String(), err)
 		}
@@ -44,6 +45,29 @@ func asOf(ctx context.Context, a *apply.Applier, at es.AsOf, upTo es.Position, c
 		return read(ctx, tx)
 	})
 	return refused, err
+}
+
+// idleSQL lets the transaction wait for the user's code, and returns how long it might before.
+// Bind: none.
+const idleSQL = `
+with was as materialized (select current_setting('idle_in_transaction_session_timeout') as idle)
+select idle, set_config('idle_in_transaction_session_timeout', '0', true) from was`
+
+// Bind: $1 what idleSQL has returned.
+const idleAgainSQL = `select set_config('idle_in_transaction_session_timeout', $1, true)`
+
+// undisturbed runs f, in which the transaction waits for Apply. It is nobody's that others
+// wait for.
+func undisturbed(ctx context.Context, tx pgx.Tx, f func() error) error {
+	var was, now string
+	if err := tx.QueryRow(ctx, idleSQL).Scan(&was, &now); err != nil {
+		return err
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, idleAgainSQL, was)
+	return err
 }
 
 // vanishing runs f in a transaction of which nothing is kept.
