@@ -37,9 +37,12 @@
 // log only if Apply commutes across streams: adding up does, keeping the last value does
 // not. A definition says so in its [Order], and Kafka is refused where it does not.
 //
-// Events are decoded and folded in memory, outside of transactions and locks. Rows stay
-// there from one batch to the next, as long as nobody else has written to them, and are
-// read again when somebody has. What Apply puts into a field is made what its column gives
+// Events are decoded and folded in memory, outside of transactions and locks, from Kafka, too,
+// and in retries: an Apply that takes its time holds up nobody. What others have written to
+// the build meanwhile is found when the batch is written, and the batch is folded again; if
+// that goes on, a batch of no more than a second has the lock while it is folded, and so have
+// the last events that a switch applies. From the log, rows stay in memory from one batch to
+// the next, as long as nobody else has written to them. What Apply puts into a field is made what its column gives
 // back, and what a column would lose is refused.
 //
 // What stands on the live tables that their DDL did not make, and what depends on them

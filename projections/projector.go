@@ -42,7 +42,8 @@ func WithLogger(log *slog.Logger) Option { return func(p *Projector) { p.apply.L
 func WithPoll(every time.Duration) Option { return func(p *Projector) { p.feed.Poll = every } }
 
 // WithBatch sets how many events of the log, or messages of Kafka, are applied in one
-// transaction at most: 1000 by default. Rebuilds have batches of their own.
+// transaction at most: 1000 by default. Batches from Kafka are cut to what Apply takes about a
+// second for, once the first has shown that it takes long. Rebuilds have batches of their own.
 func WithBatch(events int) Option { return func(p *Projector) { p.feed.Batch = events } }
 
 // WithProgram names the program, such as by its release, where a stopped rebuild is to
