@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -79,6 +80,36 @@ func TestStream_gives_what_is_read(t *testing.T) {
 	}
 	if got := streamed(ctx, t, binary, es.Checkpoint{}, last.Position+1000, 1000); len(got) != 61 {
 		t.Errorf("beyond the end: %d events", len(got))
+	}
+}
+
+// What is copied of a page stays when the page is given back, and the next one has nothing of
+// it.
+func TestStream_uses_pages_again(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t)
+	ctx := within(t, time.Minute)
+	for n := range 40 {
+		e := someEvents(1)[0]
+		if n%2 == 0 {
+			e.ContentType, e.Data = "text/plain", fmt.Appendf(nil, "plain %02d", n)
+			e.Metadata = es.Metadata{CorrelationID: "c", Extra: map[string]string{"x": "y"}}
+		}
+		_, err := store.Append(ctx, stream("1"), es.Any, e)
+		must(t, err)
+	}
+	want, err := store.Read(ctx, 0, 1000)
+	must(t, err)
+	for _, limit := range []int{1, 3, 40} {
+		var got []es.RecordedEvent
+		must(t, store.Stream(ctx, es.Checkpoint{}, 40, limit, func(page []es.RecordedEvent) error {
+			got = append(got, page...)
+			pgstore.Recycle(page)
+			return nil
+		}))
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("pages of %d: %d events are not the %d that are read", limit, len(got), len(want))
+		}
 	}
 }
 

@@ -50,6 +50,18 @@ func TestSums_are_those_of_the_events_up_to_a_position(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("of two categories: got %v, want %v", got, want)
 	}
+	for _, upTo := range []es.Position{0, middle} {
+		got, err = store.Sums(ctx, 0, upTo, "b")
+		must(t, err)
+		if one := upToMiddle["b"]; upTo == 0 && len(got) > 0 || upTo > 0 && (len(got) != 1 || got["b"] != one) {
+			t.Errorf("of one category up to %d: got %v, want %v", upTo, got, one)
+		}
+	}
+	got, err = store.Sums(ctx, middle, head, "none")
+	must(t, err)
+	if len(got) > 0 {
+		t.Errorf("of a category without events: got %v", got)
+	}
 }
 
 func TestSum_of_other_events_is_another(t *testing.T) {
