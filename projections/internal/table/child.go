@@ -68,8 +68,8 @@ func (c *child) hangsOn(parent *Shape) error {
 		return fmt.Errorf("the primary key of table %s has %d columns: child rows need those of %s and then at least one that tells them apart", c.Name, len(c.keys), parent.Name)
 	}
 	for i := range parent.keys {
-		if k, p := &c.keys[i], &parent.keys[i]; k.oid != p.oid || k.sqlType != p.sqlType || k.collated != p.collated {
-			return fmt.Errorf("the primary key of table %s begins with %s %s: of child rows it must begin as that of %s does, with %s%s", c.Name, k.name, k.sqlType, parent.Name, p.sqlType, p.collated)
+		if k, p := &c.keys[i], &parent.keys[i]; k.oid != p.oid || k.sqlType != p.sqlType || k.collated != p.collated || k.kind.modifier != p.kind.modifier {
+			return fmt.Errorf("the primary key of table %s begins with %s %s: of child rows it must begin as that of %s does, with %s%s of the same length or scale", c.Name, k.name, k.sqlType, parent.Name, p.sqlType, p.collated)
 		}
 	}
 	for i := c.own(); i < len(c.keys); i++ {

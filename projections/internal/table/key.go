@@ -80,8 +80,8 @@ func (k *keyColumn) textSQL(value string) string {
 	switch {
 	case k.oid == pgtype.NumericOID && k.kind.modifier < 0:
 		return "trim_scale(" + value + ")::text"
-	case k.oid == pgtype.TimestamptzOID: // whatever the session's time zone
-		return "(" + value + " at time zone 'UTC')::text || '+00'"
+	case k.oid == pgtype.TimestamptzOID: // whatever the session's time zone; infinity has none
+		return "replace(replace((" + value + " at time zone 'UTC')::text || '+00', ' BC+00', '+00 BC'), 'infinity+00', 'infinity')"
 	default:
 		return value + "::text"
 	}

@@ -172,9 +172,9 @@ func (rs *Rows[R]) Row(key string) *Row[R] {
 }
 
 // Change lets apply change a row, which exists then, and makes it what reading it back
-// gives. When it does not exist it comes as the zero value with its key set, as a text. A row of which
-// gone says true, where it is given, is removed. After an error or a panic the row is as it
-// was.
+// gives. When it does not exist it comes as the zero value with its key set to text. A row of
+// which gone says true, where it is given, is removed. After an error or a panic the row is as
+// it was.
 func (rs *Rows[R]) Change(r *Row[R], text string, apply func(*R) error, gone func(*R) bool) (err error) {
 	was := saved[R]{clone(&r.Value, rs.deep), r.text, r.Exists, r.removed}
 	done := false
