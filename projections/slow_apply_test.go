@@ -80,6 +80,15 @@ func (c *cluster) fromKafka() projections.Option {
 	return projections.FromKafka(newClient(c, c.brokers...), projections.WithLogCheck(never))
 }
 
+// readsFirst runs a projector, which reads an event.
+func (c *cluster) readsFirst(p *projections.Projector) {
+	c.Helper()
+	start(c, p)
+	c.untilReading(p)
+	c.tell("a-1", Opened{Owner: "ann"})
+	c.untilRead(p)
+}
+
 func TestApply_runs_with_no_transaction_open(t *testing.T) {
 	t.Parallel()
 	t.Run("from the log", func(t *testing.T) {
@@ -96,10 +105,7 @@ func TestApply_runs_with_no_transaction_open(t *testing.T) {
 		c := newCluster(t)
 		w := &witness{world: c.world}
 		p := projections.New(c.otherPool(nil), w.totals(c.totals()), c.fromKafka())
-		start(t, p)
-		c.untilReading(p)
-		c.tell("a-1", Opened{Owner: "ann"})
-		c.untilRead(p)
+		c.readsFirst(p)
 		w.check()
 		c.wantTotals("totals.totals")
 	})
@@ -108,10 +114,7 @@ func TestApply_runs_with_no_transaction_open(t *testing.T) {
 		c := newCluster(t)
 		w := &witness{world: c.world}
 		p := projections.New(c.otherPool(nil), w.balances(c.balances()), c.fromKafka())
-		start(t, p)
-		c.untilReading(p)
-		c.tell("a-1", Opened{Owner: "ann"})
-		c.untilRead(p)
+		c.readsFirst(p)
 		w.check()
 		c.wantBalances("balances.balances")
 	})
@@ -358,10 +361,7 @@ func TestApply_that_is_slow_has_its_batches_cut(t *testing.T) {
 	inner := def.Apply
 	def.Apply = func(row *Balance, e Event, r es.Recorded) { <-time.After(250 * time.Millisecond); inner(row, e, r) }
 	p := projections.New(c.store, def, c.fromKafka())
-	start(t, p)
-	c.untilReading(p)
-	c.tell("a-1", Opened{Owner: "ann"})
-	c.untilRead(p)
+	c.readsFirst(p)
 	written := func() int64 {
 		return c.number(`select sum(counter)::bigint from asof.lanes l join asof.builds b on b.id = l.build where b.status = 'live' and l.lane > 0`)
 	}

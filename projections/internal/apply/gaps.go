@@ -48,27 +48,27 @@ func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[e
 }
 
 // admitStreams drops events that were applied, and what comes behind a gap. It raises
-// f.seen, and notes new gaps.
-func (a *Applier) admitStreams(w *Work, f *draft) []es.RecordedEvent {
+// d.seen, and notes new gaps.
+func (a *Applier) admitStreams(w *Work, d *draft) []es.RecordedEvent {
 	todo := make([]es.RecordedEvent, 0, len(w.Events))
 	if w.Again != nil {
-		delete(f.gaps, w.Again.Stream)
+		delete(d.gaps, w.Again.Stream)
 	}
 	for i := range w.Events {
 		e := &w.Events[i]
-		last := f.seen[e.Stream]
+		last := d.seen[e.Stream]
 		switch {
 		case e.Version <= last:
 		case e.Version == last+1:
 			todo = append(todo, *e)
-			f.seen[e.Stream] = e.Version
+			d.seen[e.Stream] = e.Version
 		default:
-			if _, open := f.gaps[e.Stream]; open || w.Offsets == nil {
+			if _, open := d.gaps[e.Stream]; open || w.Offsets == nil {
 				continue
 			}
 			g := Gap{Stream: e.Stream, Source: w.Source, version: last + 1, Next: w.Offsets[i]}
-			f.gaps[e.Stream] = g
-			f.opened = append(f.opened, g)
+			d.gaps[e.Stream] = g
+			d.opened = append(d.opened, g)
 		}
 	}
 	return todo
@@ -87,23 +87,23 @@ const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 an
 const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
-func (a *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, f *draft) {
+func (a *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, d *draft) {
 	if g := w.Again; g != nil {
-		if _, open := f.gaps[g.Stream]; !open {
+		if _, open := d.gaps[g.Stream]; !open {
 			out.Queue(a.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
 		}
 	}
-	for _, g := range f.opened {
+	for _, g := range d.opened {
 		out.Queue(a.Books.SQL(openGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID, int64(g.version), w.Offset.Topic, w.Offset.Partition, g.Next)
 	}
-	if len(f.opened) == 0 {
+	if len(d.opened) == 0 {
 		return
 	}
 	out.Queue(a.Books.SQL(countGapsSQL), b.ID).QueryRow(func(row pgx.Row) error {
 		var n int64
 		err := row.Scan(&n)
 		if err == nil && n > a.Most {
-			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, a.Most, f.opened[0].Stream, f.opened[0].version)
+			err = fmt.Errorf("%w: %d of %s, and %d is the most (WithParked): the first of this batch is %s, which lacks version %d", fault.ErrTooManyGaps, n, b.Name, a.Most, d.opened[0].Stream, d.opened[0].version)
 		}
 		return err
 	})

@@ -150,7 +150,7 @@ func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decode
 	for i := range list {
 		keys[i] = list[i].key
 	}
-	unified, err := f.rows.Unify(ctx, send, keys, func() []string { return f.prior(list, parking) })
+	unified, err := f.rows.Unify(ctx, send, keys, func() []string { return prior(list, parking) })
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func admitted[E es.Event](t *touches[E], parking *Parking) ([]touch[E], error) {
 }
 
 // prior are texts of keys in the books that may be of rows that are touched.
-func (f *folding[R, E]) prior(list []touch[E], parking *Parking) []string {
+func prior[E es.Event](list []touch[E], parking *Parking) []string {
 	if parking.idle() && parking.Only == nil {
 		return nil
 	}
