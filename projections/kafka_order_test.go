@@ -53,33 +53,33 @@ func TestOrder_of_one_stream_is_held_to(t *testing.T) {
 // Whoever may write to the topic brings what he likes under the ids of the log's events:
 // it is not applied, and the right message behind it is no duplicate.
 func TestKafka_payloads_are_held_against_the_log(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	p := c.projector(c.balances(), projections.WithLogCheck(never))
-	start(t, p)
-	c.untilReading(p)
-	c.append("a-1", Opened{Owner: "ann"})
-	c.publish(c.history()...)
-	c.untilRead(p)
-	for n, forge := range []func(e *es.RecordedEvent){
-		func(e *es.RecordedEvent) { e.Data = []byte(`{"Cents":5000000}`) },
-		func(e *es.RecordedEvent) { e.Type = "account.withdrawn" },
-		func(e *es.RecordedEvent) { e.Schema = 7 },
-		func(e *es.RecordedEvent) { e.ContentType = "text/plain" },
-		func(e *es.RecordedEvent) { e.RecordedAt = e.RecordedAt.Add(time.Hour) },
-		func(e *es.RecordedEvent) { e.Metadata.CorrelationID = "forged" },
-	} {
-		last := c.append("a-1", Deposited{Cents: 5})
-		history := c.history()
-		right := history[len(history)-1]
-		forged := right
-		forge(&forged)
-		c.publish(forged, right)
-		c.wait(p, last)
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		p := c.projector(c.balances(), projections.WithLogCheck(never))
+		start(t, p)
+		c.untilReading(p)
+		c.append("a-1", Opened{Owner: "ann"})
+		c.publish(c.history()...)
 		c.untilRead(p)
-		c.wantBalances("balances.balances")
-		if s := c.status(p); s.Foreign != int64(n+1) {
-			t.Errorf("forgery %d: %d messages were found not to be the log's", n+1, s.Foreign)
+		for n, forge := range []func(e *es.RecordedEvent){
+			func(e *es.RecordedEvent) { e.Data = []byte(`{"Cents":5000000}`) },
+			func(e *es.RecordedEvent) { e.Type = "account.withdrawn" },
+			func(e *es.RecordedEvent) { e.Schema = 7 },
+			func(e *es.RecordedEvent) { e.ContentType = "text/plain" },
+			func(e *es.RecordedEvent) { e.RecordedAt = e.RecordedAt.Add(time.Hour) },
+			func(e *es.RecordedEvent) { e.Metadata.CorrelationID = "forged" },
+		} {
+			last := c.append("a-1", Deposited{Cents: 5})
+			history := c.history()
+			right := history[len(history)-1]
+			forged := right
+			forge(&forged)
+			c.publish(forged, right)
+			c.wait(p, last)
+			c.untilRead(p)
+			c.wantBalances("balances.balances")
+			if s := c.status(p); s.Foreign != int64(n+1) {
+				t.Errorf("forgery %d: %d messages were found not to be the log's", n+1, s.Foreign)
+			}
 		}
-	}
+	})
 }

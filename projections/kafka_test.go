@@ -43,140 +43,140 @@ func mangled() func([]es.RecordedEvent) []es.RecordedEvent {
 }
 
 func TestKafka_doubled_dropped_and_reordered_messages_count_once(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	for i := range 30 {
-		c.append(name(i), Opened{Owner: "before"}, Deposited{Cents: 1})
-	}
-	rows, sums := c.projector(c.balances()), c.projector(c.totals())
-	copied := c.totals()
-	copied.Name = "totals_of_the_log"
-	fromLog := projections.New(c.store, copied)
-	for _, p := range []*projections.Projector{rows, sums, fromLog} {
-		start(t, p)
-	}
-	c.untilReading(rows)
-	c.untilReading(sums)
-	stopRelay := c.relay(mangled())
-	for range 3 {
-		for i := range 300 {
-			c.append(name(i%41), Deposited{Cents: int64(i)}, Withdrawn{Cents: int64(i % 5)})
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		for i := range 30 {
+			c.append(name(i), Opened{Owner: "before"}, Deposited{Cents: 1})
 		}
-	}
-	last := c.append("a-1", Deposited{Cents: 1})
-	stopRelay()
-	for _, p := range []*projections.Projector{rows, sums, fromLog} {
-		c.wait(p, last)
-	}
-	c.untilRead(rows)
-	c.untilRead(sums)
-	c.wantBalances("balances.balances")
-	c.wantTotals("totals.totals")
-	c.wantTotals("totals_of_the_log.totals")
-	c.wantApplied("balances")
-	c.wantApplied("totals")
-	s := c.status(sums)
-	if s.Lag != 0 || s.Foreign != 0 || s.Source != "kafka topic "+c.category || s.Position >= last {
-		t.Fatalf("%+v: the events were to come from Kafka", s)
-	}
-	c.rebuildEqual(sums)
+		rows, sums := c.projector(c.balances()), c.projector(c.totals())
+		copied := c.totals()
+		copied.Name = "totals_of_the_log"
+		fromLog := c.new(copied)
+		for _, p := range []*projections.Projector{rows, sums, fromLog} {
+			start(t, p)
+		}
+		c.untilReading(rows)
+		c.untilReading(sums)
+		stopRelay := c.relay(mangled())
+		for range 3 {
+			for i := range 300 {
+				c.append(name(i%41), Deposited{Cents: int64(i)}, Withdrawn{Cents: int64(i % 5)})
+			}
+		}
+		last := c.append("a-1", Deposited{Cents: 1})
+		stopRelay()
+		for _, p := range []*projections.Projector{rows, sums, fromLog} {
+			c.wait(p, last)
+		}
+		c.untilRead(rows)
+		c.untilRead(sums)
+		c.wantBalances("balances.balances")
+		c.wantTotals("totals.totals")
+		c.wantTotals("totals_of_the_log.totals")
+		c.wantApplied("balances")
+		c.wantApplied("totals")
+		s := c.status(sums)
+		if s.Lag != 0 || s.Foreign != 0 || s.Source != "kafka topic "+c.category || s.Position >= last {
+			t.Fatalf("%+v: the events were to come from Kafka", s)
+		}
+		c.rebuildEqual(sums)
+	})
 }
 
 func TestKafka_begins_at_the_end_of_the_topic(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	for i := range 20 {
-		c.append(name(i), Opened{Owner: "ann"})
-	}
-	c.publish(c.history()...)
-	p := c.projector(c.totals())
-	stop := start(t, p)
-	c.untilReading(p)
-	if n := c.offsets(p); n != c.sent {
-		t.Fatalf("it begins at %d of %d messages", n, c.sent)
-	}
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	last := c.append("a-1", Deposited{Cents: 1}) // while nobody runs
-	c.publish(c.history()[20:]...)
-	start(t, p)
-	c.wait(p, last)
-	c.untilRead(p)
-	c.wantTotals("totals.totals")
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		for i := range 20 {
+			c.append(name(i), Opened{Owner: "ann"})
+		}
+		c.publish(c.history()...)
+		p := c.projector(c.totals())
+		stop := start(t, p)
+		c.untilReading(p)
+		if n := c.offsets(p); n != c.sent {
+			t.Fatalf("it begins at %d of %d messages", n, c.sent)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		last := c.append("a-1", Deposited{Cents: 1}) // while nobody runs
+		c.publish(c.history()[20:]...)
+		start(t, p)
+		c.wait(p, last)
+		c.untilRead(p)
+		c.wantTotals("totals.totals")
+	})
 }
 
 func TestKafka_lost_tail_is_found(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	c.append("a-1", Opened{Owner: "ann"})
-	p := c.projector(c.totals(), projections.WithLogCheck(often))
-	start(t, p)
-	c.untilReading(p)
-	for i := range 10 {
-		last := c.append(name(i%3), Deposited{Cents: 1}) // never published
-		c.wait(p, last)
-	}
-	c.wantTotals("totals.totals")
-	if source := c.source(p); !readsKafka(source) {
-		t.Fatal(source)
-	}
-	until(t, "the position moves over what is applied", func() bool { return c.status(p).Position == c.history()[10].Position })
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		c.append("a-1", Opened{Owner: "ann"})
+		p := c.projector(c.totals(), projections.WithLogCheck(often))
+		start(t, p)
+		c.untilReading(p)
+		for i := range 10 {
+			last := c.append(name(i%3), Deposited{Cents: 1}) // never published
+			c.wait(p, last)
+		}
+		c.wantTotals("totals.totals")
+		if source := c.source(p); !readsKafka(source) {
+			t.Fatal(source)
+		}
+		until(t, "the position moves over what is applied", func() bool { return c.status(p).Position == c.history()[10].Position })
+	})
 }
 
 func TestKafka_topic_deleted_and_made_anew(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	p := c.projector(c.totals(), projections.WithLogCheck(often))
-	start(t, p)
-	for i := range 50 {
-		c.append(name(i%7), Deposited{Cents: int64(i)})
-	}
-	c.untilReading(p)
-	c.publish(c.history()...)
-	c.untilRead(p)
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		p := c.projector(c.totals(), projections.WithLogCheck(often))
+		start(t, p)
+		for i := range 50 {
+			c.append(name(i%7), Deposited{Cents: int64(i)})
+		}
+		c.untilReading(p)
+		c.publish(c.history()...)
+		c.untilRead(p)
 
-	c.deleteTopic()
-	c.wait(p, c.append("a-1", Deposited{Cents: 100})) // without a topic
-	c.makeTopic()
-	c.sent = 0
-	until(t, "the new topic is read from its beginning", func() bool { return c.offsets(p) == 0 })
-	history := c.history()
-	c.publish(history[len(history)-5:]...) // duplicates
-	after := c.append("a-2", Deposited{Cents: 100})
-	c.publish(c.history()[len(history):]...)
-	c.wait(p, after)
-	c.untilRead(p)
-	c.wantTotals("totals.totals")
-	c.wantApplied("totals")
+		c.deleteTopic()
+		c.wait(p, c.append("a-1", Deposited{Cents: 100})) // without a topic
+		c.makeTopic()
+		c.sent = 0
+		until(t, "the new topic is read from its beginning", func() bool { return c.offsets(p) == 0 })
+		history := c.history()
+		c.publish(history[len(history)-5:]...) // duplicates
+		after := c.append("a-2", Deposited{Cents: 100})
+		c.publish(c.history()[len(history):]...)
+		c.wait(p, after)
+		c.untilRead(p)
+		c.wantTotals("totals.totals")
+		c.wantApplied("totals")
+	})
 }
 
 func TestKafka_without_a_topic_or_a_broker_the_log_is_followed(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	missing := c.totals()
-	missing.Categories = append(missing.Categories, c.category+"-later") // one of two is not there yet
-	p := c.projector(missing, projections.WithLogCheck(often))
-	alone := projections.New(c.store, c.balances(), projections.FromKafka(newClient(t, "127.0.0.1:1")))
-	start(t, p)
-	start(t, alone)
-	last := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
-	c.wait(p, last)
-	c.wait(alone, last)
-	until(t, "the status says why", func() bool { return strings.HasPrefix(c.source(alone), "log, as kafka topic "+c.category) })
-	c.untilReading(p)
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		missing := c.totals()
+		missing.Categories = append(missing.Categories, c.category+"-later") // one of two is not there yet
+		p := c.projector(missing, projections.WithLogCheck(often))
+		alone := c.new(c.balances(), projections.FromKafka(newClient(t, "127.0.0.1:1")))
+		start(t, p)
+		start(t, alone)
+		last := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
+		c.wait(p, last)
+		c.wait(alone, last)
+		until(t, "the status says why", func() bool { return strings.HasPrefix(c.source(alone), "log, as kafka topic "+c.category) })
+		c.untilReading(p)
 
-	ctx := within(t, 20e9)
-	later := kafka.Topic{Name: c.category + "-later", Partitions: 2}
-	if err := c.client.EnsureTopics(ctx, later); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the new topic is read too", func() bool {
-		return c.number(`select count(*) from asof.offsets where topic = $1`, later.Name) == 2
+		ctx := within(t, 20e9)
+		later := kafka.Topic{Name: c.category + "-later", Partitions: 2}
+		if err := c.client.EnsureTopics(ctx, later); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the new topic is read too", func() bool {
+			return c.number(`select count(*) from asof.offsets where topic = $1`, later.Name) == 2
+		})
+		c.wait(p, c.append("a-1", Deposited{Cents: 2}))
+		c.wantTotals("totals.totals")
+		c.wantBalances("balances.balances")
 	})
-	c.wait(p, c.append("a-1", Deposited{Cents: 2}))
-	c.wantTotals("totals.totals")
-	c.wantBalances("balances.balances")
 }
 
 func TestKafka_messages_of_others_are_counted_and_skipped(t *testing.T) {
@@ -245,9 +245,9 @@ func TestKafka_needs_categories_and_a_client(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	for text, p := range map[string]*projections.Projector{
-		"needs Categories": projections.New(c.store, totals(), projections.FromKafka(c.client)),
-		"needs a client":   projections.New(c.store, c.totals(), projections.FromKafka(nil)),
-		"WithLogCheck":     projections.New(c.store, c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(0))),
+		"needs Categories": c.new(totals(), projections.FromKafka(c.client)),
+		"needs a client":   c.new(c.totals(), projections.FromKafka(nil)),
+		"WithLogCheck":     c.new(c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(0))),
 	} {
 		if err := p.Run(t.Context()); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {
 			t.Errorf("want %q, got %v", text, err)
@@ -256,46 +256,46 @@ func TestKafka_needs_categories_and_a_client(t *testing.T) {
 }
 
 func TestKafka_what_was_published_before_it_reads_comes_from_the_log(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	if err := projections.New(c.store, c.totals()).Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	events := make([]Event, 50)
-	for i := range events {
-		events[i] = Deposited{Cents: int64(i)}
-	}
-	for i := range 40 {
-		c.append(name(i), events...)
-	}
-	c.publish(c.history()...)
-	p := projections.New(c.store, c.totals(), projections.WithBatch(5), projections.FromKafka(c.client, projections.WithLogCheck(never)))
-	start(t, p)
-	c.untilReading(p)
-	c.wantTotals("totals.totals")
-	if n := c.offsets(p); n != c.sent {
-		t.Fatalf("it begins at %d of %d messages", n, c.sent)
-	}
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		if err := c.new(c.totals()).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		events := make([]Event, 50)
+		for i := range events {
+			events[i] = Deposited{Cents: int64(i)}
+		}
+		for i := range 40 {
+			c.append(name(i), events...)
+		}
+		c.publish(c.history()...)
+		p := c.new(c.totals(), projections.WithBatch(5), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+		start(t, p)
+		c.untilReading(p)
+		c.wantTotals("totals.totals")
+		if n := c.offsets(p); n != c.sent {
+			t.Fatalf("it begins at %d of %d messages", n, c.sent)
+		}
+	})
 }
 
 // An event that is parked between the two looks of a wait is not taken for applied.
 func TestKafka_WaitFor_sees_what_is_parked_while_it_looks(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	def := c.balances()
-	def.Table = strings.Replace(def.Table, "cents bigint not null", "cents bigint not null check (cents < 1000)", 1)
-	p := c.projector(def)
-	c.append("a-1", Opened{Owner: "ann"})
-	start(t, p)
-	c.untilReading(p)
-	last := c.append("a-1", Deposited{Cents: 5000})
-	parks := &meanwhile{at: "left join", do: func() { // what is applied is looked up
-		c.publish(c.history()[1:]...)
-		until(t, "it is parked", func() bool { return c.number(`select count(*) from asof.parked`) == 1 })
-	}}
-	waiter := projections.New(c.otherPool(parks), def, projections.FromKafka(c.client))
-	var parked *projections.ParkedError
-	if err := waiter.WaitFor(within(t, patient), last); !errors.As(err, &parked) {
-		t.Errorf("waited for what is parked: %v", err)
-	}
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		def := c.balances()
+		def.Table = strings.Replace(def.Table, "cents bigint not null", "cents bigint not null check (cents < 1000)", 1)
+		p := c.projector(def)
+		c.append("a-1", Opened{Owner: "ann"})
+		start(t, p)
+		c.untilReading(p)
+		last := c.append("a-1", Deposited{Cents: 5000})
+		parks := &meanwhile{at: "cross join lateral", do: func() { // what is applied is looked up
+			c.publish(c.history()[1:]...)
+			until(t, "it is parked", func() bool { return c.number(`select count(*) from asof.parked`) == 1 })
+		}}
+		waiter := c.newOn(c.otherPool(parks), def, projections.FromKafka(c.client))
+		var parked *projections.ParkedError
+		if err := waiter.WaitFor(within(t, patient), last); !errors.As(err, &parked) {
+			t.Errorf("waited for what is parked: %v", err)
+		}
+	})
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -26,7 +28,9 @@ const (
 
 // cluster is a world with a topic of its own, into which the test publishes by hand.
 type cluster struct {
-	*world
+	*world   // its pool is that of the read models
+	target   *pgstore.Store
+	apart    bool // the log lies in another database
 	client   *kafka.Client
 	brokers  []string
 	producer *kafka.Producer
@@ -35,7 +39,22 @@ type cluster struct {
 
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
-	c := &cluster{world: newWorld(t), brokers: embeddedtest.Brokers(t)}
+	return newClusterOn(t, newWorld(t), nil)
+}
+
+// newClusterApart is a cluster whose log lies in another database than the read models.
+func newClusterApart(t testing.TB) *cluster {
+	t.Helper()
+	return newClusterOn(t, newWorld(t), pgstoretest.New(t))
+}
+
+// newClusterOn has the read models in a world, and its log there, or apart.
+func newClusterOn(t testing.TB, w *world, log *pgstore.Store) *cluster {
+	t.Helper()
+	c := &cluster{world: w, target: w.store, brokers: embeddedtest.Brokers(t)}
+	if log != nil {
+		c.store, c.apart = log, true
+	}
 	c.category = "account-" + uuid.NewString()
 	c.client = newClient(t, c.brokers...)
 	c.makeTopic()
@@ -99,7 +118,33 @@ func (c *cluster) totals() projections.Fold[Total, Event] {
 // projector reads the topic, and the log only where the topic has gaps.
 func (c *cluster) projector(def projections.Definition, options ...projections.KafkaOption) *projections.Projector {
 	options = append([]projections.KafkaOption{projections.WithLogCheck(never)}, options...)
-	return projections.New(c.store, def, projections.FromKafka(c.client, options...))
+	return c.new(def, projections.FromKafka(c.client, options...))
+}
+
+// new is a projector of the cluster, which follows the log unless an option says otherwise.
+func (c *cluster) new(def projections.Definition, options ...projections.Option) *projections.Projector {
+	return c.newOn(c.target, def, options...)
+}
+
+// newOn is new by another way to the database of the read models.
+func (c *cluster) newOn(target projections.Target, def projections.Definition, options ...projections.Option) *projections.Projector {
+	if c.apart {
+		target = projections.In(target.Pool(), "asof")
+		options = append([]projections.Option{projections.FromLog(c.store)}, options...)
+	}
+	return projections.New(target, def, options...)
+}
+
+// besideAndApart runs a test with the log in the database of the read models, and in another.
+func besideAndApart(t *testing.T, test func(t *testing.T, c *cluster)) {
+	t.Helper()
+	t.Parallel()
+	for name, make := range map[string]func(testing.TB) *cluster{"beside the log": newCluster, "apart from it": newClusterApart} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, make(t))
+		})
+	}
 }
 
 // publish sends events as they are given, as the relay would.

@@ -45,111 +45,111 @@ func TestLog_needs_no_row_for_a_stream(t *testing.T) {
 // The projection goes from the log to Kafka and back, each time by another program, and
 // with events that Kafka has brought beyond the build's position.
 func TestKind_of_source_changes_and_nothing_is_lost_or_doubled(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	for i := range 6 {
-		c.append(name(i), Opened{Owner: "ann"}, Deposited{Cents: int64(i)})
-	}
-	for range 3 {
-		fromLog := projections.New(c.store, c.totals(), projections.WithBatch(5))
-		stop := start(t, fromLog)
-		c.wait(fromLog, c.append("a-1", Deposited{Cents: 1}))
-		until(t, "no rows of streams", func() bool { return c.dedupRows() == 0 })
-		if err := stop(); err != nil {
-			t.Fatal(err)
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		for i := range 6 {
+			c.append(name(i), Opened{Owner: "ann"}, Deposited{Cents: int64(i)})
 		}
-		c.wantTotals("totals.totals")
-		c.wantApplied("totals")
+		for range 3 {
+			fromLog := c.new(c.totals(), projections.WithBatch(5))
+			stop := start(t, fromLog)
+			c.wait(fromLog, c.append("a-1", Deposited{Cents: 1}))
+			until(t, "no rows of streams", func() bool { return c.dedupRows() == 0 })
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			c.wantTotals("totals.totals")
+			c.wantApplied("totals")
 
-		fromKafka := c.projector(c.totals(), projections.WithLogCheck(never))
-		stop = start(t, fromKafka)
-		c.untilReading(fromKafka)
-		before := c.append("a-4", Deposited{Cents: 4})
-		c.publish(c.history()[before-1])
-		until(t, "a message", func() bool { return c.number(`select max(position) from asof.offsets`) >= int64(before) })
-		last := c.append("a-2", Deposited{Cents: 2})
-		c.append("a-3", Deposited{Cents: 3}) // Kafka brings it first
-		history := c.history()
-		c.publish(history[len(history)-1])
-		until(t, "the later event", func() bool {
-			return c.number(`select coalesce(max(position), 0) from asof.offsets`) > int64(last)
-		})
-		if err := stop(); err != nil {
-			t.Fatal(err)
+			fromKafka := c.projector(c.totals(), projections.WithLogCheck(never))
+			stop = start(t, fromKafka)
+			c.untilReading(fromKafka)
+			before := c.append("a-4", Deposited{Cents: 4})
+			c.publish(c.history()[before-1])
+			until(t, "a message", func() bool { return c.number(`select max(position) from asof.offsets`) >= int64(before) })
+			last := c.append("a-2", Deposited{Cents: 2})
+			c.append("a-3", Deposited{Cents: 3}) // Kafka brings it first
+			history := c.history()
+			c.publish(history[len(history)-1])
+			until(t, "the later event", func() bool {
+				return c.number(`select coalesce(max(position), 0) from asof.offsets`) > int64(last)
+			})
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			if p := c.status(fromKafka).Position; p >= last {
+				t.Errorf("position %d is moved by Kafka", p)
+			}
+			if c.dedupRows() == 0 {
+				t.Error("from Kafka no rows of streams are kept")
+			}
 		}
-		if p := c.status(fromKafka).Position; p >= last {
-			t.Errorf("position %d is moved by Kafka", p)
-		}
-		if c.dedupRows() == 0 {
-			t.Error("from Kafka no rows of streams are kept")
-		}
-	}
+	})
 }
 
 // Two programs of one projection, one that reads the log and one that reads Kafka: the
 // one that came last feeds it, the other waits.
 func TestKind_of_source_is_not_taken_from_one_another(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
-	fromLog := projections.New(c.store, c.totals())
-	stopLog := start(t, fromLog)
-	c.wait(fromLog, 2)
-	c.wait(fromLog, c.append("a-1", Deposited{Cents: 1})) // not by its rebuild, but following
-	fromKafka := c.projector(c.totals(), projections.WithLogCheck(often))
-	stopKafka := start(t, fromKafka)
-	c.untilReading(fromKafka)
-	changes := c.number(`select counter from asof.lanes`)
-	c.wait(fromKafka, c.append("a-1", Deposited{Cents: 1}))
-	rest(t.Context(), 500*time.Millisecond)
-	if n := c.number(`select count(*) from asof.builds where kind = 'kafka' and status = 'live'`); n != 1 {
-		t.Error("it is fed from the log again")
-	}
-	if now := c.number(`select counter from asof.lanes`); now > changes+20 {
-		t.Errorf("%d transactions for one event", now-changes)
-	}
-	if err := stopKafka(); err != nil {
-		t.Fatal(err)
-	}
-	if err := stopLog(); err != nil {
-		t.Fatal(err)
-	}
-	again := projections.New(c.store, c.totals())
-	start(t, again)
-	c.wait(again, c.append("a-1", Deposited{Cents: 1}))
-	c.wantTotals("totals.totals")
-	c.wantApplied("totals")
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
+		fromLog := c.new(c.totals())
+		stopLog := start(t, fromLog)
+		c.wait(fromLog, 2)
+		c.wait(fromLog, c.append("a-1", Deposited{Cents: 1})) // not by its rebuild, but following
+		fromKafka := c.projector(c.totals(), projections.WithLogCheck(often))
+		stopKafka := start(t, fromKafka)
+		c.untilReading(fromKafka)
+		changes := c.number(`select counter from asof.lanes`)
+		c.wait(fromKafka, c.append("a-1", Deposited{Cents: 1}))
+		rest(t.Context(), 500*time.Millisecond)
+		if n := c.number(`select count(*) from asof.builds where kind = 'kafka' and status = 'live'`); n != 1 {
+			t.Error("it is fed from the log again")
+		}
+		if now := c.number(`select counter from asof.lanes`); now > changes+20 {
+			t.Errorf("%d transactions for one event", now-changes)
+		}
+		if err := stopKafka(); err != nil {
+			t.Fatal(err)
+		}
+		if err := stopLog(); err != nil {
+			t.Fatal(err)
+		}
+		again := c.new(c.totals())
+		start(t, again)
+		c.wait(again, c.append("a-1", Deposited{Cents: 1}))
+		c.wantTotals("totals.totals")
+		c.wantApplied("totals")
+	})
 }
 
 // A build that Kafka has fed while its position was still at the beginning.
 func TestRollback_to_a_build_that_Kafka_has_fed(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	p := c.projector(c.totals(), projections.WithLogCheck(never))
-	stop := start(t, p)
-	c.untilReading(p) // of an empty log
-	for i := range 5 {
-		c.append(name(i), Opened{Owner: "ann"}, Deposited{Cents: int64(i)})
-	}
-	c.publish(c.history()...)
-	c.untilRead(p)
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	if at := c.status(p).Position; at != 0 {
-		t.Fatalf("position %d", at)
-	}
-	newer := c.totals()
-	newer.Version = 2
-	if err := projections.New(c.store, newer).Rebuild(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.append("a-1", Deposited{Cents: 7})
-	if err := p.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c.wantTotals("totals.totals")
-	c.wantApplied("totals")
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		p := c.projector(c.totals(), projections.WithLogCheck(never))
+		stop := start(t, p)
+		c.untilReading(p) // of an empty log
+		for i := range 5 {
+			c.append(name(i), Opened{Owner: "ann"}, Deposited{Cents: int64(i)})
+		}
+		c.publish(c.history()...)
+		c.untilRead(p)
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if at := c.status(p).Position; at != 0 {
+			t.Fatalf("position %d", at)
+		}
+		newer := c.totals()
+		newer.Version = 2
+		if err := c.new(newer).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.append("a-1", Deposited{Cents: 7})
+		if err := p.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.wantTotals("totals.totals")
+		c.wantApplied("totals")
+	})
 }
 
 // A position that no event has, or has yet, is nothing that a read model has reached.
@@ -158,7 +158,7 @@ func TestWaitFor_does_not_answer_for_what_does_not_exist(t *testing.T) {
 	c := newCluster(t)
 	last := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
 	for what, p := range map[string]*projections.Projector{
-		"the log": projections.New(c.store, c.balances()),
+		"the log": c.new(c.balances()),
 		"Kafka":   c.projector(c.totals(), projections.WithLogCheck(often)),
 	} {
 		start(t, p)
@@ -316,7 +316,7 @@ func TestRollback_to_a_build_that_does_not_account_for_the_log_is_refused(t *tes
 	}
 	newer := c.totals()
 	newer.Version = 2
-	if err := projections.New(c.store, newer).Rebuild(t.Context()); err != nil {
+	if err := c.new(newer).Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.exec(`update asof.sums set hash = hash # 1 where build = (select id from asof.builds where status = 'retired' and kind = 'kafka')`)

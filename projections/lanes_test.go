@@ -17,7 +17,7 @@ import (
 
 // another is a projector as another process has it.
 func (c *cluster) another(def projections.Definition) *projections.Projector {
-	return projections.New(c.otherPool(nil), def, projections.FromKafka(newClient(c, c.brokers...), projections.WithLogCheck(never)))
+	return c.newOn(c.otherPool(nil), def, projections.FromKafka(newClient(c, c.brokers...), projections.WithLogCheck(never)))
 }
 
 // lanes counts those that have applied something.
@@ -113,24 +113,24 @@ func (m *meeting) held() bool {
 
 // While one process applies an event, another applies those of its own partitions.
 func TestLanes_of_two_processes_are_applied_side_by_side(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	m := newMeeting()
-	p := c.halves(t, "", m.enter)
-	var last es.Position
-	for n := range 4 * partitions {
-		last = c.tell(fmt.Sprintf("slow-%d", n), Deposited{Cents: 7})
-	}
-	c.wait(p, last)
-	c.untilRead(p)
-	if !m.held() {
-		t.Error("no two events were applied at the same time")
-	}
-	c.wantBalances("balances.balances")
-	c.wantApplied("balances")
-	if s := c.status(p); s.Lanes != partitions || c.lanes() < 2 {
-		t.Errorf("%d lanes, of which %d have applied something: %+v", s.Lanes, c.lanes(), s)
-	}
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		m := newMeeting()
+		p := c.halves(t, "", m.enter)
+		var last es.Position
+		for n := range 4 * partitions {
+			last = c.tell(fmt.Sprintf("slow-%d", n), Deposited{Cents: 7})
+		}
+		c.wait(p, last)
+		c.untilRead(p)
+		if !m.held() {
+			t.Error("no two events were applied at the same time")
+		}
+		c.wantBalances("balances.balances")
+		c.wantApplied("balances")
+		if s := c.status(p); s.Lanes != partitions || c.lanes() < 2 {
+			t.Errorf("%d lanes, of which %d have applied something: %+v", s.Lanes, c.lanes(), s)
+		}
+	})
 }
 
 // A stream that comes by two partitions, as after their number has changed, is applied once,
@@ -184,7 +184,7 @@ func TestLanes_are_waited_for_by_a_switch(t *testing.T) {
 	newer.Categories, newer.Order = def.Categories, projections.OneStream
 	ended := make(chan error, 1)
 	go func() {
-		ended <- projections.New(c.store, newer).Rebuild(t.Context(), projections.WithProgress(func(p projections.Progress) {
+		ended <- c.new(newer).Rebuild(t.Context(), projections.WithProgress(func(p projections.Progress) {
 			if p.Phase == "verifying" {
 				tell()
 			}
@@ -227,7 +227,7 @@ func TestLanes_count_together_what_is_parked(t *testing.T) {
 	def := poisonedBalances(mended)
 	def.Categories, def.Order = []string{c.category}, projections.OneStream
 	c.append("a-1", Opened{Owner: "ann"})
-	p := projections.New(c.store, def, projections.WithParked(3), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+	p := c.new(def, projections.WithParked(3), projections.FromKafka(c.client, projections.WithLogCheck(never)))
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(t.Context()) }()
 	c.untilReading(p)
@@ -246,7 +246,7 @@ func TestLanes_count_together_what_is_parked(t *testing.T) {
 	case <-within(t, 20*time.Second).Done():
 		t.Fatal("a fourth is parked, of three")
 	}
-	log := projections.New(c.store, def)
+	log := c.new(def)
 	start(t, log)
 	until(t, "the log feeds it", func() bool { s := c.status(log); return s.Source == "log" && s.Lanes == 0 && s.Parked == 4 })
 	mended.Store(true)
@@ -275,7 +275,7 @@ func TestLanes_count_once_whoever_comes_and_goes(t *testing.T) {
 		readMore(300)
 		switch round {
 		case 0:
-			if err := projections.New(c.store, c.balances()).Rebuild(t.Context()); err != nil {
+			if err := c.new(c.balances()).Rebuild(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			until(t, "the new build reads Kafka", func() bool { return c.lanes() > 0 && readsKafka(c.source(second)) })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -77,15 +78,6 @@ order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 
 
 // maxLag is how far a lag is counted.
 const maxLag = 1_000_000
-
-// lagSQL counts what a build that Kafka feeds has not applied: after its position it has
-// applied some. Bind: $1 build, $2 position, $3 categories or null, $4 limit.
-const lagSQL = `
-select count(*), coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
-from (select e.recorded_at from {asof}.events e
-      left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
-      where e.position > $2 and e.version > coalesce(s.version, 0) and ($3::text[] is null or e.category = any($3))
-      order by e.position limit $4) missing`
 
 type statusRow struct {
 	ID                             int64
@@ -185,11 +177,32 @@ func (s *Status) measure(ctx context.Context, k books.Books, store *pgstore.Stor
 		s.Lag, s.Behind = extent.Events, extent.Age
 		return err
 	}
-	var seconds float64
-	err := k.Pool().QueryRow(ctx, k.SQL(lagSQL), s.Build, int64(s.Position), categories, maxLag).Scan(&s.Lag, &seconds)
+	b := books.Build{ID: s.Build, Kind: kind, Position: s.Position}
+	return s.measureKafka(ctx, apply.Comparison{Books: k, Log: store}, b, categories)
+}
+
+// measureKafka counts what a build that Kafka feeds has not applied: after its position it has
+// applied some.
+func (s *Status) measureKafka(ctx context.Context, c apply.Comparison, b books.Build, categories []string) error {
+	reach, err := apply.Reach(ctx, c.Books, c.Books.Pool(), b)
 	if err != nil {
-		return fault.Explain("measure the lag of "+s.Name, err)
+		return err
 	}
-	s.Behind = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
+	between, first, err := c.Unapplied(ctx, b, reach.Position, categories)
+	if err != nil {
+		return err
+	}
+	beyond, err := c.Log.Beyond(ctx, reach.Position, max(maxLag-between, 0), categories...)
+	if err != nil {
+		return err
+	}
+	s.Lag, s.Behind = min(between+beyond.Events, maxLag), beyond.Age
+	if between > 0 {
+		oldest, err := c.Log.Beyond(ctx, first-1, 1, categories...)
+		if err != nil {
+			return err
+		}
+		s.Behind = oldest.Age
+	}
 	return nil
 }

@@ -163,13 +163,10 @@ func TestProjector_needs_a_database_and_a_log(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var none *pgstore.Store
-	ofAccounts := totals()
-	ofAccounts.Categories, ofAccounts.Order = []string{"account"}, projections.Commuting
 	for text, p := range map[string]*projections.Projector{
 		"give New a store or a database": projections.New(none, totals()),
 		"whose log it follows (FromLog)": projections.New(projections.In(w.pool, "asof"), totals()),
 		"database to write to":           projections.New(nil, totals(), projections.FromLog(w.store)),
-		"must lie in the read model's":   projections.New(projections.In(w.pool, "asof"), ofAccounts, projections.FromLog(pgstoretest.New(t)), projections.FromKafka(newClient(t, "127.0.0.1:1"))),
 	} {
 		if err := p.Run(within(t, 20*time.Second)); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {
 			t.Errorf("%s: %v", text, err)

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/internal/pg"
+	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/fold"
@@ -130,12 +132,17 @@ func (v verifier) verify(ctx context.Context, b Build) (*Verification, error) {
 	}
 	b.Tables, b.Kind, b.Position = nil, of.build.Kind, of.build.Position
 	out := &Verification{Build: b, Partly: of.partly}
-	if b.Kind == books.KindLog && (len(of.categories) > 0 || !of.partly) {
-		if of.logged, err = v.log.Sums(ctx, 0, b.Position, of.categories...); err != nil {
+	logged := of.beyond
+	if len(of.categories) > 0 || !of.partly {
+		sums, err := v.log.Sums(ctx, 0, b.Position, of.categories...)
+		if err != nil {
 			return nil, err
 		}
+		for category, sum := range sums {
+			logged[category] = sum.Plus(logged[category])
+		}
 	}
-	out.Categories = compareSums(of.applied, of.logged)
+	out.Categories = compareSums(of.applied, logged)
 	return out, nil
 }
 
@@ -145,12 +152,12 @@ type verified struct {
 	categories []string // to be compared; none means all, unless partly
 	partly     bool
 	applied    map[string]pgstore.Sum
-	logged     map[string]pgstore.Sum // of a build that Kafka feeds
+	beyond     map[string]pgstore.Sum // in the log, of a build that Kafka feeds: applied after its position
 }
 
 // read reads the books; nil when they do not have the build any more. Of a build that Kafka
-// feeds it sums up the log too, since what is applied after the position changes all the
-// time.
+// feeds it looks at the log after the position too, since what is applied there changes all
+// the time.
 func (v verifier) read(ctx context.Context, id int64) (out *verified, err error) {
 	snapshot := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, v.books.Pool(), snapshot, func(tx pgx.Tx) error {
@@ -161,13 +168,13 @@ func (v verifier) read(ctx context.Context, id int64) (out *verified, err error)
 		if err != nil {
 			return err
 		}
-		out = &verified{build: b}
+		out = &verified{build: b, beyond: map[string]pgstore.Sum{}}
 		if out.applied, err = v.books.ReadSums(ctx, tx, id); err != nil {
 			return err
 		}
 		out.categories, out.partly = v.categories(b, out.applied)
-		if b.Kind == books.KindKafka {
-			out.logged, err = v.reached(ctx, tx, b, out.categories)
+		if b.Kind == books.KindKafka && len(out.categories) > 0 {
+			out.beyond, err = v.beyond(ctx, tx, b, out.categories)
 		}
 		return err
 	})
@@ -183,25 +190,20 @@ func (v verifier) categories(b books.Build, applied map[string]pgstore.Sum) (lis
 	return slices.Sorted(maps.Keys(applied)), true
 }
 
-// reachedSumsSQL sums up what a build that Kafka feeds should have applied: all up to its
-// position, and of each stream all up to its last version. Bind: $1 build, $2 position, $3
-// categories.
-const reachedSumsSQL = `
-select e.category, count(*), bit_xor(uuid_hash_extended(e.event_id, 0))
-from {asof}.events e
-left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
-where e.category = any($3) and (e.position <= $2 or e.version <= s.version)
-group by e.category`
-
-func (v verifier) reached(ctx context.Context, tx pgx.Tx, b books.Build, categories []string) (map[string]pgstore.Sum, error) {
-	if _, err := tx.Exec(ctx, pg.NoStatementTimeoutSQL); err != nil {
-		return nil, err
-	}
-	rows, err := tx.Query(ctx, v.books.SQL(reachedSumsSQL), b.ID, int64(b.Position), categories)
-	if err != nil {
-		return nil, err
-	}
-	return books.CollectSums(rows)
+// beyond sums up what a build that Kafka feeds should have applied after its position: of each
+// stream all up to its last version.
+func (v verifier) beyond(ctx context.Context, tx pgx.Tx, b books.Build, categories []string) (map[string]pgstore.Sum, error) {
+	sums := map[string]pgstore.Sum{}
+	c := apply.Comparison{Books: v.books, Log: v.log, Tx: tx}
+	err := c.Each(ctx, b, math.MaxInt64, categories, func(e *es.Recorded, applied bool) bool {
+		if applied {
+			sum := sums[e.Stream.Category]
+			sum.Add(e.ID)
+			sums[e.Stream.Category] = sum
+		}
+		return true
+	})
+	return sums, err
 }
 
 // compareSums lists the categories of both.

@@ -185,46 +185,46 @@ func TestVerify_of_a_read_model_in_another_database(t *testing.T) {
 // What Kafka has brought beyond the position counts, and what it has not brought yet is no
 // difference; but what is missing before the position is.
 func TestVerify_of_a_build_that_Kafka_feeds(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
-	c.note("n-1")
-	p := c.projector(c.totals())
-	stop := start(t, p)
-	c.untilReading(p)
-	missing := c.append("a-2", Opened{Owner: "bob"}) // Kafka does not bring it
-	last := c.append("a-3", Opened{Owner: "cid"})
-	c.publish(c.history()[last-1])
-	reached := func(position es.Position) {
-		t.Helper()
-		until(t, "the message", func() bool { return c.number(`select max(position) from asof.offsets`) >= int64(position) })
-	}
-	reached(last)
-	if position := c.status(p).Position; position >= missing {
-		t.Fatalf("the position is %d already", position)
-	}
-	c.wantVerified(p, "1: ")
-	list, err := p.Verify(t.Context())
-	if err != nil || list[0].Build.Kind != "kafka" || list[0].Categories[0].Applied != 3 {
-		t.Errorf("%+v, %v", list, err)
-	}
-	other := projections.New(c.otherPool(&meanwhile{at: "bit_xor(uuid_hash_extended", do: func() {
-		more := c.append("a-3", Deposited{Cents: 4})
-		c.publish(c.history()[more-1])
-		reached(more)
-	}}), c.totals())
-	c.wantVerified(other, "1: ")
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	gone, err := projections.Verify(t.Context(), c.store, c.store, "totals")
-	if got := verified(t, gone, err); got != "1: " {
-		t.Error(got)
-	}
-	c.exec(`update asof.lanes set position = $1`, int64(last))
-	c.wantVerified(p, "1: "+c.category+": 4 events were applied and the log has 5: at least 1 of the log were not applied")
-	c.exec(`update asof.lanes set position = 0`)
-	c.exec(`update asof.dedup set version = version + 1 where stream_id = 'a-2' or stream_id = 'a-3'`)
-	c.append("a-3", Deposited{Cents: 4})
-	c.wantVerified(p, "1: "+c.category+": 4 events were applied and the log has 5: at least 1 of the log were not applied")
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
+		c.note("n-1")
+		p := c.projector(c.totals())
+		stop := start(t, p)
+		c.untilReading(p)
+		missing := c.append("a-2", Opened{Owner: "bob"}) // Kafka does not bring it
+		last := c.append("a-3", Opened{Owner: "cid"})
+		c.publish(c.history()[last-1])
+		reached := func(position es.Position) {
+			t.Helper()
+			until(t, "the message", func() bool { return c.number(`select max(position) from asof.offsets`) >= int64(position) })
+		}
+		reached(last)
+		if position := c.status(p).Position; position >= missing {
+			t.Fatalf("the position is %d already", position)
+		}
+		c.wantVerified(p, "1: ")
+		list, err := p.Verify(t.Context())
+		if err != nil || list[0].Build.Kind != "kafka" || list[0].Categories[0].Applied != 3 {
+			t.Errorf("%+v, %v", list, err)
+		}
+		other := c.newOn(c.otherPool(&meanwhile{at: "bit_xor(hash)", do: func() {
+			more := c.append("a-3", Deposited{Cents: 4})
+			c.publish(c.history()[more-1])
+			reached(more)
+		}}), c.totals())
+		c.wantVerified(other, "1: ")
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		gone, err := projections.Verify(t.Context(), projections.In(c.pool, "asof"), c.store, "totals")
+		if got := verified(t, gone, err); got != "1: " {
+			t.Error(got)
+		}
+		c.exec(`update asof.lanes set position = $1`, int64(last))
+		c.wantVerified(p, "1: "+c.category+": 4 events were applied and the log has 5: at least 1 of the log were not applied")
+		c.exec(`update asof.lanes set position = 0`)
+		c.exec(`update asof.dedup set version = version + 1 where stream_id = 'a-2' or stream_id = 'a-3'`)
+		c.append("a-3", Deposited{Cents: 4})
+		c.wantVerified(p, "1: "+c.category+": 4 events were applied and the log has 5: at least 1 of the log were not applied")
+	})
 }

@@ -99,14 +99,6 @@ const reachedSQL = `
 select b.id, b.kind, l.position, (select sum(parked) from {asof}.lanes where build = b.id)::bigint
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 where b.name = $1 and b.status = 'live'`
 
-// appliedUpToSQL asks whether a build that Kafka feeds has applied the event at a position
-// and all before it. Bind: $1 build, $2 its position, $3 position, $4 categories or null.
-const appliedUpToSQL = `
-select exists (select from {asof}.events where position = $3) and not exists (
-    select from {asof}.events e
-    left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
-    where e.position > $2 and e.position <= $3 and e.version > coalesce(s.version, 0) and ($4::text[] is null or e.category = any($4)))`
-
 func (p *Projector) reached(ctx context.Context, position es.Position) (done bool, err error) {
 	var b books.Build
 	err = p.apply.Books.Pool().QueryRow(ctx, p.apply.Books.SQL(reachedSQL), p.apply.Def.Name).Scan(&b.ID, &b.Kind, (*int64)(&b.Position), &b.Parked)
@@ -126,8 +118,22 @@ func (p *Projector) reached(ctx context.Context, position es.Position) (done boo
 	return done, err
 }
 
+// appliedUpTo reports that a build which Kafka feeds has applied the event at a position and
+// all before it. Mostly it is the last one that is waited for.
 func (p *Projector) appliedUpTo(ctx context.Context, b books.Build, position es.Position) (done bool, err error) {
-	err = p.apply.Books.Pool().QueryRow(ctx, p.apply.Books.SQL(appliedUpToSQL), b.ID, int64(b.Position), int64(position), p.apply.Def.Categories).Scan(&done)
+	c, before := p.apply.Comparison(), b
+	before.Position = position - 1
+	err = c.Each(ctx, before, position, nil, func(e *es.Recorded, applied bool) bool {
+		done = applied || !p.apply.Def.Wants(e.Stream.Category)
+		return done
+	})
+	if err != nil || !done {
+		return false, err
+	}
+	err = c.Each(ctx, b, position, p.apply.Def.Categories, func(_ *es.Recorded, applied bool) bool {
+		done = applied
+		return done
+	})
 	return done, err
 }
 

@@ -75,6 +75,9 @@ func (a *Applier) Bind(ctx context.Context, tx pgx.Tx, b books.Build) (fold.Mode
 	return m, err
 }
 
+// logSQL puts the schema of the log in the place of {asof}.
+func (a *Applier) logSQL(text string) string { return books.Of(a.Log).SQL(text) }
+
 // Beside reports a read model in the database of its log: both are put back at once, and
 // one transaction sees both.
 func (a *Applier) Beside() bool { return a.Log != nil && a.Log.Pool() == a.Books.Pool() }

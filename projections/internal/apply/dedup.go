@@ -35,15 +35,18 @@ func (a *Applier) queueSeen(batch *pgx.Batch, b books.Build, w *Work, seen Versi
 		categories[i], ids[i] = s.Category, s.ID
 	}
 	batch.Queue(table.PlannedSQL)
-	batch.Queue(a.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(func(rows pgx.Rows) error {
-		var s es.StreamID
-		var v int64
-		_, err := pgx.ForEachRow(rows, []any{&s.Category, &s.ID, &v}, func() error {
-			seen[s] = es.Version(v)
-			return nil
-		})
-		return err
+	batch.Queue(a.Books.SQL(seenSQL), b.ID, categories, ids, w.Source).Query(seen.collect)
+}
+
+// collect takes the rows of seenSQL.
+func (seen Versions) collect(rows pgx.Rows) error {
+	var s es.StreamID
+	var v int64
+	_, err := pgx.ForEachRow(rows, []any{&s.Category, &s.ID, &v}, func() error {
+		seen[s] = es.Version(v)
+		return nil
 	})
+	return err
 }
 
 func streamsOf(events []es.RecordedEvent) []es.StreamID {

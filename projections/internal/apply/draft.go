@@ -57,8 +57,9 @@ func (a *Applier) outside() access {
 }
 
 func (a *Applier) inside(tx pgx.Tx) access {
-	i := access{send: SendIn(tx)}
-	if a.Log != nil {
+	i := a.outside()
+	i.send = SendIn(tx)
+	if a.Beside() {
 		i.stream = a.Log.InTx(tx).ReadStream
 	}
 	return i
@@ -98,7 +99,9 @@ func (a *Applier) plan(ctx context.Context, from access, batch *pgx.Batch, b boo
 		a.queueGaps(batch, b, w, d.gaps)
 		a.queueLife(batch, b, w, &d.alive)
 	case b.Kind == books.KindKafka && w.Offset != nil && !w.known:
-		a.queueOurs(batch, &d.w)
+		if err := a.judge(ctx, batch, b, &d.w); err != nil {
+			return nil, err
+		}
 	}
 	if err := from.send(ctx, batch); err != nil {
 		return nil, err

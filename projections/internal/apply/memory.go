@@ -213,7 +213,7 @@ func (a *Applier) QueueThere(batch *pgx.Batch, t *books.Tally) {
 		return
 	}
 	position := t.Position
-	batch.Queue(a.Books.SQL(thereSQL), int64(position), t.Event).QueryRow(func(row pgx.Row) error {
+	batch.Queue(a.logSQL(thereSQL), int64(position), t.Event).QueryRow(func(row pgx.Row) error {
 		var there bool
 		err := row.Scan(&there)
 		if err == nil && !there {

@@ -72,9 +72,10 @@ func (a *Applier) Offsets(ctx context.Context, db pg.Querier, b books.Build) (ma
 
 // moveOffsetSQL moves a partition on, if it is still where the caller found it: a
 // process that lost the partition without knowing cannot move it back. Bind: $1
-// build, $2 topic, $3 partition, $4 next offset as found, $5 next offset, $6 position.
+// build, $2 topic, $3 partition, $4 next offset as found, $5 next offset, $6 position, $7 id of
+// the event there.
 const moveOffsetSQL = `
-update {asof}.offsets set next_offset = $5, position = greatest(position, $6)
+update {asof}.offsets set next_offset = $5, position = greatest(position, $6), event_id = case when $6 > position then $7 else event_id end
 where build = $1 and topic = $2 and partition = $3 and next_offset = $4`
 
 // beginOffsetSQL sets where a partition is read from. What another process has set is
@@ -97,12 +98,14 @@ func (a *Applier) queueOffsets(out *pgx.Batch, b books.Build, w *Work) {
 	if w.Offset == nil {
 		return
 	}
-	var last es.Position
+	var last es.Checkpoint
 	for i := range w.Events {
-		last = max(last, w.Events[i].Position)
+		if e := &w.Events[i]; e.Position > last.Position {
+			last = es.Checkpoint{Position: e.Position, EventID: e.ID}
+		}
 	}
 	for _, o := range append([]*Offset{w.Offset}, w.Others...) {
-		out.Queue(a.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last)).
+		out.Queue(a.Books.SQL(moveOffsetSQL), b.ID, o.Topic, o.Partition, o.From, o.Next, int64(last.Position), books.OrNull(last.EventID)).
 			Exec(func(tag pgconn.CommandTag) error {
 				if tag.RowsAffected() != 1 {
 					return fmt.Errorf("%w: partition %d of %s", fault.ErrMoved, o.Partition, o.Topic)
@@ -126,6 +129,30 @@ where e.event_id = u.id and e.category = u.category and e.stream_id = u.stream_i
   and e.type = u.type and e.schema_version = u.schema and coalesce(e.content_type, '` + es.JSONContentType + `') = u.content_type
   and e.recorded_at = u.recorded_at and sha256(e.data) || sha256(e.metadata) = u.hash
 order by 1`
+
+// storeLifeSQL reads the life of the log. Bind: nothing.
+const storeLifeSQL = `select life from {asof}.store_identity`
+
+// judge holds the events of w against the log: with what is in the batch, or in the log's own
+// database. There the log may have been put back without the read model: in another life,
+// versions that were lost are given again.
+func (a *Applier) judge(ctx context.Context, batch *pgx.Batch, b books.Build, w *Work) error {
+	if a.Beside() {
+		a.queueOurs(batch, w)
+		return nil
+	}
+	log := &pgx.Batch{}
+	log.Queue(a.logSQL(storeLifeSQL)).QueryRow(func(row pgx.Row) error {
+		var life uuid.UUID
+		err := row.Scan(&life)
+		if err == nil && life != b.Life {
+			err = fmt.Errorf("projections: %w: %s has events of life %s, and the log is of life %s, which began after a loss of events: rebuild it", es.ErrAnotherLife, b.Name, b.Life, life)
+		}
+		return err
+	})
+	a.queueOurs(log, w)
+	return a.Log.Pool().SendBatch(ctx, log).Close()
+}
 
 // claims are the events of a batch as columns.
 type claims struct {
@@ -157,11 +184,8 @@ func claimsOf(events []es.RecordedEvent) claims {
 // store, of a log that was restored to an earlier time, or with another payload. Nothing
 // is lost by it, as what the log has and Kafka does not bring is read from the log.
 func (a *Applier) queueOurs(batch *pgx.Batch, w *Work) {
-	if len(w.Events) == 0 {
-		return
-	}
 	c := claimsOf(w.Events)
-	batch.Queue(a.Books.SQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
+	batch.Queue(a.logSQL(oursSQL), c.positions, c.ids, c.categories, c.streams, c.versions, c.types, c.schemas, c.contentTypes, c.times, c.hashes).Query(func(rows pgx.Rows) error {
 		found, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
 			return err

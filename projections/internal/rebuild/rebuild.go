@@ -152,7 +152,10 @@ func (r *Rebuild) verifyLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.applier.Log.Verify(ctx, r.applier.Checkpoint(old))
+	if err := r.applier.Log.Verify(ctx, r.applier.Checkpoint(old)); err != nil {
+		return err
+	}
+	return r.applier.VerifyReach(ctx, old)
 }
 
 // totalSQL notes how many events there are to be read, for the progress. Bind: $1 build,

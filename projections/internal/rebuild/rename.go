@@ -22,9 +22,9 @@ set status = $2, schema_name = $3, lease_until = null, failure = null, updated_a
 // offsetsSQL gives the shadow the old build's offsets: it has applied all that was
 // read up to them. Bind: $1 shadow, $2 old build.
 const offsetsSQL = `
-insert into {asof}.offsets (build, topic, partition, next_offset, position)
-select $1, topic, partition, next_offset, position from {asof}.offsets where build = $2
-on conflict (build, topic, partition) do update set next_offset = excluded.next_offset, position = excluded.position`
+insert into {asof}.offsets (build, topic, partition, next_offset, position, event_id)
+select $1, topic, partition, next_offset, position, event_id from {asof}.offsets where build = $2
+on conflict (build, topic, partition) do update set next_offset = excluded.next_offset, position = excluded.position, event_id = excluded.event_id`
 
 // rename makes the shadow live and retires the old build, in the transaction that
 // holds the locks of both.

@@ -224,10 +224,10 @@ func (r *Rebuild) level(ctx context.Context, tx pgx.Tx, old, shadow *books.Build
 	if err != nil {
 		return err
 	}
-	if reach > shadow.Position+nearly {
+	if reach.Position > shadow.Position+nearly {
 		return errBehind
 	}
-	if err := r.advance(ctx, tx, shadow, reach); err != nil {
+	if err := r.advance(ctx, tx, shadow, reach.Position); err != nil {
 		return err
 	}
 	if !r.alike(*old, *shadow) || blind {

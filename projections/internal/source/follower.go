@@ -84,6 +84,8 @@ func (f *follower) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.reading.Store(true)
+	defer f.reading.Store(false)
 	name, err := f.groupName(ctx)
 	if err != nil {
 		return err
@@ -91,8 +93,6 @@ func (f *follower) session(ctx context.Context) error {
 	if err := f.feed.SetSource(ctx, f.b, f.String()); err != nil {
 		return ApplyError{err}
 	}
-	f.reading.Store(true)
-	defer f.reading.Store(false)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchTopics(ctx, topics) })
 	group.Go(func() error {

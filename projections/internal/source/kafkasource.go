@@ -29,9 +29,6 @@ func (s *Kafka) Check(feed *Feed) error {
 	if err := s.checkTopics(feed); err != nil {
 		return err
 	}
-	if !feed.Applier.Beside() {
-		return fmt.Errorf("%w: %q: FromKafka fills gaps from the log, which must lie in the read model's own database: give New the store, or leave FromLog out to be fed from Kafka alone", fault.ErrInvalid, feed.Applier.Def.Name)
-	}
 	s.name(feed)
 	return nil
 }

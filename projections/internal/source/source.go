@@ -181,6 +181,9 @@ func (f *Feed) Pull(ctx context.Context, b books.Build, limit int) (books.Build,
 	if errors.Is(err, es.ErrRestored) && f.Applier.Beside() {
 		return b, 0, f.maybePutBack(ctx, b, err)
 	}
+	if err == nil {
+		err = f.Applier.VerifyReach(ctx, b)
+	}
 	if err == nil && len(events) == 0 {
 		err = f.clearFailure(ctx, b)
 	}

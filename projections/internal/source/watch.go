@@ -19,6 +19,9 @@ import (
 // and what is below it and not applied one interval later is read from the log. No
 // clocks are compared, and the position of the build, up to which everything is
 // applied, moves on with each look.
+//
+// A log in another database may have been put back without the read model, which then has
+// events that are lost: each look begins with that.
 
 // watchLog looks at the log until ctx ends or the build is not the live one any more.
 // While Kafka is not read, it follows the log as a projector without Kafka does.
@@ -70,11 +73,11 @@ func (f *follower) followNow(ctx context.Context) error {
 }
 
 func (f *follower) sweepNow(ctx context.Context, upTo es.Position) error {
-	if upTo == 0 {
-		return nil
-	}
 	b, err := f.now(ctx)
 	if err != nil {
+		return err
+	}
+	if err := f.feed.Applier.VerifyReach(ctx, b); err != nil {
 		return err
 	}
 	return f.sweep(ctx, b, upTo)
@@ -104,15 +107,11 @@ func (f *follower) settled(ctx context.Context) (es.Position, error) {
 	return head, err
 }
 
-// sweepSQL counts the events between the build's position and a settled one, and
-// those of them that are not applied; with them comes the id of the event there. Bind: $1 build, $2 position, $3 settled
-// position, $4 categories.
-const sweepSQL = `
-select count(*), count(*) filter (where e.version > coalesce(s.version, 0) and e.category = any($4::text[])),
-       (select event_id from {asof}.events where position = $3)
-from {asof}.events e
-left join {asof}.dedup s on s.build = $1 and s.category = e.category and s.stream_id = e.stream_id
-where e.position > $2 and e.position <= $3`
+// overSQL counts the events between two positions, and finds the id of the event at the
+// latter. Bind: $1 after, $2 up to.
+const overSQL = `
+select count(*), (select event_id from {asof}.events where position = $2)
+from {asof}.events where position > $1 and position <= $2`
 
 // sweep applies what is missing up to a settled position, and moves the build's
 // position there.
@@ -120,17 +119,20 @@ func (f *follower) sweep(ctx context.Context, b books.Build, upTo es.Position) e
 	if upTo <= b.Position {
 		return nil
 	}
-	var missing int64
-	o := &apply.Over{After: b.Position}
-	err := f.feed.Applier.Books.Pool().QueryRow(ctx, f.feed.Applier.Books.SQL(sweepSQL), b.ID, int64(b.Position), int64(upTo), f.feed.Applier.Def.Categories).Scan(&o.Events, &missing, &o.Event)
+	a := f.feed.Applier
+	missing, _, err := a.Comparison().Unapplied(ctx, b, upTo, a.Def.Categories)
 	if err != nil {
-		return fault.Explain("compare with the log", err)
-	}
-	if missing == 0 {
-		_, err := f.feed.Applier.CommitLive(ctx, b, &apply.Work{Position: upTo, Over: o})
 		return err
 	}
-	f.feed.Applier.Logger.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
+	if missing == 0 {
+		o := &apply.Over{After: b.Position}
+		if err := a.Log.Pool().QueryRow(ctx, books.Of(a.Log).SQL(overSQL), int64(b.Position), int64(upTo)).Scan(&o.Events, &o.Event); err != nil {
+			return fault.Explain("compare with the log", err)
+		}
+		_, err := a.CommitLive(ctx, b, &apply.Work{Position: upTo, Over: o})
+		return err
+	}
+	a.Logger.InfoContext(ctx, "events that Kafka did not bring are read from the log", "events", missing, "position", upTo)
 	for b.Position < upTo {
 		next, n, err := f.feed.Pull(ctx, b, f.feed.Batch)
 		if err != nil {
