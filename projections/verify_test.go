@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
@@ -201,6 +202,12 @@ func TestVerify_of_a_build_that_Kafka_feeds(t *testing.T) {
 		reached(last)
 		if position := c.status(p).Position; position >= missing {
 			t.Fatalf("the position is %d already", position)
+		}
+		if s := c.status(p); s.Lag != 1 || s.Behind <= 0 {
+			t.Errorf("%+v: one event lacks, before the last", s)
+		}
+		if err := p.WaitFor(within(t, 300*time.Millisecond), last); err == nil {
+			t.Error("it has waited for the last, and one before lacks")
 		}
 		c.wantVerified(p, "1: ")
 		list, err := p.Verify(t.Context())
