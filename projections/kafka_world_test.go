@@ -168,10 +168,11 @@ func (c *cluster) send(messages ...kafka.Message) {
 	c.sent += int64(len(messages))
 }
 
-// untilReading waits until the live build reads every partition of the topic.
+// untilReading waits until the live build reads every partition of the topic, and follows the
+// log no more.
 func (c *cluster) untilReading(p *projections.Projector) {
 	c.Helper()
-	until(c, "the topic is read", func() bool { return c.offsets(p) >= 0 })
+	until(c, "the topic is read", func() bool { return c.offsets(p) >= 0 && c.members(p) > 0 })
 }
 
 // offsets is the sum of a live build's offsets; negative until all partitions have one.

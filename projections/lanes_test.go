@@ -52,15 +52,16 @@ func (c *cluster) halves(t *testing.T, more string, before func(e Event)) *proje
 		start(t, list[n])
 	}
 	c.untilReading(list[0])
-	until(t, "both processes have partitions", func() bool { return c.members() == 2 })
+	until(t, "both processes have partitions", func() bool { return c.members(list[0]) == 2 })
 	return list[0]
 }
 
-// members counts those of the live build's consumer group that have partitions.
-func (c *cluster) members() (n int) {
+// members counts those of a live build's consumer group that have partitions.
+func (c *cluster) members(p *projections.Projector) (n int) {
 	c.Helper()
 	var name string
-	if err := c.pool.QueryRow(c.Context(), `select format('asof.%s.asof.balances.v1.%s', current_database(), left(identity::text, 8)) from asof.builds where status = 'live'`).Scan(&name); err != nil {
+	if err := c.pool.QueryRow(c.Context(), `
+		select format('asof.%s.asof.%s.v%s.%s', current_database(), name, version, left(identity::text, 8)) from asof.builds where name = $1 and status = 'live'`, p.Name()).Scan(&name); err != nil {
 		c.Fatal(err)
 	}
 	admin := &kafkago.Client{Addr: kafkago.TCP(c.brokers...)}
@@ -174,7 +175,6 @@ func TestLanes_are_waited_for_by_a_switch(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- old.Run(t.Context()) }()
 	c.untilReading(old)
-	until(t, "it reads", func() bool { return c.members() == 1 })
 	letGo := c.held(`select from balances.balances for update`)
 	c.tell("a-1", Deposited{Cents: 7})
 	until(t, "a lane has its turn, and waits for the row", func() bool { return c.number(blockedSQL) > 0 })
@@ -231,7 +231,6 @@ func TestLanes_count_together_what_is_parked(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(t.Context()) }()
 	c.untilReading(p)
-	until(t, "it reads", func() bool { return c.members() == 1 })
 	parkedInLanes := func() int64 { return c.number(`select coalesce(sum(parked), 0) from asof.lanes where lane > 0`) }
 	for n := range 3 {
 		c.tell(fmt.Sprintf("bad-%d", n), Deposited{Cents: failsEverywhere})

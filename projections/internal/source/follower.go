@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,7 @@ type follower struct {
 	b       books.Build
 	room    *gather.Room[*desk]
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
+	pulls   sync.Mutex   // held while a page of the log is applied because Kafka is not read
 	batches atomic.Int64 // from Kafka
 }
 
@@ -84,7 +86,9 @@ func (f *follower) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.pulls.Lock() // a page of the log that is under way comes first
 	f.reading.Store(true)
+	f.pulls.Unlock()
 	defer f.reading.Store(false)
 	name, err := f.groupName(ctx)
 	if err != nil {

@@ -85,14 +85,23 @@ func (f *follower) sweepNow(ctx context.Context, upTo es.Position) error {
 
 // followLog applies what the log has, until Kafka is read.
 func (f *follower) followLog(ctx context.Context, b books.Build) error {
-	for !f.reading.Load() {
-		next, n, err := f.feed.Pull(ctx, b, f.feed.Batch)
+	for {
+		next, n, err := f.pullUnread(ctx, b)
 		if err != nil || n == 0 {
 			return err
 		}
 		b = next
 	}
-	return nil
+}
+
+// pullUnread applies a page of the log, unless Kafka is read.
+func (f *follower) pullUnread(ctx context.Context, b books.Build) (books.Build, int, error) {
+	f.pulls.Lock()
+	defer f.pulls.Unlock()
+	if f.reading.Load() {
+		return b, 0, nil
+	}
+	return f.feed.Pull(ctx, b, f.feed.Batch)
 }
 
 // settled returns the settled head; zero when an append under way keeps it back for
