@@ -537,32 +537,33 @@ func TestRetry_beside_another_retry_applies_once(t *testing.T) {
 
 // Others write to the build whenever a batch is folded: it is applied all the same.
 func TestApply_that_is_always_overtaken_gets_its_turn(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	def := c.totals()
-	inner := def.Apply
-	var overtaken atomic.Int64
-	def.Apply = func(row *Total, e Event, r es.Recorded) {
-		tag, err := c.pool.Exec(context.Background(), `
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		def := c.totals()
+		inner := def.Apply
+		var overtaken atomic.Int64
+		def.Apply = func(row *Total, e Event, r es.Recorded) {
+			tag, err := c.pool.Exec(context.Background(), `
 			update asof.lanes l set counter = counter + 1
 			from (select build, lane from asof.lanes where lane = 0 for update skip locked) free
 			where l.build = free.build and l.lane = free.lane`)
-		if err != nil {
-			t.Error(err)
+			if err != nil {
+				t.Error(err)
+			}
+			overtaken.Add(tag.RowsAffected())
+			inner(row, e, r)
 		}
-		overtaken.Add(tag.RowsAffected())
-		inner(row, e, r)
-	}
-	p := projections.New(c.store, def, c.fromKafka())
-	start(t, p)
-	c.untilReading(p)
-	c.tell("a-1", Deposited{Cents: 1})
-	c.untilRead(p)
-	if n := overtaken.Load(); n < 2 || n > 10 || c.status(p).Failure != "" {
-		t.Errorf("overtaken %d times: %+v", n, c.status(p))
-	}
-	c.wantTotals("totals.totals")
-	c.wantApplied("totals")
+		p := c.new(def, c.fromKafka())
+		start(t, p)
+		c.untilReading(p)
+		c.append("a-1", Deposited{Cents: 1}) // a gap, which is filled in the turn, too
+		c.tell("a-1", Deposited{Cents: 2})
+		c.untilRead(p)
+		if n := overtaken.Load(); n < 2 || n > 10 || c.status(p).Failure != "" {
+			t.Errorf("overtaken %d times: %+v", n, c.status(p))
+		}
+		c.wantTotals("totals.totals")
+		c.wantApplied("totals")
+	})
 }
 
 // The build is switched while a batch is folded, which is not waited for: it is written to
