@@ -24,7 +24,8 @@ import (
 // parked for some of the rows that it touches, and applied to others, those are skipped.
 //
 // A skip that was cut short may be repeated: of an event that is skipped already the reason
-// is changed, and what waits behind it is tried again.
+// is changed, and what waits behind it is tried again; where there is no log, all that is
+// parked.
 //
 // An event that the live build has applied gives [ErrApplied], one that neither the log nor
 // a build knows gives [ErrNotParked], a rebuild under way [ErrBusy], and a reason that says
@@ -124,7 +125,7 @@ func (p *Projector) skip(ctx context.Context, tx pgx.Tx, e es.Recorded, known bo
 	if already, err := p.skippedOf(ctx, tx, e.ID); err != nil {
 		return nil, err
 	} else if len(already) > 0 && (i < 0 || len(units[builds[i].ID]) == 0) {
-		return p.skipAgain(ctx, tx, builds, e, already, reason)
+		return p.skipAgain(ctx, tx, builds, e, known, already, reason)
 	}
 	if err := p.dropPassed(ctx, tx, builds, units, e, known); err != nil {
 		return nil, err
@@ -159,14 +160,18 @@ func (p *Projector) skippedOf(ctx context.Context, tx pgx.Tx, event uuid.UUID) (
 }
 
 // skipAgain changes the reason of what is skipped, and returns what the live build has parked
-// of the stream.
-func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []books.Build, e es.Recorded, keys []string, reason string) ([]fold.Sequence, error) {
+// of the stream; or of all streams, where no log tells which one it is.
+func (p *Projector) skipAgain(ctx context.Context, tx pgx.Tx, builds []books.Build, e es.Recorded, known bool, keys []string, reason string) ([]fold.Sequence, error) {
 	if _, err := tx.Exec(ctx, p.apply.Books.SQL(skipSQL), p.apply.Def.Name, e.ID, keys, pg.Storable(reason)); err != nil {
 		return nil, err
 	}
+	stream := &e.Stream
+	if !known {
+		stream = nil
+	}
 	for _, b := range builds {
 		if b.Status == books.Live {
-			return sequencesOf(ctx, tx, p.apply.Books.SQL(parkedSequencesSQL), b, &e.Stream)
+			return sequencesOf(ctx, tx, p.apply.Books.SQL(parkedSequencesSQL), b, stream)
 		}
 	}
 	return nil, nil

@@ -515,7 +515,7 @@ func TestTopics_alone_have_no_log(t *testing.T) {
 		"Order is OneStream or Commuting": g.projector(order),
 		"needs Categories":                g.projector(balances()),
 		"no log":                          projections.New(g.in(), g.balances()),
-		"leave FromLog out":               g.projector(g.balances(), projections.FromLog(g.store)),
+		"rebuild it with this program":    g.projector(g.balances(), projections.FromLog(g.store)),
 	} {
 		if err := p.Run(within(t, patient)); !errors.Is(err, projections.ErrInvalid) || !contains(err, text) {
 			t.Errorf("%s: %v", text, err)
