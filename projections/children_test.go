@@ -59,6 +59,9 @@ func sheets() projections.Fold[Sheet, Event] {
 		Key: func(_ Event, r es.Recorded) string { return r.Stream.ID },
 		Apply: func(s *Sheet, e Event, _ es.Recorded) {
 			n := cents(e)
+			if i := slices.IndexFunc(s.Marks, func(m Mark) bool { return m.Of != s.Account }); i >= 0 || s.Entries != nil && len(s.Entries) == 0 {
+				panic(fmt.Sprintf("it is not as it is read: %+v", s))
+			}
 			s.Events++
 			if n%11 == 0 {
 				s.Entries = s.Entries[:0]
@@ -439,6 +442,63 @@ func TestChild_rows_are_copied(t *testing.T) {
 	}
 }
 
+// A uuid tells child rows apart in whatever type the field has.
+func TestChild_rows_may_have_a_uuid(t *testing.T) {
+	t.Parallel()
+	type Part struct {
+		ID   uuid.UUID `db:"id"`
+		Seen int64     `db:"seen"`
+	}
+	type Whole struct {
+		Account string `db:"account"`
+		Parts   []Part `rows:"parts"`
+	}
+	for _, batch := range []int{1, 5, 1000} {
+		w := newWorld(t)
+		p := projections.New(w.store, projections.Fold[Whole, Event]{
+			Name: "wholes", Version: 1, Codec: codec(), Order: projections.OneStream,
+			Table: `create table wholes (account text primary key); create table parts (account text references wholes, id uuid, seen bigint not null, primary key (account, id))`,
+			Key:   func(_ Event, r es.Recorded) string { return r.Stream.ID },
+			Apply: func(w *Whole, e Event, _ es.Recorded) {
+				id := markID(cents(e))
+				i := slices.IndexFunc(w.Parts, func(p Part) bool { return p.ID == id })
+				if i < 0 {
+					w.Parts, i = append([]Part{{ID: id}}, w.Parts...), 0
+				}
+				w.Parts[i].Seen++
+			},
+		}, projections.WithBatch(batch))
+		applied := w.running(p)
+		for n := range 20 {
+			last := w.append("a-1", Deposited{Cents: int64(n * n * n)}, Deposited{Cents: int64(3 - n%4)})
+			if n == 5 {
+				applied(last)
+				w.exec(`update wholes.parts set seen = seen`) // what is in memory is read again
+			}
+			if n == 19 {
+				applied(last)
+			}
+		}
+		got := map[string]int64{}
+		for id, row := range tableOf(w, "wholes.parts", func(p struct {
+			Account string `db:"account"`
+			Part
+		},
+		) string {
+			return p.ID.String()
+		}) {
+			got[id] = row.Seen
+		}
+		want := map[string]int64{}
+		for n := range int64(20) {
+			want[markID(n*n*n).String()]++
+			want[markID(3-n%4).String()]++
+		}
+		same(t, want, got)
+		w.rebuildEqual(p)
+	}
+}
+
 // What a trigger changes on its way is not what memory has.
 func TestChild_rows_that_a_trigger_changes_are_read_again(t *testing.T) {
 	t.Parallel()
@@ -504,6 +564,10 @@ func TestRow_types_with_child_rows_that_do_not_fit_are_refused(t *testing.T) {
 		ID string  `db:"id"`
 		A  []*line `rows:"lines"`
 	}{}, "make it a slice of structs, the child rows")
+	refused(t, "embedded by a pointer", one, struct {
+		ID     string `db:"id"`
+		*Lists `db:"-"`
+	}{}, "lies in a struct that is embedded by a pointer")
 	refused(t, "no name", one, struct {
 		ID string `db:"id"`
 		A  []line `rows:""`
@@ -540,6 +604,13 @@ func TestRow_types_with_child_rows_that_do_not_fit_are_refused(t *testing.T) {
 		ID string `db:"id"`
 		A  []line `rows:"lines"`
 	}
+	refused(t, "a collated text", `create collation c (provider = icu, locale = 'und-u-ks-level2', deterministic = false); `+one+
+		`create table lines (id text, n text collate c, primary key (id, n))`, struct {
+		ID string `db:"id"`
+		A  []struct {
+			N string `db:"n"`
+		} `rows:"lines"`
+	}{}, "column n tells rows of table lines apart, and is text collate ")
 	for ddl, want := range map[string]string{
 		one: "its DDL makes no table lines, which the rows tag of field A names",
 		one + `create table lines (n int primary key)`:                                                                                                                          "the primary key of table lines has 1 columns: child rows need those of x and then at least one that tells them apart",
@@ -558,6 +629,13 @@ func TestRow_types_with_child_rows_that_do_not_fit_are_refused(t *testing.T) {
 	} {
 		refused(t, want, ddl, parent{}, want)
 	}
+}
+
+// Lists is embedded by a pointer.
+type Lists struct {
+	A []struct {
+		N int `db:"n"`
+	} `rows:"lines"`
 }
 
 // refused wants a definition of a row type to be refused as a mistake, with texts.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,9 +63,10 @@ func TestKeys_are_one_where_their_column_says_so(t *testing.T) {
 					Table: foldedCollation + `create domain short as varchar(3); create domain rough as numeric(10,1);
 						create table keyed (k ` + keyType + ` primary key, seen text not null, events bigint not null)`,
 					Key: func(e Event, _ es.Recorded) string { return keys[cents(e)%3] },
-					Apply: func(r *row, _ Event, _ es.Recorded) {
+					Apply: func(r *row, e Event, _ es.Recorded) {
 						r.Seen += "[" + r.Key + "]"
 						r.Events++
+						r.Key = keys[cents(e)%3] // the same in other words
 					},
 					Delete: func(r *row) bool { return r.Events == 5 },
 				}
@@ -96,6 +98,51 @@ func TestKeys_are_one_where_their_column_says_so(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A key that is in memory by one text is found by any other, page after page.
+func TestKeys_of_many_texts_are_one_row(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Key    string `db:"k"`
+		Events int64  `db:"events"`
+	}
+	w := newWorld(t)
+	texts := func(name string, n int) string {
+		text := []byte(name)
+		for i := range text {
+			if n>>i&1 == 1 {
+				text[i] -= 'a' - 'A'
+			}
+		}
+		return string(text)
+	}
+	key := func(n int64) string {
+		return texts([]string{"annabelle", "bernadine", "christoph"}[n%3], int(n*37%512))
+	}
+	want := map[string]int64{}
+	events := make([]Event, 6_000) // of two pages, before anything is written
+	for n := range events {
+		events[n] = Deposited{Cents: int64(n)}
+		want[key(int64(n)%3)]++
+	}
+	for part := range slices.Chunk(events, 1_000) {
+		w.append("a-1", part...)
+	}
+	p := projections.New(w.store, projections.Fold[row, Event]{
+		Name: "keyed", Version: 1, Codec: codec(),
+		Table: foldedCollation + `create table keyed (k text collate folded primary key, events bigint not null)`,
+		Key:   func(e Event, _ es.Recorded) string { return key(cents(e)) },
+		Apply: func(r *row, _ Event, _ es.Recorded) { r.Events++ },
+	})
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int64{}
+	for key, row := range tableOf(w, "keyed.keyed", func(r row) string { return r.Key }) {
+		got[key] = row.Events
+	}
+	same(t, want, got)
 }
 
 // Member is a row with a value that no other has.
