@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections"
@@ -39,6 +40,9 @@ func poisonedBalances(mended *atomic.Bool) projections.Fold[Balance, Event] {
 	apply := def.Apply
 	def.Apply = nil
 	def.TryApply = func(b *Balance, e Event, r es.Recorded) error {
+		if r.RecordedAt.Location() != time.UTC {
+			panic("a time that is not in UTC")
+		}
 		apply(b, e, r)
 		if mended.Load() {
 			return nil

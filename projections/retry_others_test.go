@@ -63,6 +63,32 @@ func TestRetry_of_an_event_that_somebody_else_has_retried_takes_no_other(t *test
 	}
 }
 
+// Whenever a retry is folded, somebody changes the row: that it could not be done is told, and
+// not that it is parked again.
+func TestRetry_that_is_always_overtaken_is_busy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mended := new(atomic.Bool)
+	def := poisonedBalances(mended)
+	inner := def.TryApply
+	def.TryApply = func(b *Balance, e Event, r es.Recorded) error {
+		if mended.Load() {
+			w.exec(`update balances.balances set cents = cents + 1`)
+		}
+		return inner(b, e, r)
+	}
+	w.append("a-1", Deposited{Cents: 1}, Deposited{Cents: failsEverywhere})
+	p := projections.New(w.store, def)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mended.Store(true)
+	if done, err := p.RetryAll(t.Context()); !errors.Is(err, projections.ErrBusy) || !contains(err, "try again") || done != (projections.Retried{}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	wantParked(t, p, w.store, 1)
+}
+
 // nicknames gives several members nicknames at once, as ann=bob,ben=x; what is poison cannot
 // be read until it is mended.
 func nicknames(mended *atomic.Bool) projections.Fold[Member, Event] {

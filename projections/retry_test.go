@@ -154,10 +154,55 @@ func TestRetry_is_refused_for_another_version(t *testing.T) {
 	if err := projections.New(w.store, def).Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	def.Version = 2
-	if _, err := projections.New(w.store, def).RetryAll(t.Context()); !errors.Is(err, projections.ErrAnotherProgram) || !contains(err, "version 1 is live") {
-		t.Error(err)
+	another, newer := def, def
+	another.Table += `; create index on balances (cents)`
+	newer.Version = 2
+	for _, def := range []projections.Definition{another, newer} {
+		if _, err := projections.New(w.store, def).RetryAll(t.Context()); !errors.Is(err, projections.ErrAnotherProgram) || !contains(err, "version 1 is live") {
+			t.Error(err)
+		}
 	}
+}
+
+// A sequence may be longer than what is tried at once.
+func TestRetry_tries_all_of_a_long_sequence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mended := new(atomic.Bool)
+	events := make([]Event, 1_000)
+	for n := range events {
+		events[n] = Deposited{Cents: 1}
+	}
+	w.append("a-1", Deposited{Cents: failsEverywhere})
+	w.append("a-1", events...)
+	p := projections.New(w.store, poisonedBalances(mended))
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mended.Store(true)
+	if done, err := p.RetryAll(t.Context()); err != nil || done != (projections.Retried{Applied: 1_001}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.wantBalances("balances.balances")
+}
+
+// What a kept build has parked too is none of a retry.
+func TestRetry_of_an_event_that_a_kept_build_has_parked_too(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mended := new(atomic.Bool)
+	w.append("a-1", Deposited{Cents: failsEverywhere})
+	p := projections.New(w.store, poisonedBalances(mended))
+	for range 2 {
+		if err := p.Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mended.Store(true)
+	if done, err := p.RetryEvent(t.Context(), w.history()[0].ID); err != nil || done != (projections.Retried{Applied: 1}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.wantBalances("balances.balances")
 }
 
 // A retry may leave parked what is, though the program's bound is lower than that of the one

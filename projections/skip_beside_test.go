@@ -113,6 +113,36 @@ func TestSkip_for_a_row_leaves_what_a_kept_build_has_parked_for_others(t *testin
 	}
 }
 
+// A kept build that has applied the event is left as it is.
+func TestSkip_leaves_a_kept_build_that_has_applied_the_event(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p1 := projections.New(w.store, poisonedBalances(mendedAlready()))
+	w.append("a-1", Deposited{Cents: 100}, Deposited{Cents: failsEverywhere})
+	if err := p1.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	def := poisonedBalances(new(atomic.Bool))
+	def.Version = 2
+	p2 := projections.New(w.store, def)
+	if err := p2.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p2.Skip(t.Context(), w.history()[1].ID, "not for this version"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p1.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.wantBalances("balances.balances")
+}
+
+func mendedAlready() *atomic.Bool {
+	mended := new(atomic.Bool)
+	mended.Store(true)
+	return mended
+}
+
 // A stopped rebuild that has parked the event for a row, and applied it to another, is dropped
 // when the event is skipped for all.
 func TestSkip_drops_a_stopped_rebuild_that_has_applied_the_event_to_some_rows(t *testing.T) {
