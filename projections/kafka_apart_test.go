@@ -77,6 +77,30 @@ func TestKafka_apart_from_the_log_notices_that_it_was_put_back(t *testing.T) {
 	c.wantApplied("totals")
 }
 
+// While a projector runs, its log loses an event that is applied: the next look tells.
+func TestKafka_apart_from_the_log_notices_while_it_runs(t *testing.T) {
+	t.Parallel()
+	c := newClusterApart(t)
+	c.append("a-1", Opened{Owner: "ann"})
+	p := c.projector(c.totals(), projections.WithLogCheck(often))
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(t.Context()) }()
+	c.untilReading(p)
+	last := c.tell("a-1", Deposited{Cents: 1})
+	until(t, "the position moves", func() bool { return c.status(p).Position == last })
+	log := c.logged()
+	log.exec(`alter table asof.events disable trigger user`)
+	log.exec(`delete from asof.events where position = $1`, int64(last))
+	select {
+	case err := <-ended:
+		if !errors.Is(err, es.ErrRestored) {
+			t.Error(err)
+		}
+	case <-within(t, patient).Done():
+		t.Error("it goes on")
+	}
+}
+
 // While a projector runs, its log begins another life, in which versions are given again: no
 // event of it is applied, though no look at the log has told yet.
 func TestKafka_apart_from_the_log_applies_nothing_of_another_life(t *testing.T) {

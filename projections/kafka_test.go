@@ -2,9 +2,11 @@ package projections_test
 
 import (
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
@@ -75,7 +77,7 @@ func TestKafka_doubled_dropped_and_reordered_messages_count_once(t *testing.T) {
 		c.wantApplied("balances")
 		c.wantApplied("totals")
 		s := c.status(sums)
-		if s.Lag != 0 || s.Foreign != 0 || s.Source != "kafka topic "+c.category || s.Position >= last {
+		if s.Lag != 0 || s.Foreign != 0 || s.Lanes != 0 || s.Source != "kafka topic "+c.category || s.Position >= last {
 			t.Fatalf("%+v: the events were to come from Kafka", s)
 		}
 		c.rebuildEqual(sums)
@@ -274,6 +276,111 @@ func TestKafka_what_was_published_before_it_reads_comes_from_the_log(t *testing.
 		c.wantTotals("totals.totals")
 		if n := c.offsets(p); n != c.sent {
 			t.Fatalf("it begins at %d of %d messages", n, c.sent)
+		}
+	})
+}
+
+// The position moves over events that are not to be applied, and counts them once, though
+// another process has moved it meanwhile.
+func TestKafka_position_that_another_process_has_moved(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	moved := false
+	var told told
+	tracer := &between{after: "select count(*), (select event_id from", do: func() {
+		moved = true
+		c.exec(`update asof.lanes set position = 1, event_id = (select event_id from asof.events where position = 1), events = 1, counter = counter + 1`)
+	}}
+	p := c.newOn(c.otherPool(tracer), c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(often)), projections.WithLogger(slog.New(slog.NewTextHandler(&told, nil))))
+	stop := start(t, p)
+	c.untilReading(p)
+	data := make([]es.EventData, 3)
+	for i := range data {
+		data[i] = es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}
+	}
+	last := c.appendData(es.StreamID{Category: "note", ID: "n-1"}, data...)
+	until(t, "the position is the last one", func() bool { return c.status(p).Position == last })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.number(`select events from asof.lanes`); n != 3 || !moved {
+		t.Errorf("%d events are counted, want 3", n)
+	}
+	if text := told.String(); strings.Contains(text, "Kafka did not bring") {
+		t.Errorf("events of another category are looked for:\n%s", text)
+	}
+}
+
+// What was read of the log before the read model was put back is not all that it lacks.
+func TestKafka_read_model_that_is_put_back_while_the_log_is_read(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	s := stallAt(t, "select counter from")
+	p := c.newOn(c.otherPool(s), c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(often)))
+	t.Cleanup(s.goOn)
+	start(t, p)
+	c.untilReading(p)
+	first := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1})
+	until(t, "it is applied", func() bool { return c.status(p).Position == first })
+	reached := make(chan struct{})
+	go func() { defer close(reached); s.wait(t) }()
+	last := c.append("a-2", Deposited{Cents: 2})
+	<-reached // it has read the event
+	c.exec(`update asof.lanes set position = 0, event_id = null, events = 0; delete from asof.dedup; delete from asof.sums; delete from totals.totals`)
+	s.goOn()
+	c.wait(p, last)
+	c.wantTotals("totals.totals")
+	c.wantApplied("totals")
+}
+
+// Each partition names the last event of the log that it has brought, whatever comes again.
+func TestKafka_offset_names_the_last_event(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	p := c.projector(c.totals())
+	start(t, p)
+	c.untilReading(p)
+	last := c.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 1}, Deposited{Cents: 2})
+	e := c.history()
+	for _, brought := range [][]es.RecordedEvent{{e[0], e[1], e[2], e[0]}, {e[1]}} {
+		c.publish(brought...)
+		c.untilRead(p)
+		if n := c.number(`select count(*) from asof.offsets join asof.events using (position, event_id) where position = $1`, int64(last)); n != 1 {
+			t.Errorf("it names another event after %d messages", c.sent)
+		}
+	}
+}
+
+// What is not applied is counted, whether it stands before what Kafka has brought or behind,
+// and though it is more than is read at once.
+func TestKafka_lag_is_all_that_is_not_applied(t *testing.T) {
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		p := c.projector(c.totals())
+		stop := start(t, p)
+		c.untilReading(p)
+		first := c.append("a-1", Opened{Owner: "ann"})
+		events := make([]Event, 1_000)
+		for n := range events {
+			events[n] = Deposited{Cents: 1}
+		}
+		for range 5 {
+			c.append("a-1", events...)
+		}
+		c.note("n-1")
+		last := c.tell("a-2", Opened{Owner: "bob"})
+		until(t, "the last is brought", func() bool { return c.number(`select max(position) from asof.offsets`) == int64(last) })
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		log := c.logged()
+		log.exec(`alter table asof.events disable trigger user`)
+		log.exec(`update asof.events set recorded_at = recorded_at - interval '1 hour' where position = $1`, int64(first))
+		if s := c.status(p); s.Lag != 5_001 || s.Behind < time.Hour || s.Behind > 2*time.Hour {
+			t.Errorf("%+v: want a lag of 5001, and of an hour", s)
+		}
+		c.append("a-2", Deposited{Cents: 1})
+		if s := c.status(p); s.Lag != 5_002 || s.Behind < time.Hour {
+			t.Errorf("%+v: want a lag of 5002, and of an hour", s)
 		}
 	})
 }

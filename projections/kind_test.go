@@ -53,13 +53,14 @@ func TestKind_of_source_changes_and_nothing_is_lost_or_doubled(t *testing.T) {
 			fromLog := c.new(c.totals(), projections.WithBatch(5))
 			stop := start(t, fromLog)
 			c.wait(fromLog, c.append("a-1", Deposited{Cents: 1}))
-			until(t, "no rows of streams", func() bool { return c.dedupRows() == 0 })
+			until(t, "no rows of streams", func() bool { return c.dedupRows()+c.number(`select count(*) from asof.offsets`) == 0 })
 			if err := stop(); err != nil {
 				t.Fatal(err)
 			}
 			c.wantTotals("totals.totals")
 			c.wantApplied("totals")
 
+			c.append("a-5", Deposited{Cents: 5}) // while nobody runs
 			fromKafka := c.projector(c.totals(), projections.WithLogCheck(never))
 			stop = start(t, fromKafka)
 			c.untilReading(fromKafka)
@@ -82,6 +83,30 @@ func TestKind_of_source_changes_and_nothing_is_lost_or_doubled(t *testing.T) {
 			if c.dedupRows() == 0 {
 				t.Error("from Kafka no rows of streams are kept")
 			}
+		}
+	})
+}
+
+// While the kind is changed, another process applies an event: that counts as applied.
+func TestKind_of_source_changes_where_the_build_is_by_then(t *testing.T) {
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		fromLog := c.new(c.totals())
+		start(t, fromLog)
+		c.wait(fromLog, c.append("a-1", Opened{Owner: "ann"}))
+		c.note("n-1")
+		letGo := c.held(`select from totals.totals for update`)
+		last := c.append("a-1", Deposited{Cents: 1})
+		until(t, "it has the build, and waits for its rows", func() bool { return c.number(blockedSQL) == 1 })
+		fromKafka := c.projector(c.totals())
+		start(t, fromKafka)
+		until(t, "who changes the kind waits for the build", func() bool { return c.number(blockedSQL) == 2 })
+		letGo()
+		c.untilReading(fromKafka)
+		c.publish(c.history()[last-1])
+		c.untilRead(fromKafka)
+		c.wantTotals("totals.totals")
+		if n := c.dedupRows(); n != 1 {
+			t.Errorf("rows of %d streams are kept, and the projection has one", n)
 		}
 	})
 }
@@ -167,6 +192,18 @@ func TestWaitFor_does_not_answer_for_what_does_not_exist(t *testing.T) {
 			t.Errorf("from %s: it is past position %d of %d", what, last+100, last)
 		}
 	}
+}
+
+// An event of another category is nothing that is waited for, but what comes before it is.
+func TestWaitFor_an_event_that_is_none_of_the_projection(t *testing.T) {
+	besideAndApart(t, func(t *testing.T, c *cluster) {
+		p := c.projector(c.totals())
+		start(t, p)
+		c.untilReading(p)
+		c.tell("a-1", Opened{Owner: "ann"})
+		c.wait(p, c.note("n-1"))
+		c.wantTotals("totals.totals")
+	})
 }
 
 func TestRebuild_does_not_go_on_with_what_another_definition_has_filled(t *testing.T) {

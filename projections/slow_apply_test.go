@@ -442,6 +442,34 @@ func besideRetry(t *testing.T, c *cluster, define func(mended *atomic.Bool, more
 	wantParked(t, p, c.store, 0)
 }
 
+// A retry that comes while it is read what is known of a batch: what was read before does not
+// hold.
+func TestApply_beside_a_retry_that_comes_while_it_reads_is_done_again(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	mended := new(atomic.Bool)
+	def := poisonedBalances(mended)
+	def.Categories = []string{c.category}
+	p := projections.New(c.store, def, c.fromKafka())
+	start(t, p)
+	c.untilReading(p)
+	c.tell("bad", Deposited{Cents: failsEverywhere})
+	until(t, "it is parked", func() bool { return c.status(p).Parked > 0 })
+	c.append("bad", Deposited{Cents: 2})
+	last := c.history()[1]
+	letGo := c.held(`lock table asof.events in access exclusive mode`)
+	c.publish(last)
+	until(t, "it is held against the log, which comes last", func() bool { return c.number(blockedSQL) > 0 })
+	mended.Store(true)
+	if done, err := projections.New(c.otherPool(nil), def).RetryAll(within(t, 10*time.Second)); err != nil || done.Applied != 1 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	letGo()
+	c.untilRead(p)
+	wantParked(t, p, c.store, 0)
+	c.wantBalances("balances.balances")
+}
+
 // beside returns a stream whose events go to the partition of another one's, of which the last
 // message is read.
 func (c *cluster) beside(p *projections.Projector, id string) string {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
@@ -220,6 +222,12 @@ func TestVerify_of_a_build_that_Kafka_feeds(t *testing.T) {
 			reached(more)
 		}}), c.totals())
 		c.wantVerified(other, "1: ")
+		if !c.apart {
+			one := c.storeWith(func(config *pgxpool.Config) { config.MaxConns = 1 })
+			if list, err := c.newOn(one, c.totals()).Verify(within(t, patient)); verified(t, list, err) != "1: " {
+				t.Errorf("by one connection: %+v", list)
+			}
+		}
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
