@@ -64,6 +64,30 @@ func TestWhat_cannot_be_applied_is_parked_and_the_rest_goes_on(t *testing.T) {
 	}
 }
 
+// Of an event that is parked for a row it is told why that one is: another row of its stream
+// may be parked for another reason, and longer.
+func TestWaitFor_says_why_the_row_is_parked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	def := poisonedTotals(new(atomic.Bool))
+	def.Keys = func(e Event, _ es.Recorded) []string {
+		if cents(e) == failsForAll {
+			return []string{"all"}
+		}
+		return []string{"other"}
+	}
+	p := projections.New(w.store, def)
+	w.append("a-1", Deposited{Cents: failsForAll})
+	last := w.append("a-1", Deposited{Cents: failsEverywhere})
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var parked *projections.ParkedError
+	if err := p.WaitFor(within(t, patient), last); !errors.As(err, &parked) || parked.Version != 2 || parked.Key != "other" {
+		t.Errorf("%v", err)
+	}
+}
+
 // Whatever the history, and whatever of it cannot be read or applied: live, rebuilt and
 // as-of rows are those of what is not parked; and what was parked is applied when the
 // program is mended, so that all is as if it had never been wrong.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -17,9 +18,15 @@ func TestTopics_alone_skip_may_be_repeated(t *testing.T) {
 	def.Categories = []string{g.category}
 	p := g.projector(def)
 	stop := start(t, p)
+	g.untilAll(p)
 	g.append("a-1", Deposited{Cents: 100}, Deposited{Cents: failsEverywhere}, Deposited{Cents: 200})
 	g.tell(eventSource, g.life, g.history()...)
 	g.untilAll(p)
+	e := g.history()[2]
+	var parked *projections.ParkedError
+	if err := p.WaitForToken(within(t, patient), es.Token{Life: g.life, Position: e.Position, Stream: e.Stream, Version: e.Version}); !errors.As(err, &parked) || parked.Version != 2 {
+		t.Errorf("waited for what is parked in a lane: %v", err)
+	}
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}

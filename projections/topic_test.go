@@ -410,11 +410,6 @@ func TestTopics_alone_park_what_cannot_be_applied(t *testing.T) {
 	g.tell(eventSource, g.life, g.history()...)
 	g.untilAll(p)
 	wantParked(t, p, g.in(), 4)
-	e := g.history()[1]
-	var parked *projections.ParkedError
-	if err := p.WaitForToken(within(t, patient), es.Token{Life: g.life, Position: e.Position, Stream: e.Stream, Version: e.Version}); !errors.As(err, &parked) {
-		t.Errorf("waited for what is parked: %v", err)
-	}
 	mended.Store(true)
 	if done, err := p.RetryAll(t.Context()); err != nil || done.Applied != 2 || done.Parked != 1 {
 		t.Errorf("%+v, %v", done, err)

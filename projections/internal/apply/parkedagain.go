@@ -70,12 +70,10 @@ func (a *Applier) queueWere(batch *pgx.Batch, b books.Build, w *Work, d *draft) 
 	})
 }
 
-// takeParked judges the events of a sequence as if they were parked no more.
-func (d *draft) takeParked() error {
+// takeParked judges the events of a sequence as if they were parked no more. Whether they still
+// are, the write finds out.
+func (d *draft) takeParked() {
 	k, s, n := d.parking, *d.w.parked, len(d.w.Events)
-	if len(d.were) != n {
-		return ErrNotThere
-	}
 	if s.Key != "" {
 		k.Only = &s.Key
 	}
@@ -83,11 +81,7 @@ func (d *draft) takeParked() error {
 	if k.Most > 0 {
 		k.Most = max(k.Most, d.b.Parked) // what is parked may stay so, whatever the program's bound
 	}
-	if from, rest := k.From[s]; rest && from < d.w.Events[0].Version { // somebody has parked an earlier one
-		return ErrNotThere
-	}
 	delete(k.From, s)
-	return nil
 }
 
 // again says of a unit that is parked again how often it was tried.
