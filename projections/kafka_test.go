@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -331,6 +332,38 @@ func TestKafka_read_model_that_is_put_back_while_the_log_is_read(t *testing.T) {
 	c.wait(p, last)
 	c.wantTotals("totals.totals")
 	c.wantApplied("totals")
+}
+
+// An append that stays open keeps the look at the log back, and neither that nor Kafka stops.
+func TestKafka_beside_an_append_that_stays_open(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	var told told
+	p := c.new(c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(often)), projections.WithLogger(slog.New(slog.NewTextHandler(&told, nil))))
+	start(t, p)
+	c.untilReading(p)
+	tx, err := c.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	data, err := c.codec.Encode(Deposited{Cents: 1})
+	if err == nil {
+		_, err = c.store.InTx(tx).Append(t.Context(), c.stream("slow"), es.Any, data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.append("a-1", Deposited{Cents: 2}) // behind it
+	rest(t.Context(), 5*often)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.wait(p, c.append("a-1", Deposited{Cents: 4}))
+	c.wantTotals("totals.totals")
+	if text := told.String(); strings.Contains(text, "deadline") {
+		t.Error(text)
+	}
 }
 
 // Each partition names the last event of the log that it has brought, whatever comes again.

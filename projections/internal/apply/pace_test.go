@@ -40,11 +40,11 @@ func TestPace_measures_Apply_alone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var p pace
-		database := func(context.Context, *pgx.Batch) error { time.Sleep(time.Hour); return nil }
+		database := func(context.Context, *pgx.Batch) error { <-time.After(time.Hour); return nil }
 		measure := func(events int, apply time.Duration, err error) {
 			t.Helper()
 			got := p.measure(events, database, func(send table.Send) error {
-				time.Sleep(apply)
+				<-time.After(apply)
 				return errors.Join(send(t.Context(), nil), err)
 			})
 			if (got != nil) != (err != nil) {
