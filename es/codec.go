@@ -15,7 +15,8 @@ type Codec[E Event] interface {
 	// know, or [ErrInvalid].
 	Encode(event E) (EventData, error)
 	// Decode returns the event. Its errors match [ErrUnknownType] or
-	// [ErrUndecodable] and name the event.
+	// [ErrUndecodable] and name the event. It must copy of recorded.Data what it keeps, as
+	// an UnmarshalJSON must: that memory may be another event's afterwards.
 	Decode(recorded RecordedEvent) (E, error)
 	// Types lists the type names that Decode knows, sorted.
 	Types() []string

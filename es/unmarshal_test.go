@@ -93,12 +93,17 @@ type byPointer struct{ A, B string }
 
 func (*byPointer) EventType() string { return "pointer" }
 
-// same holds what the codec makes of a payload against encoding/json.
+// same holds what the codec makes of a payload, whose memory another has then, against
+// encoding/json.
 func same(t *testing.T, codec es.Codec[es.Event], of es.Event, data []byte) {
 	t.Helper()
 	want := reflect.New(reflect.TypeOf(of))
 	wantErr := json.Unmarshal(data, want.Interface())
-	got, err := codec.Decode(es.RecordedEvent{Recorded: es.Recorded{Type: of.EventType()}, Data: data})
+	payload := slices.Clone(data)
+	got, err := codec.Decode(es.RecordedEvent{Recorded: es.Recorded{Type: of.EventType()}, Data: payload})
+	for i := range payload {
+		payload[i] = '!'
+	}
 	switch null := want.Elem().Kind() == reflect.Pointer && want.Elem().IsNil(); {
 	case (wantErr != nil || null) != (err != nil):
 		t.Fatalf("%q into %T: %v, and encoding/json: %v", data, of, err, wantErr)

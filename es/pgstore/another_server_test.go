@@ -100,7 +100,7 @@ func TestReplicated_reads_trust_no_other_servers_standbys(t *testing.T) {
 			return s.Scan(ctx, es.Checkpoint{}, 100, 10)
 		},
 		"Stream": func(ctx context.Context, s *pgstore.Store) (all []es.RecordedEvent, err error) {
-			err = s.Stream(ctx, es.Checkpoint{}, 100, 10, func(page []es.RecordedEvent) error { all = append(all, page...); return nil })
+			err = s.Stream(ctx, es.Checkpoint{}, 100, 10, func(page *pgstore.Page) error { all = append(all, page.Events...); return nil })
 			return all, err
 		},
 		"ReadStream": func(ctx context.Context, s *pgstore.Store) (all []es.RecordedEvent, failed error) {

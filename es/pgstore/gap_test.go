@@ -45,7 +45,7 @@ func (g *gapped) wantGap(ctx context.Context, t *testing.T, store *pgstore.Store
 		wantRestored(t, "ReadAfter", retryUnreachable(ctx, func() error { _, err := store.ReadAfter(ctx, g.behind, 10); return err }), "asof repair")
 		wantRestored(t, "Verify", retryUnreachable(ctx, func() error { return store.Verify(ctx, g.behind) }))
 		wantRestored(t, "Stream", retryUnreachable(ctx, func() error {
-			return store.Stream(ctx, g.behind, g.behind.Position+10, 10, func([]es.RecordedEvent) error { return nil })
+			return store.Stream(ctx, g.behind, g.behind.Position+10, 10, func(*pgstore.Page) error { return nil })
 		}))
 	}
 	var events []es.RecordedEvent
@@ -149,7 +149,7 @@ func TestRestore_into_the_running_server_is_noticed(t *testing.T) {
 	wantRestored(t, "Read", err)
 	_, err = store.Settle(ctx, time.Time{})
 	wantRestored(t, "Settle", err)
-	err = store.Stream(ctx, place, place.Position+1, 10, func([]es.RecordedEvent) error { return nil })
+	err = store.Stream(ctx, place, place.Position+1, 10, func(*pgstore.Page) error { return nil })
 	wantRestored(t, "Stream", err)
 	_, err = store.Repair(ctx, false, nil)
 	must(t, err)

@@ -182,7 +182,7 @@ func TestReplicated_streams_do_not_wait_for_each_others_connections(t *testing.T
 	primary.Set("synchronous_standby_names", "s1")
 	reader := pgstore.New(store.Pool(), pgstore.WithReplicatedReads())
 	n := 0
-	err := reader.Stream(ctx, es.Checkpoint{}, last.Position, 10, func(page []es.RecordedEvent) error { n += len(page); return nil })
+	err := reader.Stream(ctx, es.Checkpoint{}, last.Position, 10, func(page *pgstore.Page) error { n += len(page.Events); return nil })
 	if err != nil || n != 3 {
 		t.Errorf("%d events, %v", n, err)
 	}

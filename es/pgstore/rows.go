@@ -41,6 +41,7 @@ type row struct {
 	lastCategory, lastKind, lastContent   string
 	at                                    time.Time
 	looked, binary                        bool
+	page                                  *Page // which holds the payloads; nil: each has memory of its own
 }
 
 // scan reads a row. Values in Postgres's binary format, as they come but in the simple
@@ -78,7 +79,11 @@ func (r *row) take(v [][]byte, e *es.RecordedEvent) error {
 	e.Stream.ID = string(v[2])
 	copy(e.ID[:], v[4])
 	e.Schema = int(int32(binary.BigEndian.Uint32(v[6]))) //nolint:gosec // as it was written
-	e.Data = append(make([]byte, 0, len(v[8])), v[8]...)
+	if r.page != nil {
+		e.Data = r.page.hold(v[8])
+	} else {
+		e.Data = append(make([]byte, 0, len(v[8])), v[8]...)
+	}
 	r.at = time.UnixMicro(postgresEpoch + long(v[10]))
 	return r.finish(e)
 }

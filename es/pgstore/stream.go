@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,7 +29,7 @@ var errAnotherRun = errors.New("pgstore: another run of the server")
 // return them, in pages of at most limit events and little more than 8 MiB. It reads on
 // while give works, and ends with give's error. Give may keep the pages, or give them back
 // with [Recycle].
-func (s *Store) Stream(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func([]es.RecordedEvent) error) error {
+func (s *Store) Stream(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func(*Page) error) error {
 	if _, err := s.scanLimit(limit); err != nil {
 		return err
 	}
@@ -45,7 +44,7 @@ func (s *Store) Stream(ctx context.Context, after es.Checkpoint, upTo es.Positio
 }
 
 // streamOnce is one query of a stream. It moves after on, and counts what it has given.
-func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Position, ask, limit int, give func([]es.RecordedEvent) error) (given int, err error) {
+func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Position, ask, limit int, give func(*Page) error) (given int, err error) {
 	for range manyRuns {
 		r, err := s.current(ctx)
 		if err != nil {
@@ -64,11 +63,11 @@ func (s *Store) streamOnce(ctx context.Context, after *es.Checkpoint, upTo es.Po
 			if err := s.replicateBeside(ctx, origin{started: p.started, replicated: p.replicated}); err != nil {
 				return err
 			}
-			n, err := s.pages(rows, limit, func(events []es.RecordedEvent) error {
-				last := &events[len(events)-1]
-				s.seen.note(r.life, at, events)
+			n, err := s.pages(rows, limit, func(page *Page) error {
+				last := &page.Events[len(page.Events)-1]
+				s.seen.note(r.life, at, page.Events)
 				after.Position, after.EventID = last.Position, last.ID
-				refused = give(events)
+				refused = give(page)
 				return refused
 			})
 			given += n
@@ -129,27 +128,28 @@ func (s *Store) steady(r *run, p *probe, after es.Checkpoint, known *mark) error
 }
 
 // pages cuts rows into pages, and counts the events that it has given.
-func (s *Store) pages(rows pgx.Rows, limit int, give func([]es.RecordedEvent) error) (given int, err error) {
+func (s *Store) pages(rows pgx.Rows, limit int, give func(*Page) error) (given int, err error) {
 	defer rows.Close()
-	var r row
-	page, bytes := newPage(limit), 0
+	r := row{page: newPage(limit)}
+	bytes := 0
 	flush := func() error {
-		if len(page) == 0 {
+		full := r.page
+		if len(full.Events) == 0 {
 			return nil
 		}
-		s.sizes.note("", len(page), bytes)
-		given += len(page)
-		full := page
-		page, bytes = newPage(limit), 0
+		s.sizes.note("", len(full.Events), bytes)
+		given += len(full.Events)
+		r.page, bytes = newPage(limit), 0
 		return give(full)
 	}
 	for rows.Next() {
-		page = append(page, es.RecordedEvent{})
-		e := &page[len(page)-1]
+		events := append(r.page.Events, es.RecordedEvent{})
+		r.page.Events = events
+		e := &events[len(events)-1]
 		if err := r.scan(rows, e); err != nil {
 			return given, err
 		}
-		if bytes += len(e.Data) + len(r.metadata); len(page) == limit || bytes >= pageBytes {
+		if bytes += len(e.Data) + len(r.metadata); len(events) == limit || bytes >= pageBytes {
 			if err := flush(); err != nil {
 				return given, err
 			}
@@ -160,19 +160,3 @@ func (s *Store) pages(rows pgx.Rows, limit int, give func([]es.RecordedEvent) er
 	}
 	return given, flush()
 }
-
-// spare are pages that nobody uses any more.
-//
-//nolint:gochecknoglobals // memory, which is nobody's
-var spare sync.Pool
-
-func newPage(limit int) []es.RecordedEvent {
-	if page, ok := spare.Get().(*[]es.RecordedEvent); ok && cap(*page) >= limit {
-		return (*page)[:0]
-	}
-	return make([]es.RecordedEvent, 0, limit)
-}
-
-// Recycle gives a page of [Store.Stream] back, whose memory another then has. Copies of its
-// events stay as they are; pointers to them must not be used any more.
-func Recycle(page []es.RecordedEvent) { spare.Put(&page) }

@@ -23,11 +23,11 @@ import (
 func streamed(ctx context.Context, t *testing.T, store *pgstore.Store, after es.Checkpoint, upTo es.Position, limit int) []es.RecordedEvent {
 	t.Helper()
 	var all []es.RecordedEvent
-	must(t, store.Stream(ctx, after, upTo, limit, func(page []es.RecordedEvent) error {
-		if len(page) == 0 || len(page) > limit {
-			t.Errorf("a page of %d events of at most %d", len(page), limit)
+	must(t, store.Stream(ctx, after, upTo, limit, func(page *pgstore.Page) error {
+		if n := len(page.Events); n == 0 || n > limit {
+			t.Errorf("a page of %d events of at most %d", n, limit)
 		}
-		all = append(all, page...)
+		all = append(all, page.Events...)
 		return nil
 	}))
 	return all
@@ -102,9 +102,12 @@ func TestStream_uses_pages_again(t *testing.T) {
 	must(t, err)
 	for _, limit := range []int{1, 3, 40} {
 		var got []es.RecordedEvent
-		must(t, store.Stream(ctx, es.Checkpoint{}, 40, limit, func(page []es.RecordedEvent) error {
-			got = append(got, page...)
-			pgstore.Recycle(page)
+		must(t, store.Stream(ctx, es.Checkpoint{}, 40, limit, func(page *pgstore.Page) error {
+			for _, e := range page.Events {
+				e.Data = bytes.Clone(e.Data)
+				got = append(got, e)
+			}
+			page.Recycle()
 			return nil
 		}))
 		if !reflect.DeepEqual(got, want) {
@@ -148,10 +151,10 @@ func TestStream_bounds_the_bytes_of_a_page(t *testing.T) {
 	}
 	pages, events := 0, 0
 	for range 2 { // of which the second knows how large they are
-		must(t, store.Stream(ctx, es.Checkpoint{}, last.Position, 1000, func(page []es.RecordedEvent) error {
+		must(t, store.Stream(ctx, es.Checkpoint{}, last.Position, 1000, func(page *pgstore.Page) error {
 			pages++
-			if events += len(page); len(page) > 10 {
-				t.Errorf("a page of %d events of 1 MiB", len(page))
+			if events += len(page.Events); len(page.Events) > 10 {
+				t.Errorf("a page of %d events of 1 MiB", len(page.Events))
 			}
 			return nil
 		}))
@@ -170,7 +173,7 @@ func TestStream_ends_with_the_error_of_its_reader(t *testing.T) {
 	enough := errors.New("enough")
 	for range 3 {
 		n := 0
-		err := store.Stream(ctx, es.Checkpoint{}, last.Position, 10, func([]es.RecordedEvent) error {
+		err := store.Stream(ctx, es.Checkpoint{}, last.Position, 10, func(*pgstore.Page) error {
 			if n++; n == 2 {
 				return enough
 			}
@@ -205,7 +208,7 @@ func TestStream_of_a_log_that_is_put_back(t *testing.T) {
 	before := es.Checkpoint{Position: kept.Position - 2, EventID: eventAt(ctx, t, store, kept.Position-2)}
 	server.Restore(backup)
 	given := 0
-	count := func(page []es.RecordedEvent) error { given += len(page); return nil }
+	count := func(page *pgstore.Page) error { given += len(page.Events); return nil }
 	err := retryUnreachable(ctx, func() error {
 		return reader.Stream(ctx, es.Checkpoint{Position: lost.Position, EventID: lost.ID}, lost.Position+10, 3, count)
 	})

@@ -36,6 +36,7 @@ type replay struct {
 //   - one by one, and so again;
 //   - several at a time and all at once, with rows that stay in memory and with rows that
 //     are looked up;
+//   - with payloads whose memory others have once they are decoded;
 //   - by COPY, in one part, in several parts, and gone on with after a stop;
 //   - with events that come twice;
 //   - with crashes in batches and between them;
@@ -45,7 +46,7 @@ type replay struct {
 // differs when, from which event on, and why that may be. Nothing is left in the database.
 //
 // What it finds: an Apply that keeps state of its own, asks a clock, draws random numbers
-// or goes over a map; a field without a column, and a column that does not keep what is
+// or goes over a map; a codec that keeps the memory of payloads; a field without a column, and a column that does not keep what is
 // put into it; a statement whose result is used; an Order that is not so. It takes some
 // milliseconds an event. It does not see what is the same in every replay, such as a
 // clock that is asked for the date.

@@ -28,7 +28,7 @@ func clean() way {
 // ways lists those of a definition, the simplest first: what one shows is not said again of
 // those that mix it with others.
 func (r *replay) ways() []way {
-	list := r.sizes()
+	list := append(r.sizes(), r.reuse())
 	if r.stage.Columns != nil {
 		list = append(list, r.memory()...)
 		list = append(list, r.rebuilds()...)
@@ -50,6 +50,12 @@ func (r *replay) sizes() []way {
 	return append(list, way{words: "when they come all at once", cause: inBatches, plan: func(events []es.RecordedEvent) rehearsal.Plan {
 		return rehearsal.Plan{Batches: batches(events, len(events))}
 	}})
+}
+
+func (r *replay) reuse() way {
+	return way{words: "when the memory of their payloads is used again", cause: inPayloads, plan: func(events []es.RecordedEvent) rehearsal.Plan {
+		return rehearsal.Plan{Batches: batches(events, 1), Reuse: true}
+	}}
 }
 
 func (r *replay) memory() []way {

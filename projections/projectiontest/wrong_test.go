@@ -75,6 +75,28 @@ func lossy() projections.Definition {
 	}
 }
 
+// Raw is an event that is read when it is applied.
+type Raw struct{ text []byte }
+
+// EventType is that of another.
+func (Raw) EventType() string { return "counted" }
+
+// keeping is a codec that keeps the payload, and not a copy of it.
+type keeping struct{ es.Codec[Counted] }
+
+func (keeping) Encode(Raw) (es.EventData, error) { return es.EventData{}, es.ErrInvalid }
+
+func (keeping) Decode(r es.RecordedEvent) (Raw, error) { return Raw{r.Data}, nil }
+
+func keepsPayloads() projections.Definition {
+	return projections.Fold[Sum, Raw]{
+		Name: "sums", Version: 1, Codec: keeping{es.JSON[Counted](Counted{})},
+		Table: sums(nil).Table,
+		Key:   func(_ Raw, r es.Recorded) string { return r.Stream.ID },
+		Apply: func(s *Sum, e Raw, _ es.Recorded) { s.N = int64(e.text[0]) },
+	}
+}
+
 func document() projections.Definition {
 	return projections.Fold[Document, Counted]{
 		Name: "docs", Version: 1, Codec: es.JSON[Counted](Counted{}),
@@ -106,8 +128,9 @@ func wrongFolds() map[string]wrong {
 	var calls, later, total, numbered int64
 	rows, ofStream := map[string]*Sum{}, map[string]int64{}
 	return map[string]wrong{
-		"counts calls": {sums(func(s *Sum, _ Counted, _ es.Recorded) { calls++; s.N = calls }), []string{"n is 29 when the events come one by one, and n is 59 " + again, itself}, "clock, so"},
-		"asks a clock": {sums(func(s *Sum, _ Counted, _ es.Recorded) { s.At = time.Now() }), []string{"table sums: at is ", again, "Apply asks a clock, so that every replay gives another time: take r.RecordedAt"}, ""},
+		"counts calls":   {sums(func(s *Sum, _ Counted, _ es.Recorded) { calls++; s.N = calls }), []string{"n is 29 when the events come one by one, and n is 59 " + again, itself}, "clock, so"},
+		"keeps payloads": {keepsPayloads(), []string{"n is 123 when the events come one by one, and n is 33 when the memory of their payloads is used again", "let Decode, and the UnmarshalJSON of a type, copy"}, again},
+		"asks a clock":   {sums(func(s *Sum, _ Counted, _ es.Recorded) { s.At = time.Now() }), []string{"table sums: at is ", again, "Apply asks a clock, so that every replay gives another time: take r.RecordedAt"}, ""},
 		"asks a clock for a column with a default": {idents(func(i *Ident, _ Counted, r es.Recorded) { i.ID, i.At = r.ID, time.Now() }), []string{"table idents: at is ", "Apply asks a clock"}, "Without"},
 		"draws numbers": {sums(func(s *Sum, _ Counted, _ es.Recorded) { s.N = rand.Int64() }), []string{"table sums: n is ", again, "draws random numbers"}, ""},
 		"draws ids":     {idents(func(i *Ident, _ Counted, r es.Recorded) { i.ID, i.At = uuid.New(), r.RecordedAt }), []string{"table idents: id is ", again, "Apply draws a random id"}, ""},

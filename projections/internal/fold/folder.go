@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -51,6 +52,7 @@ type folder[R any, E es.Event] struct {
 	rules   Rules[R, E]
 	decoder decoder[E]
 	shape   *table.Shape
+	spare   sync.Pool // of *touches[E] that nobody uses any more
 }
 
 // touch is an event and a row that it changes.
@@ -65,6 +67,7 @@ type touches[E es.Event] struct {
 	list    []touch[E]
 	unread  map[int]error // by place in list: events that cannot be read
 	unknown int64
+	of      *sync.Pool
 }
 
 func (t *touches[E]) Skipped() int64 { return t.unknown }
@@ -80,7 +83,7 @@ func (t *touches[E]) Keys() []string {
 }
 
 func (f *folder[R, E]) Decode(events []es.RecordedEvent) Decoded {
-	t := &touches[E]{list: make([]touch[E], 0, len(events))}
+	t := f.newTouches(len(events))
 	for i := range events {
 		r, n := &events[i], len(t.list)
 		event, known, err := f.decoder.Decode(r)
@@ -100,6 +103,15 @@ func (f *folder[R, E]) Decode(events []es.RecordedEvent) Decoded {
 	}
 	return t
 }
+
+func (f *folder[R, E]) newTouches(events int) *touches[E] {
+	if t, ok := f.spare.Get().(*touches[E]); ok && cap(t.list) >= events {
+		return &touches[E]{list: t.list[:0], of: &f.spare}
+	}
+	return &touches[E]{list: make([]touch[E], 0, events), of: &f.spare}
+}
+
+func (t *touches[E]) Recycle() { t.of.Put(t) }
 
 func (f *folder[R, E]) touched(t *touches[E], event E, r *es.RecordedEvent) error {
 	if f.rules.Key != nil {

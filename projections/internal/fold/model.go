@@ -31,6 +31,8 @@ type Decoded interface {
 	// Keys are the rows that the events touch, each once; of events that touch none, or
 	// that cannot be read, and where rows have no key, an empty one.
 	Keys() []string
+	// Recycle gives memory back; it must not be used any more.
+	Recycle()
 }
 
 // State is what a writer knows of a build's tables, and what it has yet to write. After

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 )
 
 // Page is consecutive events of the log.
@@ -14,21 +15,43 @@ type Page struct {
 	Events  []es.RecordedEvent
 	Wanted  []es.RecordedEvent // of the projection's categories
 	Decoded Decoded
+	From    *pgstore.Page // whose memory it has; nil: its own
+}
+
+// Recycle gives the memory of a page back, when nothing points into it any more: what is
+// parked is a copy.
+func (pg *Page) Recycle() {
+	pg.Decoded.Recycle()
+	if pg.From != nil {
+		pg.From.Recycle()
+	}
 }
 
 // Page reads events of the log for a model.
 func (d *Definition) Page(m Model, events []es.RecordedEvent) *Page {
-	pg := &Page{Events: events, Wanted: events}
-	if len(d.Categories) > 0 {
-		pg.Wanted = make([]es.RecordedEvent, 0, len(events))
-		for i := range events {
-			if d.Wants(events[i].Stream.Category) {
-				pg.Wanted = append(pg.Wanted, events[i])
-			}
-		}
-	}
+	pg := &Page{Events: events, Wanted: d.wanted(events)}
 	pg.Decoded = m.Decode(pg.Wanted)
 	return pg
+}
+
+// wanted leaves out the events of other categories. Where there are none, nothing is copied.
+func (d *Definition) wanted(events []es.RecordedEvent) []es.RecordedEvent {
+	n := 0
+	for i := range events {
+		if d.Wants(events[i].Stream.Category) {
+			n++
+		}
+	}
+	if n == len(events) {
+		return events
+	}
+	list := make([]es.RecordedEvent, 0, n)
+	for i := range events {
+		if d.Wants(events[i].Stream.Category) {
+			list = append(list, events[i])
+		}
+	}
+	return list
 }
 
 // Wants reports a category whose events the projection is for.
@@ -50,19 +73,19 @@ const readAhead = 4
 
 // Pipeline reads pages, decodes several at once and uses them in order, all at the same
 // time.
-func Pipeline(ctx context.Context, read func(ctx context.Context, give func([]es.RecordedEvent) error) error, decode func([]es.RecordedEvent) *Page, use func(context.Context, *Page) error) error {
+func Pipeline[P any](ctx context.Context, read func(ctx context.Context, give func(P) error) error, decode func(P) *Page, use func(context.Context, *Page) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	pages := make(chan chan *Page, readAhead)
 	group.Go(func() error {
 		defer close(pages)
-		return read(ctx, func(events []es.RecordedEvent) error {
+		return read(ctx, func(page P) error {
 			slot := make(chan *Page, 1)
 			select {
 			case pages <- slot:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			group.Go(func() error { slot <- decode(events); return nil })
+			group.Go(func() error { slot <- decode(page); return nil })
 			return nil
 		})
 	})
@@ -75,6 +98,7 @@ func Pipeline(ctx context.Context, read func(ctx context.Context, give func([]es
 			if err := use(ctx, pg); err != nil {
 				return err
 			}
+			pg.Recycle()
 		}
 		return ctx.Err()
 	})

@@ -234,7 +234,9 @@ func (k *Parking) park(e *es.RecordedEvent, key string, why error) {
 		k.From = map[Sequence]es.Version{}
 	}
 	k.known[u] = struct{}{}
-	k.Fresh = append(k.Fresh, ParkedUnit{Event: *e, Key: key, Why: why})
+	event := *e
+	event.Data = slices.Clone(e.Data) // in memory that pages share
+	k.Fresh = append(k.Fresh, ParkedUnit{Event: event, Key: key, Why: why})
 	if _, parked := k.From[s]; !parked {
 		k.From[s] = e.Version
 	}

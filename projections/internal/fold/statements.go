@@ -39,6 +39,7 @@ type knownEvents[E es.Event] struct {
 
 func (k *knownEvents[E]) Skipped() int64 { return k.unknown }
 func (k *knownEvents[E]) Keys() []string { return []string{""} }
+func (k *knownEvents[E]) Recycle()       {}
 
 func (q *queuer[E]) Decode(events []es.RecordedEvent) Decoded {
 	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}

@@ -28,6 +28,10 @@ const (
 	// saveGrace is how long a rebuild that was told to end may write what it has folded.
 	saveGrace = 10 * time.Second
 
+	// sumEvents is how many events of the log are summed up at once, about: so many that the
+	// database has them in memory when it has just read them.
+	sumEvents = 50_000
+
 	// carefulEvents is how many events are applied at once to find one that is refused.
 	carefulEvents = 50_000
 )
@@ -54,19 +58,17 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 	}
 	s.pass = func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error {
 		return fold.Pipeline(ctx,
-			func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-				return r.applier.ReadLog(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
+			func(ctx context.Context, give func(*pgstore.Page) error) error {
+				return r.applier.Log.Stream(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
 			},
-			func(events []es.RecordedEvent) *fold.Page { return r.applier.Def.Page(m.Model, events) },
-			func(ctx context.Context, pg *fold.Page) error {
-				err := use(ctx, pg)
-				if err == nil { // nothing points into it: what is parked is a copy
-					pgstore.Recycle(pg.Events)
-				}
-				return err
-			})
+			func(page *pgstore.Page) *fold.Page {
+				pg := r.applier.Def.Page(m.Model, page.Events)
+				pg.From = page
+				return pg
+			},
+			use)
 	}
-	err = s.pass(ctx, upTo, s.use)
+	err = s.foldAll(ctx, upTo)
 	switch {
 	case err == nil:
 		err = s.finish(ctx)
@@ -93,6 +95,36 @@ type saver struct {
 	pass func(ctx context.Context, upTo es.Position, use func(context.Context, *fold.Page) error) error
 }
 
+// foldAll folds the log, and sums up behind that what is folded: the database still has in
+// memory what it has just read.
+func (s *saver) foldAll(ctx context.Context, upTo es.Position) error {
+	group, ctx := errgroup.WithContext(ctx)
+	folded := make(chan es.Position, 1)
+	group.Go(func() error {
+		for position := range folded {
+			if err := s.recorded.reach(ctx, s.applier, position); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer close(folded)
+		n := 0
+		return s.pass(ctx, upTo, func(ctx context.Context, pg *fold.Page) error {
+			if n += len(pg.Events); n >= sumEvents {
+				select {
+				case folded <- pg.Last().Position:
+					n = 0
+				default: // it is summed up later
+				}
+			}
+			return s.use(ctx, pg)
+		})
+	})
+	return group.Wait()
+}
+
 func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 	if err := s.applier.Fold(ctx, s.m, pg); err != nil {
 		s.m.Forget()
@@ -113,7 +145,7 @@ func (s *saver) use(ctx context.Context, pg *fold.Page) error {
 	return nil
 }
 
-// finish writes the rest, and meanwhile sums up the log, which is compared after.
+// finish writes the rest, and meanwhile sums up the rest of the log, which is compared after.
 func (s *saver) finish(ctx context.Context) error {
 	position := s.m.Tally.Position
 	if position == 0 { // nothing came

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 )
 
 // A build that was stopped is taken up by the program that filled it, and dropped by any
@@ -43,8 +44,11 @@ func (p Program) filledBy(program string) bool {
 	return len(its) == 3 && its[0] == own[0] && its[1] != own[1]
 }
 
-// executable hashes the program's file.
-func executable() (string, error) {
+// executable hashes the program's file, once: it is the one that runs, whatever becomes of the
+// file.
+//
+//nolint:gochecknoglobals // of the process
+var executable = sync.OnceValues(func() (string, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -59,4 +63,4 @@ func executable() (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16]), nil
-}
+})

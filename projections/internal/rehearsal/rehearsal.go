@@ -31,6 +31,7 @@ type Plan struct {
 	Memory  bool // rows stay in memory from one batch to the next
 	Rebuild bool // nobody else uses the tables, which are empty: COPY may write them
 	Parts   bool // of a rebuild: rows are folded in several parts, and written at the end
+	Reuse   bool // of payloads that are decoded, another has the memory
 }
 
 // Batch is what one transaction applies; of a plan in parts, a page that is read.

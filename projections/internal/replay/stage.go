@@ -165,7 +165,25 @@ func (s *stage) wanted(events []es.RecordedEvent) []es.RecordedEvent {
 }
 
 func (s *stage) fold(ctx context.Context, events []es.RecordedEvent) error {
-	return s.state.Fold(ctx, s.applier.Send, s.model.Decode(events), &fold.Parking{Def: s.applier.Def}) // it parks nothing
+	return s.state.Fold(ctx, s.applier.Send, s.decode(events), &fold.Parking{Def: s.applier.Def}) // it parks nothing
+}
+
+// decode is what a reader does with a page, whose memory the next one may have.
+func (s *stage) decode(events []es.RecordedEvent) fold.Decoded {
+	if !s.plan.Reuse {
+		return s.model.Decode(events)
+	}
+	events = slices.Clone(events)
+	for i := range events {
+		events[i].Data = slices.Clone(events[i].Data)
+	}
+	decoded := s.model.Decode(events)
+	for i := range events {
+		for n := range events[i].Data {
+			events[i].Data[n] = '!'
+		}
+	}
+	return decoded
 }
 
 // tryXidSQL returns the transaction's id.
