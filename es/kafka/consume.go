@@ -42,6 +42,10 @@ type Group struct {
 	// when Consume was called; in a partition, or topic, that is made later it is the
 	// beginning.
 	From Start
+	// Joined, when it is given, is called each time that this member has joined, with its id
+	// in the group, beside the handlers. It returns when its context ends, which is when the
+	// members share the partitions anew.
+	Joined func(ctx context.Context, member string)
 }
 
 // Consume joins the group and calls handle for every partition that is assigned to
@@ -107,6 +111,9 @@ func (c *Client) consume(ctx context.Context, g Group, starts map[string]start, 
 		m := newMember(ctx, c, g, generation, topics.states(), starts, handle)
 		generation.Start(m.run)
 		generation.Start(topics.watch)
+		if g.Joined != nil {
+			generation.Start(func(ctx context.Context) { g.Joined(ctx, generation.MemberID) })
+		}
 		if err := m.wait(); err != nil {
 			return err
 		}

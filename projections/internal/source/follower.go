@@ -16,6 +16,7 @@ import (
 	"github.com/asof-dev/asof/projections/internal/books"
 	"github.com/asof-dev/asof/projections/internal/fault"
 	"github.com/asof-dev/asof/projections/internal/gather"
+	"github.com/asof-dev/asof/projections/internal/members"
 )
 
 // follower feeds one build from Kafka, in one process.
@@ -100,7 +101,10 @@ func (f *follower) session(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.watchTopics(ctx, topics) })
 	group.Go(func() error {
-		err := f.Client.Consume(ctx, kafka.Group{Name: name, Topics: topics.names(), From: kafka.First}, f.read)
+		joined := func(ctx context.Context, member string) {
+			members.Stay(ctx, f.feed.Applier.Books, members.Member{ID: member, Group: name, Logger: f.feed.Applier.Logger, Remove: f.Client.Remove})
+		}
+		err := f.Client.Consume(ctx, kafka.Group{Name: name, Topics: topics.names(), From: kafka.First, Joined: joined}, f.read)
 		if err == nil && ctx.Err() == nil {
 			err = errors.New("projections: the consumer group ended by itself")
 		}
