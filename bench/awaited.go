@@ -16,10 +16,23 @@ const lookEvery = 500 * time.Microsecond
 
 // awaited are the rows that a read model will have soon.
 type awaited struct {
+	from  time.Time // what was added before is not counted
 	mu    sync.Mutex
 	since map[string]time.Time // by key: when the append was acknowledged
 	took  []float64            // milliseconds until the row was seen
 	ended bool                 // no more will be added
+}
+
+// newAwaited counts what comes after the warming up.
+func newAwaited() *awaited {
+	return &awaited{from: time.Now().Add(freshWarm), since: map[string]time.Time{}}
+}
+
+// print says how long it took.
+func (a *awaited) print(name string, d time.Duration, r *report) error {
+	_, err := fmt.Fprintf(r.out, "%-30s p50 %7.1f ms   p99 %7.1f ms   of %d events, %.0f/s\n", name,
+		quantile(a.took, 0.5), quantile(a.took, 0.99), len(a.took), float64(len(a.took))/d.Seconds())
+	return err
 }
 
 func (a *awaited) add(key string) {
@@ -34,11 +47,19 @@ func (a *awaited) end() {
 	a.ended = true
 }
 
+func (a *awaited) over() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ended
+}
+
 func (a *awaited) seen(keys []string, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, key := range keys {
-		a.took = append(a.took, float64(at.Sub(a.since[key]))/float64(time.Millisecond))
+		if since, ok := a.since[key]; ok && !since.Before(a.from) {
+			a.took = append(a.took, float64(at.Sub(since))/float64(time.Millisecond))
+		}
 		delete(a.since, key)
 	}
 }

@@ -22,6 +22,9 @@ const (
 	// freshRate is how many events a second are appended while their rows are awaited.
 	freshRate    = 1000
 	freshWriters = 8
+	// freshWarm is how long it goes on before it is measured: a broker that has just begun
+	// compiles itself meanwhile.
+	freshWarm = 5 * time.Second
 	// many is the larger number of projections of which a process is left idle.
 	many = 10
 )
@@ -81,6 +84,9 @@ func freshFromKafka(ctx context.Context, w *world, s settings, r *report) error 
 	if err == nil {
 		err = l.freshness(running, "append to row, through Kafka", s.fresh, r)
 	}
+	if err == nil {
+		err = freshBare(running, client, w.stack.Brokers(), prefix+"bare", s.fresh, r)
+	}
 	cancel()
 	return errors.Join(err, group.Wait(), client.Close())
 }
@@ -120,24 +126,21 @@ func pause(ctx context.Context, d time.Duration) error {
 // freshness appends for a while, each event to a stream of its own, and prints how long
 // the rows took.
 func (l *sales) freshness(ctx context.Context, name string, d time.Duration, r *report) error {
-	a := awaited{since: map[string]time.Time{}}
-	began := time.Now()
+	a := newAwaited()
 	group, inner := errgroup.WithContext(ctx)
 	writers, inWriters := errgroup.WithContext(inner)
 	for range freshWriters {
-		writers.Go(func() error { return l.appendPaced(inWriters, began.Add(d), &a) })
+		writers.Go(func() error { return l.appendPaced(inWriters, a.from.Add(d), a) })
 	}
 	group.Go(func() error {
 		defer a.end()
 		return writers.Wait()
 	})
-	group.Go(func() error { return l.watch(inner, &a) })
+	group.Go(func() error { return l.watch(inner, a) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(r.out, "%-30s p50 %7.1f ms   p99 %7.1f ms   of %d events, %.0f/s\n", name,
-		quantile(a.took, 0.5), quantile(a.took, 0.99), len(a.took), float64(len(a.took))/d.Seconds())
-	return err
+	return a.print(name, d, r)
 }
 
 // appendPaced is one writer with its share of the rate.

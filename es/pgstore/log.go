@@ -14,10 +14,11 @@ import (
 
 // readLogSQL reads a page of the log by its primary key; its limit is written behind
 // it. With the limit as a parameter Postgres would plan the statement anew for every
-// page, which takes as long as running it. Bind: $1 after.
+// page, which takes as long as running it; with no upper bound it would read all of a table
+// of which it has no statistics, and keep that plan. Bind: $1 after.
 const readLogSQL = `
 select ` + columnsSQL + ` from {asof}.events
-where position > $1
+where position > $1 and position <= 9223372036854775807
 order by position limit `
 
 // scanSQL is the same up to a position. Bind: $1 after, $2 up to.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 )
 
@@ -37,6 +39,41 @@ func TestPlans_of_a_small_log_are_good_for_a_large_one(t *testing.T) {
 	must(t, tx.QueryRow(ctx, `select seq_scan from pg_stat_xact_user_tables where relid = 'asof.events'::regclass`).Scan(&scans))
 	if scans != 0 {
 		t.Errorf("the whole table was read %d times", scans)
+	}
+}
+
+// So must be those that read the log.
+func TestPlans_that_read_the_log_are_good_for_a_large_one(t *testing.T) {
+	t.Parallel()
+	store := pgstoretest.New(t, pgstoretest.MaxConns(1))
+	ctx := t.Context()
+	seqScans := func() (n int) {
+		t.Helper()
+		must(t, store.Pool().QueryRow(ctx, `select seq_scan from pg_stat_user_tables, (select pg_stat_force_next_flush()) f where relid = 'asof.events'::regclass`).Scan(&n))
+		must(t, store.Pool().QueryRow(ctx, `select seq_scan from pg_stat_user_tables where relid = 'asof.events'::regclass`).Scan(&n))
+		return n
+	}
+	var after, last es.Checkpoint
+	before := seqScans()
+	for i := range 60 {
+		recorded, err := store.Append(ctx, stream(fmt.Sprint(i)), es.NoStream, someEvents(10)...)
+		must(t, err)
+		for _, e := range recorded {
+			last = es.Checkpoint{Position: e.Position, EventID: e.ID}
+		}
+		_, err = store.ReadAfter(ctx, after, 1000)
+		must(t, err)
+		_, err = store.Scan(ctx, after, last.Position, 1000)
+		must(t, err)
+		must(t, store.Stream(ctx, after, last.Position, 1000, func(*pgstore.Page) error { return nil }))
+		_, err = store.Settle(ctx, time.Time{})
+		must(t, err)
+		_, err = store.Beyond(ctx, after.Position, 1000)
+		must(t, err)
+		after = last
+	}
+	if n := seqScans() - before; n != 0 {
+		t.Errorf("the whole table was read %d times", n)
 	}
 }
 
