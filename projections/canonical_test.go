@@ -374,6 +374,51 @@ func TestColumn_of_a_domain_over_a_domain_is_refused(t *testing.T) {
 	}
 }
 
+// loud writes more than it reads; so does hasty, but only once.
+type loud struct{ Text string }
+
+func (l loud) MarshalJSON() ([]byte, error) { return json.Marshal(l.Text + "!") }
+
+func (l *loud) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &l.Text) }
+
+type hasty struct{ Text string }
+
+func (h hasty) MarshalJSON() ([]byte, error) {
+	return json.Marshal(strings.TrimSuffix(h.Text, "!") + "!")
+}
+
+func (h *hasty) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &h.Text) }
+
+// A value that is read as another each time that it goes through its column is parked; one
+// that is read as another once is that one from then on.
+func TestValue_that_is_never_read_as_it_was_written_is_parked(t *testing.T) {
+	t.Parallel()
+	for _, column := range []string{"json", "jsonb"} {
+		for _, batch := range []int{1, 1000} {
+			t.Run(fmt.Sprintf("%s in batches of %d", column, batch), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				never := projections.New(w.store, seeing(loud{"a"}, loud{"b"}).fold(column), projections.WithBatch(batch))
+				def := seeing(hasty{"a"}, hasty{"b"}).fold(column)
+				def.Name, def.Table = "once", strings.Replace(def.Table, "settled", "once", 1)
+				once := projections.New(w.store, def, projections.WithBatch(batch))
+				last := w.append("a-1", Deposited{Cents: 0}, Deposited{Cents: 1})
+				for _, p := range []*projections.Projector{never, once} {
+					start(t, p)
+					reach(t, p, last)
+				}
+				list := wantParked(t, never, w.store, 2)
+				if list[0].Event.Version != 1 || !strings.Contains(list[0].Error, "must be the reverse of each other") {
+					t.Errorf("%+v", list)
+				}
+				if n := w.number(`select count(*) from once.once where v::text = '"b!"' and seen like '%a!%'`); n != 1 {
+					t.Error("the value that is read as another once is not that one")
+				}
+			})
+		}
+	}
+}
+
 // A string in an interface would be read as another value than it was written as.
 func TestString_in_an_interface_of_a_document_is_parked(t *testing.T) {
 	t.Parallel()

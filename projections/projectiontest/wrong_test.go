@@ -154,7 +154,7 @@ func wrongFolds() map[string]wrong {
 		"reads a field without a column": {sums(func(s *Sum, e Counted, _ es.Recorded) { s.Spare += e.N; s.N = s.Spare }), []string{
 			"row name=1 of table sums: n is 5 when the events come one by one, and n is 6 when they come 7 at a time",
 			"It shows once the log has counted of count/1 version 2 at position 6;", "a field without a column is lost (Spare)"}, ""},
-		"writes other JSON than it reads": {document(), []string{`table docs: doc is "a`, "when the events come one by one", "doc is jsonb, and a type's MarshalJSON and UnmarshalJSON may not be the reverse of each other"}, ""},
+		"writes other JSON than it reads": {document(), []string{"when the events come one by one", "column doc of docs", "MarshalJSON and UnmarshalJSON, must be the reverse of each other"}, ""},
 		"adds up over all rows": {sums(func(s *Sum, e Counted, r es.Recorded) {
 			if r.Position == 1 {
 				total = 0

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"time"
@@ -140,25 +141,64 @@ func pointed(inner canon) canon {
 	}
 }
 
-// readBack writes a value, makes of it what the database would, and reads it.
+// readBack writes a value, makes of it what the database would, and reads it. What is read
+// must be written so that it is read as the same again: it is what the table will get.
 func (k kind) readBack(format int16, changed made) canon {
+	return k.readBackBut(format, changed, func(reflect.Value) error { return nil })
+}
+
+// readBackBut is readBack that refuses some of what it reads.
+func (k kind) readBackBut(format int16, changed made, refuse func(read reflect.Value) error) canon {
+	way := way{k.oid, format, changed}
 	return func(types *pgtype.Map, field reflect.Value) error {
-		wire, err := types.Encode(k.oid, format, field.Interface(), make([]byte, 0, 64))
+		wire, err := way.write(types, field)
 		if err != nil {
 			return err
 		}
-		if wire != nil && changed != nil {
-			if wire, err = changed(wire); err != nil {
-				return err
-			}
+		read, err := way.read(types, wire, field.Type())
+		if err == nil {
+			err = refuse(read)
 		}
-		into := reflect.New(field.Type())
-		if err := types.Scan(k.oid, format, wire, into.Interface()); err != nil {
+		if err != nil {
 			return err
 		}
-		field.Set(into.Elem())
+		again, err := way.write(types, read)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(wire, again) {
+			last, err := way.read(types, again, field.Type())
+			if err != nil {
+				return err
+			}
+			if !reflect.DeepEqual(read.Interface(), last.Interface()) {
+				return fmt.Errorf("a %v is written, and read as another: its methods that write and read, as MarshalJSON and UnmarshalJSON, must be the reverse of each other", field.Type())
+			}
+		}
+		field.Set(read)
 		return nil
 	}
+}
+
+// way is that of a value into a column and back.
+type way struct {
+	oid     uint32
+	format  int16
+	changed made
+}
+
+func (w way) write(types *pgtype.Map, value reflect.Value) ([]byte, error) {
+	wire, err := types.Encode(w.oid, w.format, value.Interface(), make([]byte, 0, 64))
+	if err == nil && wire != nil && w.changed != nil {
+		wire, err = w.changed(wire)
+	}
+	return wire, err
+}
+
+func (w way) read(types *pgtype.Map, wire []byte, as reflect.Type) (reflect.Value, error) {
+	into := reflect.New(as)
+	err := types.Scan(w.oid, w.format, wire, into.Interface())
+	return into.Elem(), err
 }
 
 // canonical makes a row what reading it back gives. A value that cannot be written is an

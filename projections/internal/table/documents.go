@@ -32,7 +32,7 @@ func (k kind) document(t reflect.Type) (canon, error) {
 	case text(t) && !converts(t) && !marshals(t):
 		return nil, errors.New("which takes it for a text in JSON and cannot read it back: make it a string, a []byte or a json.RawMessage, or give it MarshalJSON and UnmarshalJSON")
 	case t.Kind() == reflect.Interface:
-		return structured(k.readBack(pgtype.TextFormatCode, change)), nil
+		return k.readBackBut(pgtype.TextFormatCode, change, structured), nil
 	case t.Kind() == reflect.Pointer && text(pointedTo(t)):
 		return k.readBack(pgtype.TextFormatCode, change), nil
 	case change != nil && !seesText(t):
@@ -78,16 +78,11 @@ func pointedTo(t reflect.Type) reflect.Type {
 
 // structured refuses a text in an interface: it is written as JSON, and read as what that
 // says, which then would be written as JSON.
-func structured(inner canon) canon {
-	return func(types *pgtype.Map, field reflect.Value) error {
-		if err := inner(types, field); err != nil {
-			return err
-		}
-		if e := field.Elem(); e.IsValid() && e.Kind() == reflect.String {
-			return errors.New("a string in an interface is taken for JSON: make the field a string or a struct, or put it into a map")
-		}
-		return nil
+func structured(read reflect.Value) error {
+	if e := read.Elem(); e.IsValid() && e.Kind() == reflect.String {
+		return errors.New("a string in an interface is taken for JSON: make the field a string or a struct, or put it into a map")
 	}
+	return nil
 }
 
 // marshals reports a type that writes its JSON itself.
