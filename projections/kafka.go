@@ -18,7 +18,9 @@ import (
 // are kept in the transaction of the read model, not in Kafka; a partition without
 // one is read from its end, after the log.
 //
-// Rebuild and Rollback read the log, which must lie in the read model's own database.
+// Rebuild and Rollback read the log. It lies in the read model's own database, or in another
+// ([In] with [FromLog]), of which a projector needs to read the tables alone; one that was put
+// back without the read model is refused.
 //
 // In a database of its own ([In], without FromLog) the read model is fed from Kafka alone,
 // as with the events of another service: see Topics alone in the package's documentation.

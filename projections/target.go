@@ -35,5 +35,5 @@ func nothing(t Target) bool {
 
 // FromLog makes a projector follow the log of a store that lies in another database than
 // the read model. The events of a batch are read there, and written with what is known to
-// be applied in the target's transaction.
+// be applied in the target's transaction. With [FromKafka] it is the log behind the topics.
 func FromLog(store *pgstore.Store) Option { return func(p *Projector) { p.apply.Log = store } }

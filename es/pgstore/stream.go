@@ -143,13 +143,13 @@ func (s *Store) pages(rows pgx.Rows, limit int, give func(*Page) error) (given i
 		return give(full)
 	}
 	for rows.Next() {
-		events := append(r.page.Events, es.RecordedEvent{})
-		r.page.Events = events
-		e := &events[len(events)-1]
+		r.page.Events = append(r.page.Events, es.RecordedEvent{})
+		n := len(r.page.Events)
+		e := &r.page.Events[n-1]
 		if err := r.scan(rows, e); err != nil {
 			return given, err
 		}
-		if bytes += len(e.Data) + len(r.metadata); len(events) == limit || bytes >= pageBytes {
+		if bytes += len(e.Data) + len(r.metadata); n == limit || bytes >= pageBytes {
 			if err := flush(); err != nil {
 				return given, err
 			}
