@@ -20,7 +20,7 @@ type Extent struct {
 const extentSQL = `
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(recorded_at)), 0)::float8
 from (select recorded_at from {asof}.events
-      where position > $1 and position <= 9223372036854775807 and ($2::text[] is null or category = any($2))
+      where position > $1 and ($2::text[] is null or category = any($2))
       order by position limit $3) e`
 
 // Beyond measures what is visible after a position, of the given categories or of all:

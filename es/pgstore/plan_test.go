@@ -54,8 +54,11 @@ func TestPlans_that_read_the_log_are_good_for_a_large_one(t *testing.T) {
 		return n
 	}
 	var after, last es.Checkpoint
-	before := seqScans()
+	before := 0
 	for i := range 60 {
+		if i == 20 { // plans that are made for each call may read a table of a page or two
+			before = seqScans()
+		}
 		recorded, err := store.Append(ctx, stream(fmt.Sprint(i)), es.NoStream, someEvents(10)...)
 		must(t, err)
 		for _, e := range recorded {
