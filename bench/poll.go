@@ -33,7 +33,7 @@ func benchPoll(ctx context.Context, w *world, _ settings, r *report) error {
 	if err != nil {
 		return err
 	}
-	page, err := store.Scan(ctx, es.Checkpoint{Position: head - 1}, head, 1)
+	page, err := store.Read(ctx, head-1, 1)
 	if err != nil {
 		return err
 	}

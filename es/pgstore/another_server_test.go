@@ -96,9 +96,6 @@ func TestReplicated_reads_trust_no_other_servers_standbys(t *testing.T) {
 		"ReadReplicated": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) {
 			return pgstore.New(s.Pool()).ReadReplicated(ctx, place, 10, nil)
 		},
-		"Scan": func(ctx context.Context, s *pgstore.Store) ([]es.RecordedEvent, error) {
-			return s.Scan(ctx, es.Checkpoint{}, 100, 10)
-		},
 		"Stream": func(ctx context.Context, s *pgstore.Store) (all []es.RecordedEvent, err error) {
 			err = s.Stream(ctx, es.Checkpoint{}, 100, 10, func(page *pgstore.Page) error { all = append(all, page.Events...); return nil })
 			return all, err

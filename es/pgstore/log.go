@@ -164,50 +164,35 @@ func prefix(events []es.RecordedEvent, after es.Position, head *mark) (int, mark
 	return len(events), frontier
 }
 
-// Scan returns events after a position and up to another, without settling the log:
-// what is visible now. It is final for positions up to one that Settle or SettleTo
-// has made so; as of a time, for the events that were recorded by then. Like Read it
-// returns fewer than limit when payloads are large; none at the end. A log that does not
-// have the checkpoint's event, or lives another life, is refused.
-func (s *Store) Scan(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
-	ask, err := s.scanLimit(limit)
-	if err != nil {
-		return nil, err
-	}
-	return again("read the log", func() ([]es.RecordedEvent, error) {
-		var page scanned
-		l, err := s.read(ctx, "read the log", after, func(_ look, batch *pgx.Batch) {
-			batch.Queue(s.sql.scan+strconv.Itoa(ask), int64(after.Position), int64(upTo)).Query(page.collect)
-		})
-		if err == nil {
-			err = s.replicate(ctx, l.origin())
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.sizes.note("", len(page.events), page.bytes)
-		return page.events, nil
-	})
-}
-
-// Scan is [Store.Scan] as the caller's transaction sees the log, which must be read
-// committed. It takes no other connection, and does not look whether the log is the one
-// that was read before.
-func (t *Tx) Scan(ctx context.Context, after, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
+// Page is a page of what [Store.Stream] gives, as the caller's transaction sees the log, which
+// must be read committed: what is visible now. It is final for positions up to one that Settle
+// or SettleTo has made so; as of a time, for the events that were recorded by then. It takes no
+// other connection, and does not look whether the log is the one that was read before. At the
+// end the page has no events.
+func (t *Tx) Page(ctx context.Context, after, upTo es.Position, limit int) (*Page, error) {
 	ask, err := t.store.scanLimit(limit)
 	if err != nil {
 		return nil, err
 	}
-	var page scanned
 	rows, err := t.tx.Query(ctx, t.store.sql.scan+strconv.Itoa(ask), int64(after), int64(upTo))
-	if err == nil {
-		err = page.collect(rows)
-	}
 	if err != nil {
 		return nil, explain("read the log", err)
 	}
-	t.store.sizes.note("", len(page.events), page.bytes)
-	return page.events, nil
+	r, bytes := row{page: newPage(ask)}, 0
+	for bytes < pageBytes && rows.Next() {
+		n, err := r.add(rows)
+		if err != nil {
+			rows.Close()
+			return nil, explain("read the log", err)
+		}
+		bytes += n
+	}
+	rows.Close() // reads past the rows that are not wanted
+	if err := rows.Err(); err != nil {
+		return nil, explain("read the log", err)
+	}
+	t.store.sizes.note("", len(r.page.Events), bytes)
+	return r.page, nil
 }
 
 func (s *Store) scanLimit(limit int) (int, error) {

@@ -65,10 +65,8 @@ func TestEverything_works_in_every_mode_and_isolation(t *testing.T) {
 				last := many[2]
 				p, err := store.Settle(ctx, last.RecordedAt)
 				must(t, err)
-				scanned, err := store.Scan(ctx, es.Checkpoint{}, p, 10)
-				must(t, err)
-				if d := cmp.Diff(all, scanned); d != "" {
-					t.Errorf("the scan:\n%s", d)
+				if d := cmp.Diff(all, streamed(ctx, t, store, es.Checkpoint{}, p, 10)); d != "" {
+					t.Errorf("the stream:\n%s", d)
 				}
 				must(t, store.SettleTo(ctx, last.Position))
 				must(t, store.KeepMoments(ctx))

@@ -52,9 +52,7 @@ func TestSettle_returns_a_position_that_no_event_of_the_moment_lies_above(t *tes
 	if head < slow.Position {
 		t.Fatalf("as of %s the log ends at %d, and the event of %s is at %d", at, head, slow.RecordedAt, slow.Position)
 	}
-	events, err := store.Scan(ctx, es.Checkpoint{}, head, 100)
-	must(t, err)
-	if len(events) != 4 {
+	if events := streamed(ctx, t, store, es.Checkpoint{}, head, 100); len(events) != 4 {
 		t.Errorf("%d events lie up to %d, want 4", len(events), head)
 	}
 }

@@ -3,6 +3,8 @@ package pgstore
 import (
 	"sync"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/asof-dev/asof/es"
 )
 
@@ -37,6 +39,14 @@ func newPage(limit int) *Page {
 		return p
 	}
 	return &Page{Events: make([]es.RecordedEvent, 0, limit)}
+}
+
+// add reads a row into the page, and returns the bytes of its payload and metadata.
+func (r *row) add(rows pgx.Rows) (bytes int, err error) {
+	r.page.Events = append(r.page.Events, es.RecordedEvent{})
+	e := &r.page.Events[len(r.page.Events)-1]
+	err = r.scan(rows, e)
+	return len(e.Data) + len(r.metadata), err
 }
 
 // Recycle gives the memory of a page back, which another then has. Copies of its events stay

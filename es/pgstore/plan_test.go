@@ -66,8 +66,11 @@ func TestPlans_that_read_the_log_are_good_for_a_large_one(t *testing.T) {
 		}
 		_, err = store.ReadAfter(ctx, after, 1000)
 		must(t, err)
-		_, err = store.Scan(ctx, after, last.Position, 1000)
+		tx, err := store.Pool().Begin(ctx)
 		must(t, err)
+		_, err = store.InTx(tx).Page(ctx, after.Position, last.Position, 1000)
+		must(t, err)
+		must(t, tx.Commit(ctx))
 		must(t, store.Stream(ctx, after, last.Position, 1000, func(*pgstore.Page) error { return nil }))
 		_, err = store.Settle(ctx, time.Time{})
 		must(t, err)

@@ -113,8 +113,7 @@ func TestQuestions_write_nothing(t *testing.T) {
 	must(t, err)
 	must(t, other.SettleTo(ctx, last.Position))
 	must(t, other.Verify(ctx, es.Checkpoint{}))
-	_, err = other.Scan(ctx, es.Checkpoint{}, last.Position, 10)
-	must(t, err)
+	streamed(ctx, t, other, es.Checkpoint{}, last.Position, 10)
 	must(t, store.Pool().QueryRow(ctx, lsn).Scan(&none, &after))
 	if before != after {
 		t.Errorf("a question has begun a transaction that writes: %s, then %s", before, after)
@@ -320,8 +319,11 @@ func TestReaders_ask_for_what_they_take(t *testing.T) {
 			_, err := s.Read(ctx, 0, 1000)
 			must(t, err)
 		},
-		"a scan": func(s *pgstore.Store) {
-			_, err := s.Scan(ctx, es.Checkpoint{}, total, 1000)
+		"a page in a transaction": func(s *pgstore.Store) {
+			tx, err := s.Pool().Begin(ctx)
+			must(t, err)
+			defer tx.Rollback(ctx)
+			_, err = s.InTx(tx).Page(ctx, 0, total, 1000)
 			must(t, err)
 		},
 	} {

@@ -46,7 +46,9 @@ func TestReplicated_reads_act_only_on_what_the_standbys_have(t *testing.T) {
 	}
 	for what, ask := range map[string]func(context.Context) error{
 		"Read":   func(ctx context.Context) error { _, err := replicated.Read(ctx, kept.Position, 10); return err },
-		"Scan":   func(ctx context.Context) error { _, err := replicated.Scan(ctx, es.Checkpoint{}, 100, 10); return err },
+		"Stream": func(ctx context.Context) error {
+			return replicated.Stream(ctx, es.Checkpoint{}, 100, 10, func(*pgstore.Page) error { return nil })
+		},
 		"Settle": func(ctx context.Context) error { _, err := replicated.Settle(ctx, time.Time{}); return err },
 		"ReadStream": func(ctx context.Context) (failed error) {
 			for _, err := range replicated.ReadStream(ctx, stream("lost"), 1) {

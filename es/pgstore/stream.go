@@ -25,10 +25,12 @@ const (
 // errAnotherRun: the server was started anew, or the log is another.
 var errAnotherRun = errors.New("pgstore: another run of the server")
 
-// Stream gives the events after a checkpoint and up to a position, as [Store.Scan] would
-// return them, in pages of at most limit events and little more than 8 MiB. It reads on
+// Stream gives the events after a checkpoint and up to a position, without settling the log:
+// what is visible now. It is final for positions up to one that Settle or SettleTo has made so.
+// A log that does not have the checkpoint's event, or lives another life, is refused. The
+// events come in pages of at most limit and little more than 8 MiB. It reads on
 // while give works, and ends with give's error. Give may keep the pages, or give them back
-// with [Recycle].
+// with [Page.Recycle].
 func (s *Store) Stream(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int, give func(*Page) error) error {
 	if _, err := s.scanLimit(limit); err != nil {
 		return err
@@ -143,13 +145,11 @@ func (s *Store) pages(rows pgx.Rows, limit int, give func(*Page) error) (given i
 		return give(full)
 	}
 	for rows.Next() {
-		r.page.Events = append(r.page.Events, es.RecordedEvent{})
-		n := len(r.page.Events)
-		e := &r.page.Events[n-1]
-		if err := r.scan(rows, e); err != nil {
+		n, err := r.add(rows)
+		if err != nil {
 			return given, err
 		}
-		if bytes += len(e.Data) + len(r.metadata); n == limit || bytes >= pageBytes {
+		if bytes += n; len(r.page.Events) == limit || bytes >= pageBytes {
 			if err := flush(); err != nil {
 				return given, err
 			}

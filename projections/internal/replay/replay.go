@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/catalog"
 	"github.com/asof-dev/asof/projections/internal/fault"
@@ -143,19 +144,47 @@ func (r *replay) fold(ctx context.Context) error {
 	return r.write(ctx)
 }
 
-// pass reads the log, and uses its pages. It is a plain scan: what may still appear up to
-// there was not recorded by then. The pages come through the transaction's own connection
-// where they can, which one of reading and looking up rows has at a time.
+// pass reads the log, and uses its pages.
 func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page) error) error {
-	return fold.Pipeline(ctx,
-		func(ctx context.Context, give func([]es.RecordedEvent) error) error {
-			return apply.ScanLog(ctx, r.scan(), es.Checkpoint{}, r.upTo, apply.PageEvents, func(events []es.RecordedEvent) error {
-				events = slices.DeleteFunc(events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
-				return give(events)
-			})
-		},
-		func(events []es.RecordedEvent) *fold.Page { return r.applier.Def.Page(r.model, events) },
-		use)
+	read := r.stream
+	if r.applier.Beside() {
+		read = r.pages
+	}
+	return fold.Pipeline(ctx, read, func(page *pgstore.Page) *fold.Page {
+		included := slices.DeleteFunc(page.Events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
+		pg := r.applier.Def.Page(r.model, included)
+		pg.From = page
+		return pg
+	}, use)
+}
+
+// stream reads a log in another database.
+func (r *replay) stream(ctx context.Context, give func(*pgstore.Page) error) error {
+	return r.applier.Log.Stream(ctx, es.Checkpoint{}, r.upTo, apply.PageEvents, give)
+}
+
+// pages reads a log beside the read model through the transaction's own connection, which one of
+// reading and looking up rows has at a time: another one of the pool may be one that such a
+// call waits for too. What may still appear up to there was not recorded by then.
+func (r *replay) pages(ctx context.Context, give func(*pgstore.Page) error) error {
+	log := r.applier.Log.InTx(r.tx)
+	for after := es.Position(0); after < r.upTo; {
+		page, err := r.page(ctx, log, after)
+		if err != nil || len(page.Events) == 0 {
+			return err
+		}
+		after = page.Events[len(page.Events)-1].Position
+		if err := give(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) page(ctx context.Context, log *pgstore.Tx, after es.Position) (*pgstore.Page, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return log.Page(ctx, after, r.upTo, apply.PageEvents)
 }
 
 // readSkips reads what the projection leaves out.
@@ -222,20 +251,6 @@ func (r *replay) send(ctx context.Context, batch *pgx.Batch) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tx.SendBatch(ctx, batch).Close()
-}
-
-// scan reads the log through the transaction where it can: another connection of the same
-// pool may be one that such a call waits for too.
-func (r *replay) scan() apply.Scan {
-	if !r.applier.Beside() {
-		return r.applier.Log.Scan
-	}
-	log := r.applier.Log.InTx(r.tx)
-	return func(ctx context.Context, after es.Checkpoint, upTo es.Position, limit int) ([]es.RecordedEvent, error) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return log.Scan(ctx, after.Position, upTo, limit)
-	}
 }
 
 func (r *replay) use(ctx context.Context, pg *fold.Page) error {
