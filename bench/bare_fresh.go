@@ -20,14 +20,14 @@ func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topi
 	}
 	writer := &kafkago.Writer{Addr: kafkago.TCP(brokers...), Topic: topic, RequiredAcks: kafkago.RequireAll, BatchTimeout: time.Millisecond}
 	reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: brokers, Topic: topic, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
-	a := newAwaited()
+	a := newAwaited(d)
 	group, inner := errgroup.WithContext(ctx)
 	reading, stop := context.WithCancel(inner)
 	writers, inWriters := errgroup.WithContext(inner)
 	for range freshWriters {
 		writers.Go(func() error { return producePaced(inWriters, writer, a) })
 	}
-	until := time.AfterFunc(freshWarm+d, a.end)
+	until := time.AfterFunc(time.Until(a.from.Add(d)), a.end)
 	defer until.Stop()
 	group.Go(writers.Wait)
 	group.Go(func() error {

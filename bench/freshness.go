@@ -126,7 +126,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // freshness appends for a while, each event to a stream of its own, and prints how long
 // the rows took.
 func (l *sales) freshness(ctx context.Context, name string, d time.Duration, r *report) error {
-	a := newAwaited()
+	a := newAwaited(d)
 	group, inner := errgroup.WithContext(ctx)
 	writers, inWriters := errgroup.WithContext(inner)
 	for range freshWriters {
