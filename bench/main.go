@@ -15,8 +15,9 @@
 //     1000, loads their rows, folds, and writes rows and checkpoint in a transaction.
 //   - asof: the read model as of the end of the log, beside a rebuild.
 //   - freshness: how long after an append was acknowledged its row can be read, at 1000
-//     appends a second, from the log and through relay and broker; and how many
-//     transactions a second a process with projections begins that has nothing to do.
+//     appends a second, from the log and through relay and broker, beside what a message
+//     takes from a bare producer to a bare reader; and how many transactions a second a
+//     process with projections begins that has nothing to do.
 //
 // With -cluster all that goes through Kafka goes through three Apache Kafka brokers, each
 // topic three times replicated (needs a JDK 17 and Maven):
