@@ -63,6 +63,37 @@ func TestRetry_of_an_event_that_somebody_else_has_retried_takes_no_other(t *test
 	}
 }
 
+// While a sequence is read that is to be retried, one of its earlier events is parked, as when
+// somebody rewinds: the later ones are not applied before it.
+func TestRetry_of_a_sequence_that_begins_earlier_meanwhile_keeps_its_order(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	mended := new(atomic.Bool)
+	w.append("a-1", Deposited{Cents: 1}, Deposited{Cents: failsEverywhere}, Deposited{Cents: 100})
+	def := poisonedBalances(mended)
+	if err := projections.New(w.store, def).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mended.Store(true)
+	tracer := &between{after: "order by version limit", do: func() {
+		w.exec(`
+			with new as (insert into asof.parked
+			             select p.build, p.category, p.stream_id, p.source, p.key, p.key_hash, e.version, e.position, e.event_id, e.type, e.schema_version, p.content_type, e.recorded_at, e.metadata, e.data, 'no', 1
+			             from asof.parked p join asof.events e on e.version = 1 where p.version = 2)
+			update asof.lanes set parked = parked + 1, counter = counter + 1`)
+	}}
+	var order []es.Version
+	inner := def.TryApply
+	def.TryApply = func(b *Balance, e Event, r es.Recorded) error {
+		order = append(order, r.Version)
+		return inner(b, e, r)
+	}
+	done, err := projections.New(w.otherPool(tracer), def).RetryAll(t.Context())
+	if err != nil || done.Applied != 3 || len(order) == 0 || order[0] != 1 {
+		t.Errorf("%+v, %v, in the order of %v", done, err, order)
+	}
+}
+
 // Whenever a retry is folded, somebody changes the row: that it could not be done is told, and
 // not that it is parked again.
 func TestRetry_that_is_always_overtaken_is_busy(t *testing.T) {

@@ -122,7 +122,9 @@ func (a *Applier) decide(ctx context.Context, from access, d *draft, given *Work
 		return fmt.Errorf("%w: %s version %d, build %d is at position %d and was at %d", fault.ErrFenced, b.Name, b.Version, b.ID, b.Position, w.After)
 	}
 	if w.parked != nil {
-		d.takeParked()
+		if err := d.takeParked(); err != nil {
+			return err
+		}
 	}
 	w.Gapped = len(d.gaps) > 0
 	d.before = maps.Clone(d.seen)

@@ -71,8 +71,8 @@ func (a *Applier) queueWere(batch *pgx.Batch, b books.Build, w *Work, d *draft) 
 }
 
 // takeParked judges the events of a sequence as if they were parked no more. Whether they still
-// are, the write finds out.
-func (d *draft) takeParked() {
+// are, the write finds out; but not that an earlier one is parked now, as after a rewind.
+func (d *draft) takeParked() error {
 	k, s, n := d.parking, *d.w.parked, len(d.w.Events)
 	if s.Key != "" {
 		k.Only = &s.Key
@@ -81,7 +81,11 @@ func (d *draft) takeParked() {
 	if k.Most > 0 {
 		k.Most = max(k.Most, d.b.Parked) // what is parked may stay so, whatever the program's bound
 	}
+	if from, rest := k.From[s]; rest && from < d.w.Events[0].Version {
+		return ErrNotThere
+	}
 	delete(k.From, s)
+	return nil
 }
 
 // again says of a unit that is parked again how often it was tried.
