@@ -9,7 +9,7 @@ import (
 func TestBatches_are_planned_for_the_tables_as_they_are(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	c.store = c.otherPool(nil)
+	c.target = c.otherPool(nil)
 	p := c.projector(c.totals())
 	stop := start(t, p)
 	c.untilReading(p)
@@ -25,7 +25,7 @@ func TestBatches_are_planned_for_the_tables_as_they_are(t *testing.T) {
 	}
 	for _, joins := range []string{"%join lateral%dedup s%", "%with ordinality%", "%asof build%join%"} {
 		var kept, made int64
-		for _, conn := range c.store.Pool().AcquireAllIdle(t.Context()) {
+		for _, conn := range c.target.Pool().AcquireAllIdle(t.Context()) {
 			var k, m int64
 			err := conn.QueryRow(t.Context(), `
 				select coalesce(sum(generic_plans), 0)::bigint, coalesce(sum(custom_plans), 0)::bigint
