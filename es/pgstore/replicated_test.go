@@ -45,7 +45,7 @@ func TestReplicated_reads_act_only_on_what_the_standbys_have(t *testing.T) {
 		t.Errorf("a plain reader gets %d events, %v", len(events), err)
 	}
 	for what, ask := range map[string]func(context.Context) error{
-		"Read":   func(ctx context.Context) error { _, err := replicated.Read(ctx, kept.Position, 10); return err },
+		"Read": func(ctx context.Context) error { _, err := replicated.Read(ctx, kept.Position, 10); return err },
 		"Stream": func(ctx context.Context) error {
 			return replicated.Stream(ctx, es.Checkpoint{}, 100, 10, func(*pgstore.Page) error { return nil })
 		},
