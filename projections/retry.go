@@ -208,7 +208,7 @@ func (r *retry) read(ctx context.Context, s fold.Sequence, limit int) ([]es.Reco
 }
 
 // try applies events of a sequence, which then are parked no more, but for those that fail
-// again: see [trial].
+// again: see [apply.Applier.Bisect].
 func (r *retry) try(ctx context.Context, s fold.Sequence, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 	k, err := r.p.apply.Again(ctx, r.b, s, events, refused, keep)
 	if err != nil || !keep {

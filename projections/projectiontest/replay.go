@@ -46,8 +46,8 @@ type replay struct {
 // differs when, from which event on, and why that may be. Nothing is left in the database.
 //
 // What it finds: an Apply that keeps state of its own, asks a clock, draws random numbers
-// or goes over a map; a codec that keeps the memory of payloads; a field without a column, and a column that does not keep what is
-// put into it; a statement whose result is used; an Order that is not so. It takes some
+// or goes over a map; a codec that keeps the memory of payloads; a field without a column, and
+// a column that does not keep what is put into it; a statement whose result is used; an Order that is not so. It takes some
 // milliseconds an event. It does not see what is the same in every replay, such as a
 // clock that is asked for the date.
 //

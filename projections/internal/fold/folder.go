@@ -106,7 +106,8 @@ func (f *folder[R, E]) Decode(events []es.RecordedEvent) Decoded {
 
 func (f *folder[R, E]) newTouches(events int) *touches[E] {
 	if t, ok := f.spare.Get().(*touches[E]); ok && cap(t.list) >= events {
-		return &touches[E]{list: t.list[:0], of: &f.spare}
+		t.list, t.unread, t.unknown = t.list[:0], nil, 0
+		return t
 	}
 	return &touches[E]{list: make([]touch[E], 0, events), of: &f.spare}
 }

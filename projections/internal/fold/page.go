@@ -15,16 +15,6 @@ type Page struct {
 	Events  []es.RecordedEvent
 	Wanted  []es.RecordedEvent // of the projection's categories
 	Decoded Decoded
-	From    *pgstore.Page // whose memory it has; nil: its own
-}
-
-// Recycle gives the memory of a page back, when nothing points into it any more: what is
-// parked is a copy.
-func (pg *Page) Recycle() {
-	pg.Decoded.Recycle()
-	if pg.From != nil {
-		pg.From.Recycle()
-	}
 }
 
 // Page reads events of the log for a model.
@@ -71,34 +61,42 @@ func (pg *Page) Beyond(d *Definition, m Model, position es.Position) *Page {
 // readAhead is how many pages are read and Decoded before they are used.
 const readAhead = 4
 
+// ahead is a page that is read, and being decoded.
+type ahead struct {
+	read    *pgstore.Page
+	decoded chan *Page
+}
+
 // Pipeline reads pages, decodes several at once and uses them in order, all at the same
-// time.
-func Pipeline[P any](ctx context.Context, read func(ctx context.Context, give func(P) error) error, decode func(P) *Page, use func(context.Context, *Page) error) error {
+// time. What was used is given back: nothing points into it any more, as what is parked is a
+// copy.
+func Pipeline(ctx context.Context, read func(ctx context.Context, give func(*pgstore.Page) error) error, decode func(*pgstore.Page) *Page, use func(context.Context, *Page) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	pages := make(chan chan *Page, readAhead)
+	pages := make(chan ahead, readAhead)
 	group.Go(func() error {
 		defer close(pages)
-		return read(ctx, func(page P) error {
-			slot := make(chan *Page, 1)
+		return read(ctx, func(page *pgstore.Page) error {
+			next := ahead{page, make(chan *Page, 1)}
 			select {
-			case pages <- slot:
+			case pages <- next:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			group.Go(func() error { slot <- decode(page); return nil })
+			group.Go(func() error { next.decoded <- decode(page); return nil })
 			return nil
 		})
 	})
 	group.Go(func() error {
-		for slot := range pages {
-			pg := <-slot
+		for next := range pages {
+			pg := <-next.decoded
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			if err := use(ctx, pg); err != nil {
 				return err
 			}
-			pg.Recycle()
+			pg.Decoded.Recycle()
+			next.read.Recycle()
 		}
 		return ctx.Err()
 	})

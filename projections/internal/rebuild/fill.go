@@ -61,11 +61,7 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 			func(ctx context.Context, give func(*pgstore.Page) error) error {
 				return r.applier.Log.Stream(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
 			},
-			func(page *pgstore.Page) *fold.Page {
-				pg := r.applier.Def.Page(m.Model, page.Events)
-				pg.From = page
-				return pg
-			},
+			func(page *pgstore.Page) *fold.Page { return r.applier.Def.Page(m.Model, page.Events) },
 			use)
 	}
 	err = s.foldAll(ctx, upTo)

@@ -152,9 +152,7 @@ func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page)
 	}
 	return fold.Pipeline(ctx, read, func(page *pgstore.Page) *fold.Page {
 		included := slices.DeleteFunc(page.Events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
-		pg := r.applier.Def.Page(r.model, included)
-		pg.From = page
-		return pg
+		return r.applier.Def.Page(r.model, included)
 	}, use)
 }
 
@@ -205,7 +203,7 @@ func (r *replay) carefully(ctx context.Context) error {
 	})
 }
 
-// try applies events in a savepoint: see [trial].
+// try applies events in a savepoint: see [apply.Applier.Bisect].
 func (r *replay) try(ctx context.Context, events []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
