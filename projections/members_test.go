@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -83,9 +84,7 @@ func TestMember_that_was_killed_is_taken_out_of_the_group(t *testing.T) {
 	}
 	c.wait(p, last)
 	t.Log("taken over after", time.Since(killed))
-	if told.count("is gone, and was taken out") != 1 || len(c.memberIDs()) != 1 {
-		t.Errorf("%d members: %s", len(c.memberIDs()), told.text.String())
-	}
+	until(t, "it is taken out, and the other is there", func() bool { return told.count("is gone, and was taken out") == 1 && len(c.memberIDs()) == 1 })
 	c.wantTotals("totals.totals")
 	c.wantApplied("totals")
 }
@@ -110,13 +109,14 @@ func TestMembers_of_one_process_beat_together(t *testing.T) {
 	c.append("a-1", Opened{Owner: "ann"})
 	var said said
 	store := c.otherPool(&said)
-	list := []*projections.Projector{
-		c.newOn(store, c.totals(), projections.FromKafka(c.client, projections.WithLogCheck(never))),
-		c.newOn(store, c.balances(), projections.FromKafka(c.client, projections.WithLogCheck(never))),
-		c.newOn(store, c.balances(), projections.FromKafka(newClient(t, c.brokers...), projections.WithLogCheck(never))),
+	var told lines
+	follow := func(def projections.Definition, client *kafka.Client) *projections.Projector {
+		return c.newOn(store, def, projections.WithLogger(slog.New(slog.NewTextHandler(&told, nil))), projections.FromKafka(client, projections.WithLogCheck(never)))
 	}
+	list := []*projections.Projector{follow(c.totals(), c.client), follow(c.balances(), c.client), follow(c.balances(), newClient(t, c.brokers...))}
+	var stops []func() error
 	for _, p := range list {
-		start(t, p)
+		stops = append(stops, start(t, p))
 	}
 	until(t, "all members say that they live", func() bool { return len(c.memberIDs()) == 3 })
 	before, began := said.Load(), c.beats()
@@ -126,6 +126,15 @@ func TestMembers_of_one_process_beat_together(t *testing.T) {
 	}
 	if len(c.memberIDs()) != 3 {
 		t.Errorf("%q: one was taken out", c.memberIDs())
+	}
+	for left := 2; left >= 0; left-- { // whoever leaves is no more there, and none takes it for dead
+		if err := stops[left](); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the others alone say that they live", func() bool { return len(c.memberIDs()) == left })
+	}
+	if n := told.count("was taken out"); n != 0 {
+		t.Errorf("%d were taken for dead", n)
 	}
 }
 

@@ -10,6 +10,7 @@ package members
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,6 +84,7 @@ func Stay(ctx context.Context, k books.Books, m Member) {
 type roll struct {
 	books books.Books
 	mine  map[string]Member // under the lock of rolls
+	told  []string          // who was said to live
 	seen  map[string]*sight // others
 	work  sync.WaitGroup
 	stop  func()
@@ -107,7 +109,7 @@ func newRoll(k books.Books) *roll {
 // run beats on a connection of its own: one of the pool may be waited for.
 func (r *roll) run(ctx context.Context) {
 	var conn *pgx.Conn
-	defer func() { closeConn(conn) }()
+	defer func() { r.leave(conn) }()
 	for warned := false; ; {
 		err := r.beatOn(ctx, &conn)
 		if err != nil && ctx.Err() == nil && !warned {
@@ -121,6 +123,23 @@ func (r *roll) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// goodbyePatience bounds what the last member waits for that leaves.
+const goodbyePatience = 500 * time.Millisecond
+
+// goodbyeSQL forgets members that have left by themselves. Bind: $1 members.
+const goodbyeSQL = `delete from {asof}.members where member = any($1)`
+
+// leave forgets the members that were said to live, so that nobody takes them for dead.
+func (r *roll) leave(conn *pgx.Conn) {
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), goodbyePatience)
+	defer cancel()
+	_, _ = conn.Exec(ctx, r.books.SQL(goodbyeSQL), r.told) // or they are taken out
+	closeConn(conn)
 }
 
 func closeConn(conn *pgx.Conn) {
@@ -159,14 +178,14 @@ func (r *roll) beatOn(ctx context.Context, conn **pgx.Conn) error {
 	return err
 }
 
-// beatSQL raises the numbers of members, and reads those of the others in their groups. Bind:
-// $1 members, $2 their groups.
+// beatSQL raises the numbers of members, forgets those that have left by themselves, and reads
+// those of the others in their groups. Bind: $1 members, $2 their groups, $3 who has left.
 const beatSQL = `
 with mine as (
     insert into {asof}.members as m (member, group_name, beats, at)
     select u.member, u.group_name, 1, clock_timestamp() from unnest($1::text[], $2::text[]) u (member, group_name)
     on conflict (member) do update set beats = m.beats + 1, at = excluded.at),
-old as (delete from {asof}.members where at < clock_timestamp() - interval '1 hour' and member <> all($1))
+old as (delete from {asof}.members where member = any($3) or at < clock_timestamp() - interval '1 hour' and member <> all($1))
 select member, group_name, beats from {asof}.members where group_name = any($2) and member <> all($1)`
 
 // other is a member of another process.
@@ -180,15 +199,18 @@ func (r *roll) beat(ctx, patient context.Context, conn *pgx.Conn) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	rows, err := conn.Query(patient, r.books.SQL(beatSQL), ids, groups)
+	left := slices.DeleteFunc(slices.Clone(r.told), func(id string) bool { return slices.Contains(ids, id) })
+	rows, err := conn.Query(patient, r.books.SQL(beatSQL), ids, groups, left)
 	if err != nil {
 		return err
 	}
+	r.told = slices.Concat(left, ids) // until it is known that it was done
 	others, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o other, err error) {
 		err = row.Scan(&o.id, &o.group, &o.beats)
 		return o, err
 	})
 	if err == nil {
+		r.told = ids
 		r.look(ctx, others)
 	}
 	return err
