@@ -12,8 +12,8 @@ import (
 	"github.com/asof-dev/asof/es/kafka"
 )
 
-// freshBare prints how long a message takes from a bare producer, which gets it when an append
-// of the other sections is acknowledged, to a bare reader: what the brokers alone take.
+// freshBare prints how long a message takes from a bare producer to a bare reader, at the rate
+// of the appends: what the brokers alone take.
 func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topic string, d time.Duration, r *report) error {
 	if err := client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: 1}); err != nil {
 		return err
@@ -22,7 +22,6 @@ func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topi
 	reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: brokers, Topic: topic, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
 	a := newAwaited(d)
 	group, inner := errgroup.WithContext(ctx)
-	reading, stop := context.WithCancel(inner)
 	writers, inWriters := errgroup.WithContext(inner)
 	for range freshWriters {
 		writers.Go(func() error { return producePaced(inWriters, writer, a) })
@@ -30,10 +29,7 @@ func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topi
 	until := time.AfterFunc(time.Until(a.from.Add(d)), a.end)
 	defer until.Stop()
 	group.Go(writers.Wait)
-	group.Go(func() error {
-		defer stop()
-		return readAwaited(reading, reader, a)
-	})
+	group.Go(func() error { return readAwaited(inner, reader, a) })
 	err := errors.Join(group.Wait(), writer.Close(), reader.Close())
 	if err != nil {
 		return err
