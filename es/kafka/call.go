@@ -31,10 +31,12 @@ func (e *PublishError) Unwrap() []error {
 	return list
 }
 
-// call is a Publish that waits.
+// call is a Publish that waits, or a part of a flow.
 type call struct {
 	ctx      context.Context //nolint:containedctx // a call lives as long as its Publish
 	messages []Message
+	flow     *Flow         // that it is of, if any
+	next     *call         // of the flow, whose lock is for it
 	done     chan struct{} // closed when every message has its result
 
 	mu      sync.Mutex
@@ -67,8 +69,17 @@ func (c *call) ack(index int) {
 	}
 }
 
-// fail ends the call. What is under way may still be acknowledged by the broker.
+// fail ends the call, and what follows it in its flow, before it returns.
 func (c *call) fail(err error) {
+	if c.flow != nil {
+		c.flow.end(c, err)
+	} else {
+		c.end(err)
+	}
+}
+
+// end sends no more of the call. What is under way may still be acknowledged by the broker.
+func (c *call) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failure == nil && c.pending > 0 {

@@ -20,6 +20,9 @@ var (
 	// ErrGone: the messages are not kept any more, by the topic's retention or with what a
 	// broker has lost.
 	ErrGone = errors.New("kafka: the messages are not kept any more")
+	// ErrBehind: the messages were not sent, since some that were given before them to their
+	// [Flow] could not be published.
+	ErrBehind = errors.New("kafka: what came before could not be published")
 	// ErrInvalid: a configuration or an argument does not fit. The text says which.
 	ErrInvalid = errors.New("kafka: invalid")
 )

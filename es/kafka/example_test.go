@@ -2,7 +2,9 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,6 +55,47 @@ func Example() {
 	// Output:
 	// o-1 placed in partition 0
 	// error: <nil>
+}
+
+func ExampleFlow() {
+	brokers, err := kfake.NewCluster() // stands for yours
+	if err != nil {
+		panic(err)
+	}
+	defer brokers.Close()
+	client, err := kafka.New(kafka.Config{Brokers: brokers.ListenAddrs()})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = client.Close() }()
+	ctx := context.Background()
+	topic := kafka.Topic{Name: "orders", Partitions: 6, Config: map[string]string{"max.message.bytes": "1000"}}
+	if err := client.EnsureTopics(ctx, topic); err != nil {
+		panic(err)
+	}
+	producer := client.NewProducer()
+	defer func() { _ = producer.Close() }()
+
+	flow := producer.NewFlow(ctx)
+	var pages []func() error
+	for _, value := range []string{"placed", strings.Repeat("x", 5000), "shipped"} {
+		acknowledged, err := flow.Send(kafka.Message{Topic: "orders", Key: []byte("o-1"), Value: []byte(value)})
+		if errors.Is(err, kafka.ErrBehind) {
+			break // it is known already
+		}
+		if err != nil {
+			panic(err)
+		}
+		pages = append(pages, acknowledged)
+	}
+	fmt.Println("placed:", pages[0]())
+	fmt.Println("too large:", errors.Is(pages[1](), kafka.ErrTooLarge))
+	_, err = flow.Send(kafka.Message{Topic: "orders", Key: []byte("o-1"), Value: []byte("paid")})
+	fmt.Println("behind it:", errors.Is(err, kafka.ErrBehind))
+	// Output:
+	// placed: <nil>
+	// too large: true
+	// behind it: true
 }
 
 func ExampleFromEvent() {

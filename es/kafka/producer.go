@@ -70,10 +70,18 @@ func (p *Producer) Publish(ctx context.Context, messages ...Message) error {
 		return err
 	}
 	call := newCall(ctx, messages)
+	if err := p.push(call, lines); err != nil {
+		return err
+	}
+	return call.wait()
+}
+
+// push gives the messages of a call to their lines.
+func (p *Producer) push(call *call, lines map[lineKey][]int) error {
 	now := time.Now()
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.closed {
-		p.mu.Unlock()
 		return fmt.Errorf("%w: the producer was closed before", ErrClosed)
 	}
 	for key, indexes := range lines {
@@ -84,8 +92,7 @@ func (p *Producer) Publish(ctx context.Context, messages ...Message) error {
 		}
 		l.push(call, indexes, now)
 	}
-	p.mu.Unlock()
-	return call.wait()
+	return nil
 }
 
 // assign gives the indexes of the messages of each partition, in order.

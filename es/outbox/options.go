@@ -47,7 +47,7 @@ func WithPoll(d time.Duration) Option { return func(r *Relay) { r.poll = d } }
 
 // WithBatch sets how many events are read and published at a time, 5000 at most
 // unless said otherwise. Fewer are taken when they are large: a page is kept near
-// 8 MiB, and four are in memory.
+// 8 MiB. Three are in memory, and up to 16 MiB that Kafka has not acknowledged yet.
 func WithBatch(n int) Option { return func(r *Relay) { r.batch = n } }
 
 // WithLease sets how long a relay that shows no sign of life keeps others out: 5 s

@@ -2,40 +2,124 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/internal/wait"
 )
 
-// publisher publishes the pages of a term, one after the other.
+// publisher publishes the pages of a term. A page does not wait for those before it: else
+// each event would wait for the slowest partition of all. The order is the flow's to keep.
 type publisher struct {
 	term     *term
 	producer *kafka.Producer
 	topics   *topics
-	holdup   holdup
+	room     *semaphore.Weighted // for pages that are not acknowledged
+	looks    holdup              // of who looks at topics
+	waits    holdup              // of who waits for Kafka
 }
+
+const (
+	// unacknowledged and pagesAhead are how many bytes and pages are sent ahead, about.
+	unacknowledged = 2 * pageBytes
+	pagesAhead     = 64
+	// messageBytes is about what a message takes beside its payload.
+	messageBytes = 250
+)
 
 func newPublisher(t *term, producer *kafka.Producer) *publisher {
-	return &publisher{term: t, producer: producer, topics: newTopics(t.relay, producer)}
+	return &publisher{term: t, producer: producer, topics: newTopics(t.relay, producer), room: semaphore.NewWeighted(unacknowledged)}
 }
 
-// publishPages hands on the end of every page that Kafka has acknowledged.
+// failure says what holds it up.
+func (p *publisher) failure() *string {
+	if text := p.waits.failure(); text != nil {
+		return text
+	}
+	return p.looks.failure()
+}
+
+// sent is a page that Kafka has to acknowledge.
+type sent struct {
+	page
+	acknowledged func() error
+}
+
+// weight is what the page takes of the room.
+func (p page) weight() int64 {
+	return min(unacknowledged, int64(p.bytes)+messageBytes*int64(len(p.messages)))
+}
+
+// publishPages hands on the end of every page of which, and of all before it, Kafka has
+// acknowledged everything.
 func (p *publisher) publishPages(ctx context.Context, pages <-chan page, marks chan mark) error {
-	from := p.term.start.Position
-	for page := range pages {
-		for _, category := range page.categories {
-			p.holdup.begin("the topic "+p.term.relay.topicOf(category)+" could not be looked at or made", "check that Kafka's brokers run and can be reached")
-			if err := p.topics.ensure(ctx, category); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	ahead := make(chan sent, pagesAhead)
+	group.Go(func() error { defer close(ahead); return p.sendPages(ctx, pages, ahead) })
+	group.Go(func() error { return p.awaitPages(ctx, giveUp, ahead, marks) })
+	return group.Wait()
+}
+
+// sendPages sends page after page, as far as there is room.
+func (p *publisher) sendPages(ctx context.Context, pages <-chan page, ahead chan<- sent) error {
+	flow := p.producer.NewFlow(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil // why, the other says
+		case page, more := <-pages:
+			if !more || p.room.Acquire(ctx, page.weight()) != nil {
+				return nil
+			}
+			acknowledged, err := p.send(ctx, flow, page)
+			if errors.Is(err, kafka.ErrBehind) {
+				return nil // the page that it is behind says why
+			}
+			if err != nil {
 				return err
 			}
+			select {
+			case ahead <- sent{page, acknowledged}:
+			case <-ctx.Done():
+				return nil
+			}
 		}
-		p.holdup.begin(fmt.Sprintf("Kafka has not acknowledged the events after position %d", from), "check that its brokers run and can be reached")
-		if err := p.send(ctx, page); err != nil {
+	}
+}
+
+// send sends a page to topics that there are.
+func (p *publisher) send(ctx context.Context, flow *kafka.Flow, page page) (acknowledged func() error, err error) {
+	defer p.looks.end()
+	for _, category := range page.categories {
+		p.looks.begin("the topic "+p.term.relay.topicOf(category)+" could not be looked at or made", "check that Kafka's brokers run and can be reached")
+		if err := p.topics.ensure(ctx, category); err != nil {
+			return nil, err
+		}
+	}
+	acknowledged, err = flow.Send(page.messages...)
+	if err != nil {
+		return nil, fmt.Errorf("outbox: publish the events up to position %d: %w", page.end.position, err)
+	}
+	return acknowledged, nil
+}
+
+// awaitPages waits for the pages that are sent, in their order.
+func (p *publisher) awaitPages(ctx context.Context, giveUp context.CancelCauseFunc, ahead <-chan sent, marks chan mark) error {
+	from := p.term.start.Position
+	for page := range ahead {
+		p.waits.begin(fmt.Sprintf("Kafka has not acknowledged the events after position %d", from), "check that its brokers run and can be reached")
+		if err := p.await(ctx, giveUp, page); err != nil {
 			return fmt.Errorf("outbox: publish the events after position %d: %w", from, err)
 		}
-		p.holdup.end()
+		p.waits.end()
+		p.room.Release(page.weight())
 		from = page.end.position
 		select {
 		case <-marks: // an older one that was not taken yet
@@ -46,20 +130,20 @@ func (p *publisher) publishPages(ctx context.Context, pages <-chan page, marks c
 	return nil
 }
 
-// send publishes a page. While Kafka does not acknowledge it the topics are looked at
+// await waits for a page. While Kafka does not acknowledge it the topics are looked at
 // again: the producer would wait for ever for one that was deleted.
-func (p *publisher) send(ctx context.Context, page page) error {
-	ctx, stop := context.WithCancelCause(ctx)
+func (p *publisher) await(ctx context.Context, giveUp context.CancelCauseFunc, page sent) error {
+	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		for wait.For(ctx, slow) == nil {
-			if err := p.topics.remake(ctx, page.categories); final(err) {
-				stop(err)
+		for wait.For(watching, slow) == nil {
+			if err := p.topics.remake(watching, page.categories); final(err) {
+				giveUp(err)
 			}
 		}
 	})
-	err := p.producer.Publish(ctx, page.messages...)
-	stop(nil)
+	err := page.acknowledged()
+	stop()
 	watch.Wait()
 	if cause := context.Cause(ctx); err != nil && final(cause) {
 		return cause

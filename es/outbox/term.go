@@ -97,8 +97,9 @@ func howToRepair() string {
 }
 
 // publishLog is the pipeline of a term: pages are read and made into messages
-// while the one before is published, and what was read meanwhile is published as one, so
-// that an event waits for one page at most; the checkpoint follows on its own. When ctx
+// while those before are published, each of which waits for its own partitions alone; what
+// was read while there was no room for more is published as one; the checkpoint follows on
+// its own. When ctx
 // ends reading stops at once, and the rest has a grace.
 func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 	late, cancel := wait.Beyond(ctx, grace)
@@ -112,7 +113,7 @@ func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 
 	reader, publisher := newReader(t), newPublisher(t, producer)
 	failure := func() *string {
-		if text := publisher.holdup.failure(); text != nil {
+		if text := publisher.failure(); text != nil {
 			return text
 		}
 		return reader.holdup.failure()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/asof-dev/asof/es/kafka"
 )
@@ -26,7 +27,9 @@ select partitions from new union all select partitions from {asof}.relay_topics 
 type topics struct {
 	relay    *Relay
 	producer *kafka.Producer
-	known    map[string]bool // categories whose topics were looked at in this term
+
+	mu    sync.Mutex      // held while one is made
+	known map[string]bool // categories whose topics were looked at in this term
 }
 
 func newTopics(r *Relay, producer *kafka.Producer) *topics {
@@ -37,6 +40,12 @@ func newTopics(r *Relay, producer *kafka.Producer) *topics {
 // many partitions as it was made with and as the options say: with another number the
 // partitioner would send a key elsewhere.
 func (t *topics) ensure(ctx context.Context, category string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ensureLocked(ctx, category)
+}
+
+func (t *topics) ensureLocked(ctx context.Context, category string) error {
 	if t.known[category] {
 		return nil
 	}
@@ -75,6 +84,8 @@ func (t *topics) ask(ctx context.Context, what, sql string, args ...any) (partit
 // remake makes topics again that were deleted. What was in them stays lost: see
 // Repair to publish it again.
 func (t *topics) remake(ctx context.Context, categories []string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, category := range categories {
 		n, err := t.relay.client.Partitions(ctx, t.relay.topicOf(category))
 		switch {
@@ -85,7 +96,7 @@ func (t *topics) remake(ctx context.Context, categories []string) error {
 		}
 		t.relay.logger.WarnContext(ctx, "topic was deleted and is made again", "topic", t.relay.topicOf(category))
 		delete(t.known, category)
-		if err := t.ensure(ctx, category); err != nil {
+		if err := t.ensureLocked(ctx, category); err != nil {
 			return err
 		}
 	}
