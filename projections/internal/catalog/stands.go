@@ -7,10 +7,18 @@ import (
 	"github.com/asof-dev/asof/internal/pg"
 )
 
-// standsSQL lists what stands on the tables of a schema. Bind: $1 schema.
+// standsSQL lists what stands on the tables of a schema. Columns and comments are found by the
+// indexes of the catalog, table by table (offset 0): a join would read those of the whole
+// database, while a switch keeps readers waiting. Bind: $1 schema.
 const standsSQL = `
 with own as (select oid from pg_namespace where nspname = $1),
-tables as (select c.* from pg_class c where c.relnamespace = (select oid from own))
+tables as (select c.* from pg_class c where c.relnamespace = (select oid from own)),
+columns as (
+    select t.relname, a.* from (select * from tables where relkind in ('r', 'p') offset 0) t
+    cross join lateral (select * from pg_attribute where attrelid = t.oid and attnum > 0 and not attisdropped offset 0) a),
+comments as (
+    select t.relname, d.* from tables t
+    cross join lateral (select * from pg_description where objoid = t.oid and classoid = 'pg_class'::regclass offset 0) d)
 select array(
     select 'row level security on table ' || relname from tables where relrowsecurity
     union select 'row level security, forced, on table ' || relname from tables where relforcerowsecurity
@@ -20,25 +28,18 @@ select array(
     union select format('constraint %s on table %s', k.conname, t.relname) from pg_constraint k join tables t on t.oid = k.conrelid where k.contype not in ('t', 'n')
     union select case relkind when 'i' then 'index ' when 'I' then 'index ' when 'S' then 'sequence ' when 'v' then 'view ' when 'm' then 'materialized view '
                  when 'c' then 'type ' else 'table ' end || relname from tables where relkind in ('i', 'I', 'S', 'v', 'm', 'c', 'r', 'p', 'f')
-    union select format('column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
-          where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-    union select format('not null of column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
-          where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped and a.attnotnull -- a constraint too, but from 18 on only
-    union select format('type of column %s of table %s: %s', a.attname, t.relname, replace(format_type(a.atttypid, a.atttypmod), quote_ident($1) || '.', ''))
-          from pg_attribute a join tables t on t.oid = a.attrelid where t.relkind in ('r', 'p') and a.attnum > 0 and not a.attisdropped
-    union select format('default of column %s of table %s', a.attname, t.relname) from pg_attrdef d
-          join tables t on t.oid = d.adrelid join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where t.relkind in ('r', 'p')
-    union select format('statistics target of column %s of table %s', a.attname, t.relname) from pg_attribute a join tables t on t.oid = a.attrelid
-          where t.relkind in ('r', 'p') and a.attnum > 0 and coalesce(a.attstattarget, -1) <> -1
+    union select format('column %s of table %s', attname, relname) from columns
+    union select format('not null of column %s of table %s', attname, relname) from columns where attnotnull -- a constraint too, but from 18 on only
+    union select format('type of column %s of table %s: %s', attname, relname, replace(format_type(atttypid, atttypmod), quote_ident($1) || '.', '')) from columns
+    union select format('default of column %s of table %s', a.attname, a.relname) from pg_attrdef d join columns a on a.attrelid = d.adrelid and a.attnum = d.adnum
+    union select format('statistics target of column %s of table %s', attname, relname) from columns where coalesce(attstattarget, -1) <> -1
     union select 'statistics ' || stxname from pg_statistic_ext where stxnamespace = (select oid from own)
     union select format('replica identity of table %s', relname) from tables where relkind in ('r', 'p') and relreplident <> 'd'
     union select format('clustering of table %s', t.relname) from pg_index x join tables t on t.oid = x.indrelid where x.indisclustered
     union select format('options of %s: %s', relname, array_to_string(reloptions, ', ')) from tables where reloptions is not null
-    union select format('comment on table %s: %s', t.relname, d.description) from pg_description d join tables t on t.oid = d.objoid
-          where d.classoid = 'pg_class'::regclass and d.objsubid = 0
-    union select format('comment on column %s of table %s: %s', a.attname, t.relname, d.description) from pg_description d
-          join tables t on t.oid = d.objoid join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid
-          where d.classoid = 'pg_class'::regclass and d.objsubid > 0
+    union select format('comment on table %s: %s', relname, description) from comments where objsubid = 0
+    union select format('comment on column %s of table %s: %s', a.attname, c.relname, c.description) from comments c
+          cross join lateral (select attname from pg_attribute where attrelid = c.objoid and attnum = c.objsubid offset 0) a where c.objsubid > 0
     union select 'comment on the schema: ' || d.description from pg_description d
           where d.classoid = 'pg_namespace'::regclass and d.objoid = (select oid from own)
     union select format('function %s(%s)', proname, pg_get_function_identity_arguments(oid)) from pg_proc where pronamespace = (select oid from own)
