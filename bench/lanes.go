@@ -54,7 +54,47 @@ func benchLanes(ctx context.Context, w *world, s settings, r *report) error {
 		side{name: "two", run: func(ctx context.Context) (done, error) { return in.run(ctx, 2) }},
 		side{name: "one process", run: func(ctx context.Context) (done, error) { return in.run(ctx, 1) }})
 	cancel()
-	return errors.Join(err, <-ended, client.Close())
+	if err := errors.Join(err, <-ended, client.Close()); err != nil {
+		return err
+	}
+	return benchRowsAtOnce(ctx, w, s, r)
+}
+
+// benchRowsAtOnce compares a projector that follows the log and calls an Apply that sleeps for
+// several rows at once with one that calls it for one.
+func benchRowsAtOnce(ctx context.Context, w *world, s settings, r *report) error {
+	l, err := w.sales(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.store.Pool().Close()
+	l.streams = laneStreams
+	change := l.change
+	l.change = func(row *sale, e sold) {
+		_ = pause(ctx, slowApply)
+		change(row, e)
+	}
+	events := max(s.projected/laneShare, 1)
+	follow := func(ctx context.Context, options ...projections.Option) (done, error) {
+		p := l.projector(1, options...)
+		running, stop := start(ctx, p)
+		if err := p.WaitFor(running, 1); err != nil {
+			return done{}, errors.Join(err, stop())
+		}
+		began := time.Now()
+		if err := l.load(running, events); err != nil {
+			return done{}, errors.Join(err, stop())
+		}
+		var position int64
+		if err := l.store.Pool().QueryRow(ctx, `select max(position) from asof.events`).Scan(&position); err != nil {
+			return done{}, errors.Join(err, stop())
+		}
+		err := p.WaitFor(running, es.Position(position))
+		return done{events: events, took: time.Since(began)}, errors.Join(err, stop())
+	}
+	return r.slower().compare(ctx, "rows at once",
+		side{name: "several", run: func(ctx context.Context) (done, error) { return follow(ctx) }},
+		side{name: "one", run: func(ctx context.Context) (done, error) { return follow(ctx, projections.WithConcurrency(1)) }})
 }
 
 // lanes are what both sides read.
@@ -73,7 +113,8 @@ func (l *lanes) run(ctx context.Context, projectors int) (done, error) {
 	running, cancel := context.WithCancel(running)
 	list := make([]*projections.Projector, projectors)
 	for i := range list {
-		list[i] = l.projector(1, projections.FromKafka(l.client, projections.WithTopicPrefix(l.prefix), projections.WithEventSource("/bench"), projections.WithLogCheck(time.Hour)))
+		list[i] = l.projector(1, projections.FromKafka(l.client, projections.WithTopicPrefix(l.prefix), projections.WithEventSource("/bench"), projections.WithLogCheck(time.Hour)),
+			projections.WithConcurrency(1))
 		group.Go(func() error { return list[i].Run(running) })
 	}
 	took, err := l.apply(running, list)

@@ -14,3 +14,8 @@ func WithChunk(events int) RebuildOption { return func(r *rebuild.Rebuild) { r.C
 
 // WithProcess makes the projector one of another process of the same executable.
 func WithProcess(id int) Option { return func(p *Projector) { p.program.Process = id } }
+
+// WithBeside sets for how many rows Apply is called at once, also where it is quick.
+func WithBeside(n int) Option {
+	return func(p *Projector) { p.apply.Def.Concurrency, p.apply.Def.Always = n, true }
+}

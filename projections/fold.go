@@ -45,7 +45,8 @@ type Fold[R any, E es.Event] struct {
 	Keys func(e E, r es.Recorded) []string
 	// Apply changes the row by the event. A row that does not exist yet comes as the
 	// zero value with the columns of its key set. Apply does nothing else: it may be called
-	// again for the same event when a batch is repeated.
+	// again for the same event when a batch is repeated, and for several rows at the same
+	// time. It is called for one row's events one after the other, in their order.
 	Apply func(row *R, e E, r es.Recorded)
 	// TryApply replaces Apply where it may fail. With its error, as with a panic, the event
 	// is parked for the row, which stays as it was; in LogOrder it stops the projector. An

@@ -105,7 +105,8 @@ func TestAny_history_with_poison_is_the_same_live_rebuilt_and_as_of(t *testing.T
 		small := projections.WithBatch(rapid.IntRange(1, 9).Draw(t, "batch"))
 		memory := projections.WithMemory(rapid.SampledFrom([]int{1, 1000, 8 * 700, 1 << 20}).Draw(t, "bytes in memory"))
 		chunk := projections.WithChunk(rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "chunk"))
-		rows, buckets := projections.New(w.store, def, small, memory), projections.New(w.store, sums, small, memory)
+		beside := projections.WithBeside(rapid.SampledFrom([]int{1, 3}).Draw(t, "rows at once"))
+		rows, buckets := projections.New(w.store, def, small, memory, beside), projections.New(w.store, sums, small, memory, beside)
 
 		history := poisonedSteps(w).Draw(t, "history")
 		built := rapid.IntRange(0, len(history)).Draw(t, "appended before the first build")

@@ -27,7 +27,8 @@ type Projector struct {
 	source  source.Source
 	program rebuild.Program
 
-	served atomic.Bool // a build of this version was live while this program ran: see ErrRolledBack
+	concurrency *int        // nil: the default
+	served      atomic.Bool // a build of this version was live while this program ran: see ErrRolledBack
 }
 
 // Option changes how a projector runs.
@@ -60,6 +61,13 @@ const defaultRoom = 128 << 20
 // when some are written already, they are written and looked up again. A projector that
 // follows keeps a quarter of it from one batch to the next.
 func WithMemory(bytes int) Option { return func(p *Projector) { p.apply.Room = bytes } }
+
+// WithConcurrency sets for how many rows Apply is called at the same time, at most: for four
+// for each processor by default, where it has shown to take 10 µs or more. With 1 it is called
+// for one row after the other.
+func WithConcurrency(rows int) Option {
+	return func(p *Projector) { p.concurrency = &rows }
+}
 
 // defaultParked is more than a person looks through, and less than a wrong program would
 // park in a minute.
@@ -94,6 +102,9 @@ func New(target Target, def Definition, options ...Option) *Projector {
 		p.invalid = p.checkOptions()
 	}
 	if p.invalid == nil {
+		if p.concurrency != nil {
+			p.apply.Def.Concurrency = *p.concurrency
+		}
 		p.apply.Logger = p.apply.Logger.With("projection", p.apply.Def.Name, "version", p.apply.Def.Version)
 		p.invalid = p.source.Check(p.feed)
 	}
@@ -111,6 +122,8 @@ func (p *Projector) checkOptions() error {
 		return fmt.Errorf("%w: %q: WithBatch of %d events: give 1 or more", fault.ErrInvalid, p.apply.Def.Name, p.feed.Batch)
 	case p.apply.Room < 1:
 		return fmt.Errorf("%w: %q: WithMemory of %d bytes: give more than zero", fault.ErrInvalid, p.apply.Def.Name, p.apply.Room)
+	case p.concurrency != nil && *p.concurrency < 1:
+		return fmt.Errorf("%w: %q: WithConcurrency of %d rows: give 1 or more", fault.ErrInvalid, p.apply.Def.Name, *p.concurrency)
 	case p.apply.Most < 0:
 		return fmt.Errorf("%w: %q: WithParked of %d: give 0 to park nothing, or more", fault.ErrInvalid, p.apply.Def.Name, p.apply.Most)
 	case p.feed.Poll <= 0:

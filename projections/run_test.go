@@ -59,6 +59,7 @@ func TestOptions_that_make_no_projector_are_refused(t *testing.T) {
 	for what, p := range map[string]*projections.Projector{
 		"no store":   projections.New(nil, balances()),
 		"no events":  projections.New(w.store, balances(), projections.WithBatch(0)),
+		"no rows":    projections.New(w.store, balances(), projections.WithConcurrency(0)),
 		"no pause":   projections.New(w.store, balances(), projections.WithPoll(0)),
 		"less":       projections.New(w.store, balances(), projections.WithPoll(-1)),
 		"no logger":  projections.New(w.store, balances(), projections.WithLogger(nil)),

@@ -12,6 +12,7 @@ const (
 	inItself   cause = iota // the same way gives something else each time
 	inBatches               // how many events come at once, and whether rows stay in memory
 	inPayloads              // the memory of payloads
+	inBeside                // several rows are changed at once
 	inCopy                  // COPY
 	inParts                 // rows of other parts are left out
 	inFailures              // events are applied again
@@ -36,6 +37,8 @@ func (r *replay) why(c cause, d difference) string {
 		return "The statements of a batch are sent together, after Apply was called for all of its events: Apply must not use what a statement has returned, nor anything else but the event; let the statement itself read the tables"
 	case c == inPayloads:
 		return "What the codec has decoded points into the payload, whose memory the next events have: let Decode, and the UnmarshalJSON of a type, copy what they keep"
+	case c == inBeside:
+		return "Where Apply takes its time it is called for several rows at once, and it uses a variable that they share: use only the row, the event and what is recorded of it"
 	case c == inCopy:
 		return "COPY and insert write another value for the same field: give the field a type that pgx writes alike in both, as those of Go and pgtype"
 	case c == inParts:

@@ -36,6 +36,8 @@ type replay struct {
 //   - one by one, and so again;
 //   - several at a time and all at once, with rows that stay in memory and with rows that
 //     are looked up;
+//   - with Apply called for several rows at the same time (the race detector then sees what
+//     they share);
 //   - with payloads whose memory others have once they are decoded;
 //   - by COPY, in one part, in several parts, and gone on with after a stop;
 //   - with events that come twice;

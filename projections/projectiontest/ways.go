@@ -37,6 +37,9 @@ func (r *replay) ways() []way {
 	if r.stage.Overtake {
 		list = append(list, r.orders()...)
 	}
+	if r.stage.Columns != nil {
+		list = append(list, r.beside())
+	}
 	return list
 }
 
@@ -66,6 +69,13 @@ func (r *replay) memory() []way {
 		}})
 	}
 	return list
+}
+
+// beside is the last: what keeps a variable of its own may not survive it.
+func (r *replay) beside() way {
+	return way{words: "when Apply is called for several rows at the same time", cause: inBeside, mixed: true, plan: func(events []es.RecordedEvent) rehearsal.Plan {
+		return rehearsal.Plan{Batches: batches(events, len(events)), Memory: true, Beside: 3}
+	}}
 }
 
 func (r *replay) rebuilds() []way {

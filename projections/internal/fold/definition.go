@@ -22,6 +22,10 @@ type Definition struct {
 	DDL        string
 	Categories []string // empty: all
 	Order      Order
+	// Concurrency is for how many rows Apply is called at once where it is slow; 0: for some
+	// for each processor. Always means also where it is quick.
+	Concurrency int
+	Always      bool
 	// Bind looks at the tables that ddl made, on whose schema the search path is.
 	Bind func(ctx context.Context, tx pgx.Tx, schema string) (Model, error)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"reflect"
 	"slices"
 	"sync"
@@ -41,7 +42,7 @@ func Rows[R any, E es.Event](d *Definition, codec es.Codec[E], rules Rules[R, E]
 		if err != nil {
 			return nil, fault.Explain("read the table of "+d.Name, err)
 		}
-		return &folder[R, E]{def: d, rules: rules, decoder: decoder, shape: shape}, nil
+		return &folder[R, E]{def: d, rules: rules, decoder: decoder, shape: shape, seed: maphash.MakeSeed()}, nil
 	}
 	return nil
 }
@@ -53,6 +54,8 @@ type folder[R any, E es.Event] struct {
 	decoder decoder[E]
 	shape   *table.Shape
 	spare   sync.Pool // of *touches[E] that nobody uses any more
+	pace    pace
+	seed    maphash.Seed // by which rows are shared out
 }
 
 // touch is an event and a row that it changes.
@@ -184,15 +187,7 @@ func (f *folding[R, E]) Fold(ctx context.Context, send table.Send, events Decode
 			return err
 		}
 	}
-	for i := range list {
-		if touched[i] == nil || f.again(list, touched, i) {
-			continue
-		}
-		if err := f.apply(&list[i], touched[i], unified.Texts[i], parking); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.applyAll(list, touched, unified.Texts, parking)
 }
 
 // admitted leaves out what is parked without a look at its row.
@@ -230,17 +225,6 @@ func rowsOf[E es.Event](list []touch[E]) map[uuid.UUID][]string {
 	return rows
 }
 
-// apply folds an event into a row, or parks it. A row that begins with it has text as its key.
-func (f *folding[R, E]) apply(t *touch[E], row *table.Row[R], text string, parking *Parking) error {
-	if ok, err := parking.admitRow(t.r, row.Key(), t.key); !ok {
-		return err
-	}
-	if err := f.change(t, row, text); err != nil {
-		return parking.fail(t.r, parking.text(t.r.Stream, row.Key()), err)
-	}
-	return nil
-}
-
 // again reports a row that the same event has named before.
 func (f *folding[R, E]) again(list []touch[E], touched []*table.Row[R], i int) bool {
 	for j := i - 1; j >= 0 && list[j].r == list[i].r; j-- {
@@ -249,19 +233,6 @@ func (f *folding[R, E]) again(list []touch[E], touched []*table.Row[R], i int) b
 		}
 	}
 	return false
-}
-
-// change folds an event into a row, in memory. After an error the row is as it was.
-func (f *folding[R, E]) change(t *touch[E], row *table.Row[R], text string) error {
-	return guard(func() error {
-		return f.rows.Change(row, text, func(value *R) error {
-			if f.rules.TryApply != nil {
-				return f.rules.TryApply(value, t.event, t.r.Recorded)
-			}
-			f.rules.Apply(value, t.event, t.r.Recorded)
-			return nil
-		}, f.rules.Delete)
-	})
 }
 
 // oneStream holds the definition to what it says of its rows, as far as can be seen.

@@ -32,6 +32,7 @@ type Plan struct {
 	Rebuild bool // nobody else uses the tables, which are empty: COPY may write them
 	Parts   bool // of a rebuild: rows are folded in several parts, and written at the end
 	Reuse   bool // of payloads that are decoded, another has the memory
+	Beside  int  // for how many rows Apply is called at once; 0: for one
 }
 
 // Batch is what one transaction applies; of a plan in parts, a page that is read.

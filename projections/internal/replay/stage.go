@@ -65,6 +65,7 @@ func play(ctx context.Context, a *apply.Applier, plan rehearsal.Plan, read func(
 			err = errors.Join(err, fault.Explain("drop the schema "+schema, dropped))
 		}
 	}()
+	a.Def.Concurrency, a.Def.Always = max(1, plan.Beside), true
 	s.open()
 	if err := s.run(ctx); err != nil {
 		return fault.Wrap("rehearse "+a.Def.Name, err)

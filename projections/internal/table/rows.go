@@ -52,7 +52,6 @@ type Rows[R any] struct {
 	deep  bool // a row leads to what can be changed in place
 	seed  maphash.Seed
 	how   How    // what was written last was written
-	was   []any  // the key of the row that is changed
 	part  part   // that is folded
 	later []part // that are left
 }
@@ -169,76 +168,6 @@ func (rs *Rows[R]) Row(key string) *Row[R] {
 		rs.load = append(rs.load, r)
 	}
 	return r
-}
-
-// Change lets apply change a row, which exists then, and makes it what reading it back
-// gives. When it does not exist it comes as the zero value with its key set to text. A row of
-// which gone says true, where it is given, is removed. After an error or a panic the row is as
-// it was.
-func (rs *Rows[R]) Change(r *Row[R], text string, apply func(*R) error, gone func(*R) bool) (err error) {
-	was := saved[R]{clone(&r.Value, rs.deep), r.text, r.Exists, r.removed}
-	done := false
-	defer func() {
-		if !done {
-			r.Value, r.text, r.Exists, r.removed = was.value, was.text, was.exists, was.removed
-		}
-	}()
-	if err := rs.change(r, text, apply); err != nil {
-		return err
-	}
-	if gone != nil && gone(&r.Value) {
-		clear(r)
-		r.Exists, r.removed = false, true
-	}
-	done = true
-	return nil
-}
-
-// saved is what a row was before a change.
-type saved[R any] struct {
-	value           R
-	text            string
-	exists, removed bool
-}
-
-func (rs *Rows[R]) change(r *Row[R], text string, apply func(*R) error) error {
-	value := reflect.ValueOf(&r.Value).Elem()
-	if !r.Exists {
-		clear(r)
-		r.text = text
-		if err := rs.shape.setKey(value, text); err != nil {
-			return err
-		}
-		r.Exists = true
-	}
-	if !r.dirty {
-		r.dirty = true
-		rs.dirty = append(rs.dirty, r)
-	}
-	rs.was = rs.shape.keyOf(value, rs.was[:0])
-	if err := apply(&r.Value); err != nil {
-		return err
-	}
-	if err := rs.shape.keepsKey(value, rs.was, r.text); err != nil {
-		return err
-	}
-	if err := rs.shape.canonical(value); err != nil {
-		return err
-	}
-	if err := rs.shape.settleChildren(value, r.text); err != nil {
-		return err
-	}
-	copied := rs.shape.children
-	if rs.blank {
-		copied = nil
-	}
-	rs.sizes.sample(value, copied)
-	return nil
-}
-
-func clear[R any](r *Row[R]) {
-	var zero R
-	r.Value = zero
 }
 
 // Keeps reports rows that may be kept after they were written.

@@ -27,6 +27,11 @@ func (s *sizes) sample(row reflect.Value, copied []child) {
 	}
 }
 
+// add takes what another has seen.
+func (s *sizes) add(other *sizes) {
+	s.changes, s.looked, s.bytes = s.changes+other.changes, s.looked+other.looked, s.bytes+other.bytes
+}
+
 // row is what a row takes.
 func (s *sizes) row() int { return overhead + s.bytes/max(s.looked, 1) }
 
