@@ -54,9 +54,11 @@ func (m *mortal) dial(ctx context.Context, network, address string) (net.Conn, e
 	return &mortalConn{Conn: conn, of: m}, nil
 }
 
-// die ends all connections.
+// die ends all connections, once.
 func (m *mortal) die() {
-	m.dead.Store(true)
+	if m.dead.Swap(true) {
+		return
+	}
 	m.died()
 	m.mu.Lock()
 	defer m.mu.Unlock()

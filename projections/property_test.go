@@ -21,6 +21,15 @@ type step struct {
 	events  []es.EventData
 }
 
+// GoString is how rapid shows it.
+func (s step) GoString() string {
+	text := name(s.account)
+	for _, e := range s.events {
+		text += fmt.Sprintf(" %s%s", e.Type[len("account"):], e.Data)
+	}
+	return text
+}
+
 func steps(w *world) *rapid.Generator[[]step] {
 	event := rapid.Custom(func(t *rapid.T) es.EventData {
 		cents := rapid.Int64Range(-1<<40, 1<<40).Draw(t, "cents")

@@ -1,0 +1,397 @@
+package projections_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections"
+)
+
+// round is a history of a category of its own, and all kinds of projections of it.
+type round struct {
+	*place
+	*plan
+	ctx      context.Context
+	category string
+	models   []*model
+	mended   *atomic.Bool
+	history  []es.RecordedEvent
+	unsent   []es.RecordedEvent
+	skipped  map[*model]units // whole events, though some only for some of their rows
+	paused   bool
+	byLog    bool // those who begin follow the log
+	crew     []*crewman
+	begun    int
+	looker   *crewman // the test's own
+}
+
+// newRound is a round that nobody works in yet.
+func (p *place) newRound(ctx context.Context, n int64, plan *plan) (*round, error) {
+	r := &round{place: p, plan: plan, ctx: ctx, mended: new(atomic.Bool), skipped: map[*model]units{}}
+	r.category = fmt.Sprintf("account%d", n)
+	if p.topic != nil { // of brokers that others have, too
+		r.category += "-" + uuid.NewString()
+	}
+	for _, m := range models(fmt.Sprint(n), r.category, r.mended) {
+		if !m.ordered || !p.alone {
+			r.models, r.skipped[m] = append(r.models, m), units{}
+		}
+	}
+	var err error
+	r.looker, err = p.process(ctx, r.category+"-test", 0)
+	return r, err
+}
+
+// end ends all that runs.
+func (r *round) end() error {
+	err := r.looker.end()
+	for _, m := range r.crew {
+		err = errors.Join(err, m.end())
+	}
+	r.crew = nil
+	return err
+}
+
+// looking is a projector of the test's own.
+func (r *round) looking(m *model) *projections.Projector {
+	return r.looker.projector(m, r.plan, r.byLog)
+}
+
+func (r *round) books() projections.Target { return projections.In(r.target.pool, "asof") }
+
+// each does something with all projections at once.
+func (r *round) each(do func(m *model) error) error {
+	errs := make([]error, len(r.models))
+	var all sync.WaitGroup
+	for i, m := range r.models {
+		all.Go(func() {
+			if err := do(m); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", m.name, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// play does all that is planned.
+func (r *round) play() error {
+	if err := r.append(r.before); err != nil {
+		return err
+	}
+	if r.alone { // the topics have what a rebuild reads
+		if err := r.sendAll(); err != nil {
+			return err
+		}
+	}
+	if err := r.begin(r.first); err != nil {
+		return err
+	}
+	if err := r.until("all is built", r.built); err != nil {
+		return err
+	}
+	for i, d := range r.deeds {
+		if err := r.do(d); err != nil {
+			return fmt.Errorf("deed %d, %#v: %w", i, d, err)
+		}
+	}
+	return r.finish()
+}
+
+// append adds to the history.
+func (r *round) append(steps []step) error {
+	for _, s := range steps {
+		for i := range s.events {
+			s.events[i].ID = es.NewID() // a shrunk history is appended again
+		}
+		recorded, err := r.log.store.Append(r.ctx, es.StreamID{Category: r.category, ID: name(s.account)}, es.Any, s.events...)
+		if err != nil {
+			return err
+		}
+		r.history = append(r.history, recorded...)
+		if r.topic != nil {
+			r.unsent = append(r.unsent, recorded...)
+		}
+	}
+	return nil
+}
+
+// send publishes letters.
+func (r *round) send(letters []letter) error {
+	var list []es.RecordedEvent
+	for _, l := range letters {
+		switch {
+		case r.topic == nil:
+		case l.again:
+			list = append(list, r.history[len(r.history)-1-l.number%len(r.history)])
+		case len(r.unsent) > 0:
+			i := l.number % len(r.unsent)
+			list, r.unsent = append(list, r.unsent[i]), slices.Delete(r.unsent, i, i+1)
+		}
+	}
+	return r.post(r.ctx, r.category, list...)
+}
+
+// sendAll publishes what was not yet.
+func (r *round) sendAll() error {
+	list := r.unsent
+	if r.unsent = nil; !r.forward {
+		slices.Reverse(list)
+	}
+	return r.post(r.ctx, r.category, list...)
+}
+
+// begin lets a process begin, in the place of those there are.
+func (r *round) begin(at int) error {
+	for _, m := range r.crew {
+		if err := m.end(); err != nil {
+			return err
+		}
+	}
+	r.crew = nil
+	return r.join(at)
+}
+
+// join lets one more process begin.
+func (r *round) join(at int) error {
+	r.begun++
+	m, err := r.process(r.ctx, fmt.Sprintf("%s-%d", r.category, r.begun), at)
+	if err != nil {
+		return err
+	}
+	m.run(r.models, r.plan, r.byLog)
+	r.crew = append(r.crew, m)
+	return nil
+}
+
+// tend replaces a process that is dead, and tells of a Run that has ended.
+func (r *round) tend() error {
+	for i, m := range r.crew {
+		if !m.dead() {
+			if err := m.failure(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := m.end(); err != nil {
+			return err
+		}
+		r.crew = slices.Delete(r.crew, i, i+1)
+		if err := r.unlease(); err != nil {
+			return err
+		}
+		return r.join(0)
+	}
+	return nil
+}
+
+// unlease does what 30 seconds do after a process has died that was building.
+func (r *round) unlease() error {
+	for _, m := range r.models {
+		if _, err := r.target.pool.Exec(r.ctx, `update asof.builds set lease_until = null where name = $1`, m.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// until polls a condition of all projections, and keeps the processes alive.
+func (r *round) until(what string, holds func(m *model) bool) error {
+	ctx, cancel := context.WithTimeout(r.ctx, patient)
+	defer cancel()
+	left := slices.Clone(r.models)
+	for {
+		left = slices.DeleteFunc(left, holds)
+		if err := r.tend(); err != nil || len(left) == 0 {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			status, err := r.looking(left[0]).Status(r.ctx)
+			return fmt.Errorf("never happened with %d projections: %s: %s: %+v, gaps %+v, %w", len(left), what, left[0].name, status, status.Gaps, errors.Join(err, ctx.Err()))
+		}
+	}
+}
+
+func (r *round) built(m *model) bool {
+	s, err := r.looking(m).Status(r.ctx)
+	return err == nil && s.Build != 0
+}
+
+func (r *round) caughtUp(m *model) bool {
+	s, err := r.looking(m).Status(r.ctx)
+	return err == nil && s.Build != 0 && s.Lag == 0 && s.Gaps == nil
+}
+
+// settle waits until all is applied, and looks at it.
+func (r *round) settle() error {
+	if r.paused {
+		return nil
+	}
+	if r.alone {
+		if err := r.sendAll(); err != nil {
+			return err
+		}
+	}
+	if err := r.until("all is applied", r.caughtUp); err != nil {
+		return err
+	}
+	return r.each(r.whole)
+}
+
+// do does a deed.
+func (r *round) do(d deed) error {
+	err := errors.Join(r.tend(), r.append(d.appends))
+	if err == nil {
+		err = r.send(d.letters)
+	}
+	if err == nil && d.settles {
+		err = r.settle()
+	}
+	if err != nil {
+		return err
+	}
+	rebuild := projections.WithChunk(r.chunk)
+	switch d.what {
+	case doCut:
+		r.crew[0].cut()
+		return r.tend()
+	case doDie:
+		return r.begin(1 + d.number)
+	case doStop:
+		r.byLog = false
+		return r.begin(0)
+	case doTurn:
+		r.byLog = true
+		return r.begin(0)
+	case doJoin:
+		if len(r.crew) < 2 {
+			return r.join(0)
+		}
+	case doLeave:
+		last := len(r.crew) - 1
+		if last > 0 {
+			m := r.crew[last]
+			r.crew = r.crew[:last]
+			return m.end()
+		}
+	case doPause:
+		r.paused = true
+		return r.each(func(m *model) error {
+			if err := projections.Pause(r.ctx, r.books(), m.name, "drawn"); err != nil {
+				return err
+			}
+			return r.whole(m)
+		})
+	case doResume:
+		return r.resume()
+	case doRebuild:
+		return r.each(func(m *model) error { return r.looking(m).Rebuild(r.ctx, rebuild) })
+	case doHalf:
+		return r.half(1+d.number, func(p *projections.Projector) error { return p.Rebuild(r.ctx, rebuild) })
+	case doHalfRetry:
+		return r.half(1+d.number, func(p *projections.Projector) error { _, err := p.RetryAll(r.ctx); return err })
+	case doRollback:
+		return r.each(func(m *model) error {
+			err := r.looking(m).Rollback(r.ctx, rebuild)
+			if errors.Is(err, projections.ErrNotBuilt) {
+				return nil
+			}
+			return err
+		})
+	case doRewind:
+		return r.rewind(d.number)
+	case doMend:
+		r.mended.Store(true)
+	case doRetry:
+		return r.each(r.retry)
+	case doSkip:
+		return r.each(func(m *model) error { return r.skipParked(m, d.number) })
+	case doSkipNext:
+		if !r.alone {
+			return r.skipNext(d.number)
+		}
+	}
+	return nil
+}
+
+func (r *round) resume() error {
+	if !r.paused {
+		return nil
+	}
+	r.paused = false
+	err := r.each(func(m *model) error {
+		_, err := projections.Resume(r.ctx, r.books(), m.name)
+		return err
+	})
+	return errors.Join(err, r.begin(0)) // those who wait notice within a second only
+}
+
+// half lets a process do something with each projection, in which it dies before a message.
+func (r *round) half(at int, do func(*projections.Projector) error) error {
+	err := r.each(func(m *model) error {
+		dying, err := r.process(r.ctx, r.category+m.name, at)
+		if err != nil {
+			return err
+		}
+		err = do(dying.projector(m, r.plan, r.byLog))
+		if dying.dead() || errors.Is(err, projections.ErrBusy) {
+			err = nil
+		}
+		return errors.Join(err, dying.end())
+	})
+	return errors.Join(err, r.unlease())
+}
+
+// rewind takes all projections back to an event.
+func (r *round) rewind(number int) error {
+	if r.alone {
+		return nil
+	}
+	r.paused = true
+	to := r.history[number%len(r.history)].Position
+	return r.each(func(m *model) error {
+		if err := r.looking(m).Rewind(r.ctx, to, projections.WithChunk(r.chunk)); err != nil {
+			return err
+		}
+		status, err := r.looking(m).Status(r.ctx)
+		if err == nil && status.Position != to {
+			err = fmt.Errorf("rewound to %d it is at %d", to, status.Position)
+		}
+		return errors.Join(err, r.whole(m))
+	})
+}
+
+// finish looks whether all comes to what it must.
+func (r *round) finish() error {
+	if r.topic != nil && (r.alone || !r.loses) {
+		if err := r.sendAll(); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(r.tend(), r.resume()); err != nil {
+		return err
+	}
+	if err := r.settle(); err != nil {
+		return err
+	}
+	r.mended.Store(true)
+	return r.each(func(m *model) error {
+		if err := r.retry(m); err != nil {
+			return err
+		}
+		if err := r.clean(m); err != nil {
+			return fmt.Errorf("at the end: %w", err)
+		}
+		return errors.Join(r.verified(m), r.rebuilt(m), r.asOf(m))
+	})
+}
