@@ -37,6 +37,7 @@ type crewman struct {
 	log    *pgstore.Store
 	client *kafka.Client
 	net    *mortal
+	line   *brittle // in its place, or nil
 	ctx    context.Context
 	stop   context.CancelFunc
 	runs   sync.WaitGroup
@@ -44,9 +45,10 @@ type crewman struct {
 	failed error
 }
 
-// process begins a process that dies at a message; zero: it lives.
-func (p *place) process(ctx context.Context, name string, at int) (*crewman, error) {
-	m := &crewman{place: p, name: name, net: &mortal{at: int64(at), gone: make(chan struct{})}}
+// process begins a process that dies at a message; zero: it lives. The connection breaks that
+// a line of it loses a message on, if it has such a line.
+func (p *place) process(ctx context.Context, name string, at int, line *brittle) (*crewman, error) {
+	m := &crewman{place: p, name: name, line: line, net: &mortal{at: int64(at), calm: at == 0, gone: make(chan struct{})}}
 	m.ctx, m.stop = context.WithCancel(ctx)
 	m.net.died = m.stop
 	var err error
@@ -71,9 +73,12 @@ func (p *place) process(ctx context.Context, name string, at int) (*crewman, err
 func (m *crewman) pool(as *pgxpool.Pool) (*pgxpool.Pool, error) {
 	config := as.Config()
 	config.ConnConfig.DialFunc = m.net.dial
+	if m.line != nil {
+		config.ConnConfig.DialFunc = m.line.dial
+	}
 	config.MinConns, config.MaxConns = 0, 10
 	config.ConnConfig.RuntimeParams["application_name"] = m.name
-	if m.net.at > 0 {
+	if m.net.at > 0 || m.line != nil {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // a step is a message
 	}
 	return pgxpool.NewWithConfig(context.Background(), config)

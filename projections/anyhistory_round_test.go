@@ -46,7 +46,7 @@ func (p *place) newRound(ctx context.Context, n int64, plan *plan) (*round, erro
 		}
 	}
 	var err error
-	r.looker, err = p.process(ctx, r.category+"-test", 0)
+	r.looker, err = p.process(ctx, r.category+"-test", 0, nil)
 	return r, err
 }
 
@@ -92,7 +92,7 @@ func (r *round) play() error {
 			return err
 		}
 	}
-	if err := r.begin(r.first); err != nil {
+	if err := r.begin(r.first, nil); err != nil {
 		return err
 	}
 	if err := r.until("all is built", r.built); err != nil {
@@ -150,20 +150,20 @@ func (r *round) sendAll() error {
 }
 
 // begin lets a process begin, in the place of those there are.
-func (r *round) begin(at int) error {
+func (r *round) begin(at int, line *brittle) error {
 	for _, m := range r.crew {
 		if err := m.end(); err != nil {
 			return err
 		}
 	}
 	r.crew = nil
-	return r.join(at)
+	return r.join(at, line)
 }
 
 // join lets one more process begin.
-func (r *round) join(at int) error {
+func (r *round) join(at int, line *brittle) error {
 	r.begun++
-	m, err := r.process(r.ctx, fmt.Sprintf("%s-%d", r.category, r.begun), at)
+	m, err := r.process(r.ctx, fmt.Sprintf("%s-%d", r.category, r.begun), at, line)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (r *round) tend() error {
 		if err := r.unlease(); err != nil {
 			return err
 		}
-		return r.join(0)
+		return r.join(0, nil)
 	}
 	return nil
 }
@@ -266,16 +266,18 @@ func (r *round) do(d deed) error {
 		r.crew[0].cut()
 		return r.tend()
 	case doDie:
-		return r.begin(1 + d.number)
+		return r.begin(1+d.number, nil)
+	case doBreak:
+		return r.begin(0, &brittle{at: 1 + 4*int64(d.number), answered: d.number%2 == 0})
 	case doStop:
 		r.byLog = false
-		return r.begin(0)
+		return r.begin(0, nil)
 	case doTurn:
 		r.byLog = true
-		return r.begin(0)
+		return r.begin(0, nil)
 	case doJoin:
 		if len(r.crew) < 2 {
-			return r.join(0)
+			return r.join(0, nil)
 		}
 	case doLeave:
 		last := len(r.crew) - 1
@@ -333,13 +335,13 @@ func (r *round) resume() error {
 		_, err := projections.Resume(r.ctx, r.books(), m.name)
 		return err
 	})
-	return errors.Join(err, r.begin(0)) // those who wait notice within a second only
+	return errors.Join(err, r.begin(0, nil)) // those who wait notice within a second only
 }
 
 // half lets a process do something with each projection, in which it dies before a message.
 func (r *round) half(at int, do func(*projections.Projector) error) error {
 	err := r.each(func(m *model) error {
-		dying, err := r.process(r.ctx, r.category+m.name, at)
+		dying, err := r.process(r.ctx, r.category+m.name, at, nil)
 		if err != nil {
 			return err
 		}

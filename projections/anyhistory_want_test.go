@@ -277,7 +277,7 @@ func (r *round) asOf(m *model) error {
 		return err
 	}
 	moment := r.history[r.moment%len(r.history)]
-	for _, at := range []es.AsOf{es.AtPosition(moment.Position), es.AtTime(moment.RecordedAt)} {
+	for _, at := range []es.AsOf{es.AtPosition(moment.Position), es.AtTime(moment.RecordedAt), es.AtPosition(r.history[len(r.history)-1].Position)} {
 		history := prefix(r.history, at)
 		err := r.looking(m).AsOf(r.ctx, at, func(ctx context.Context, tx pgx.Tx) error {
 			got, err := textsOf(ctx, tx, m.rows(""))
