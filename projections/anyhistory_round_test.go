@@ -149,15 +149,29 @@ func (r *round) sendAll() error {
 	return r.post(r.ctx, r.category, list...)
 }
 
-// begin lets a process begin, in the place of those there are.
+// begin lets a process begin, in the place of the first.
 func (r *round) begin(at int, line *brittle) error {
-	for _, m := range r.crew {
+	if len(r.crew) > 0 {
+		m := r.crew[0]
+		r.crew = r.crew[1:]
 		if err := m.end(); err != nil {
 			return err
 		}
 	}
-	r.crew = nil
 	return r.join(at, line)
+}
+
+// change lets a process begin in the place of all, which follows the log, or the topics.
+func (r *round) change(byLog bool) error {
+	for len(r.crew) > 0 {
+		m := r.crew[0]
+		r.crew = r.crew[1:]
+		if err := m.end(); err != nil {
+			return err
+		}
+	}
+	r.byLog = byLog
+	return r.join(0, nil)
 }
 
 // join lets one more process begin.
@@ -268,13 +282,14 @@ func (r *round) do(d deed) error {
 	case doDie:
 		return r.begin(1+d.number, nil)
 	case doBreak:
-		return r.begin(0, &brittle{at: 1 + 4*int64(d.number), answered: d.number%2 == 0})
+		return r.begin(0, &brittle{at: 1 + int64(d.number), answered: d.number%2 == 0, changing: true})
 	case doStop:
-		r.byLog = false
+		if r.byLog {
+			return r.change(false)
+		}
 		return r.begin(0, nil)
 	case doTurn:
-		r.byLog = true
-		return r.begin(0, nil)
+		return r.change(true)
 	case doJoin:
 		if len(r.crew) < 2 {
 			return r.join(0, nil)
@@ -335,7 +350,7 @@ func (r *round) resume() error {
 		_, err := projections.Resume(r.ctx, r.books(), m.name)
 		return err
 	})
-	return errors.Join(err, r.begin(0, nil)) // those who wait notice within a second only
+	return errors.Join(err, r.change(r.byLog)) // those who wait notice within a second only
 }
 
 // half lets a process do something with each projection, in which it dies before a message.
