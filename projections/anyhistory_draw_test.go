@@ -55,9 +55,9 @@ const (
 	doNothing   = "nothing"
 	doCut       = "cut"        // the process loses its network, and another begins
 	doDie       = "die"        // another begins, which dies before a message
-	doBreak     = "break"      // another begins, which loses a message or its answer
-	doStop      = "stop"       // it ends as it should, and another begins
-	doJoin      = "join"       // a second one begins beside it
+	doBreak     = "break"      // another begins, on a line that breaks
+	doStop      = "stop"       // it ends as it should, and another begins, whose line may break
+	doJoin      = "join"       // a second one begins beside it, whose line may break
 	doLeave     = "leave"      // and ends
 	doPause     = "pause"      // and nothing is written any more
 	doResume    = "resume"     //
@@ -101,7 +101,7 @@ func anyPlan(t *rapid.T, w *world) plan {
 				appends: steps(0).Draw(t, "appends"), letters: letters.Draw(t, "letters"), settles: rapid.Bool().Draw(t, "settles"),
 				what: rapid.SampledFrom(deeds()).Draw(t, "what"), number: rapid.IntRange(0, 30).Draw(t, "number"),
 			}
-		}), 0, 7).Draw(t, "deeds"),
+		}), 0, 9).Draw(t, "deeds"),
 		forward: rapid.Bool().Draw(t, "forward"),
 		loses:   rapid.Bool().Draw(t, "loses"),
 		moment:  rapid.IntRange(0, 60).Draw(t, "moment"),

@@ -282,17 +282,17 @@ func (r *round) do(d deed) error {
 	case doDie:
 		return r.begin(1+d.number, nil)
 	case doBreak:
-		return r.begin(0, &brittle{at: 1 + int64(d.number), answered: d.number%2 == 0, changing: true})
+		return r.begin(0, breaks(d.number))
 	case doStop:
 		if r.byLog {
 			return r.change(false)
 		}
-		return r.begin(0, nil)
+		return r.begin(0, breaks(d.number-15))
 	case doTurn:
 		return r.change(true)
 	case doJoin:
 		if len(r.crew) < 2 {
-			return r.join(0, nil)
+			return r.join(0, breaks(d.number-10))
 		}
 	case doLeave:
 		last := len(r.crew) - 1
@@ -339,6 +339,15 @@ func (r *round) do(d deed) error {
 		}
 	}
 	return nil
+}
+
+// breaks is a line that loses a message, of those that change something, or its answer. Nil: it
+// loses none.
+func breaks(number int) *brittle {
+	if number < 0 {
+		return nil
+	}
+	return &brittle{at: 1 + int64(number), answered: number%3 == 0, changing: true}
 }
 
 func (r *round) resume() error {
