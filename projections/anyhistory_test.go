@@ -22,11 +22,11 @@ func TestAny_history_of_any_deeds_comes_to_its_fold(t *testing.T) {
 		place func(t *testing.T) *place
 		share float64 // of the rounds: those with a consumer group take longer
 	}{
-		"log":          {placeOfLog, 0.5},
-		"log apart":    {placeOfLogApart, 0.25},
-		"kafka":        {placeOfKafka, 0.25},
-		"kafka apart":  {placeOfKafkaApart, 0.25},
-		"topics alone": {placeOfTopics, 0.25},
+		"log":          {placeOfLog, 0.4},
+		"log apart":    {placeOfLogApart, 0.2},
+		"kafka":        {placeOfKafka, 0.2},
+		"kafka apart":  {placeOfKafkaApart, 0.2},
+		"topics alone": {placeOfTopics, 0.2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
