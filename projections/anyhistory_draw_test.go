@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"fmt"
+
 	"pgregory.net/rapid"
 
 	"github.com/asof-dev/asof/es"
