@@ -18,6 +18,8 @@ import (
 type brittle struct {
 	at       int64 // of all messages
 	answered bool  // the message arrives, and its answer is lost
+	changing bool  // of those alone that change something
+	times    int64 // and again after so many, this often; zero: once
 	sent     atomic.Int64
 }
 
@@ -35,8 +37,17 @@ func (l *brittle) dial(ctx context.Context, network, address string) (net.Conn, 
 	return &brittleConn{Conn: conn, of: l}, nil
 }
 
+// loses reports that a message which is sent now is one that is lost.
+func (l *brittle) loses() bool {
+	n := l.sent.Add(1)
+	return l.at > 0 && n%l.at == 0 && n/l.at <= max(1, l.times)
+}
+
 func (c *brittleConn) Write(data []byte) (int, error) {
-	if c.of.sent.Add(1) == c.of.at {
+	if c.of.changing && !changes.Match(data) {
+		return c.Conn.Write(data)
+	}
+	if c.of.loses() {
 		if !c.of.answered {
 			_ = c.Close()
 			return 0, net.ErrClosed

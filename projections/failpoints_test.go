@@ -33,6 +33,7 @@ type mortal struct {
 	gone chan struct{} // closed when all connections are
 	sent atomic.Int64
 	dead atomic.Bool
+	calm bool // it dies at no message, and counts none
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -54,9 +55,11 @@ func (m *mortal) dial(ctx context.Context, network, address string) (net.Conn, e
 	return &mortalConn{Conn: conn, of: m}, nil
 }
 
-// die ends all connections.
+// die ends all connections, once.
 func (m *mortal) die() {
-	m.dead.Store(true)
+	if m.dead.Swap(true) {
+		return
+	}
 	m.died()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,7 +80,7 @@ func (c *mortalConn) Write(data []byte) (int, error) {
 	if c.of.dead.Load() {
 		return 0, errDead
 	}
-	if !changes.Match(data) || c.of.sent.Add(1) != c.of.at {
+	if c.of.calm || !changes.Match(data) || c.of.sent.Add(1) != c.of.at {
 		return c.Conn.Write(data)
 	}
 	c.of.die()
