@@ -89,7 +89,7 @@ func (m *crewman) pool(as *pgxpool.Pool) (*pgxpool.Pool, error) {
 func (m *crewman) projector(model *model, plan *plan, byLog bool) *projections.Projector {
 	options := []projections.Option{
 		projections.WithBatch(plan.batch), projections.WithMemory(plan.memory), projections.WithPoll(5 * time.Millisecond),
-		projections.WithLogger(slog.New(slog.DiscardHandler)),
+		projections.WithLogger(slog.New(slog.DiscardHandler)), projections.WithBeside(plan.beside),
 	}
 	var target projections.Target = m.log
 	if m.apart || m.alone {

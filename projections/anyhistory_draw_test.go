@@ -13,6 +13,7 @@ import (
 // plan is what happens in a round.
 type plan struct {
 	batch, memory, chunk int
+	beside               int // for how many rows Apply is called at once
 	before               []step // what is appended before anybody runs
 	first                int    // the message before which the first process dies; zero: it lives
 	deeds                []deed
@@ -95,6 +96,7 @@ func anyPlan(t *rapid.T, w *world) plan {
 		batch:  rapid.IntRange(1, 9).Draw(t, "batch"),
 		memory: rapid.SampledFrom([]int{1 << 20, 8 * 700, 1000, 1}).Draw(t, "bytes in memory"),
 		chunk:  rapid.SampledFrom([]int{0, 1, 5}).Draw(t, "chunk"),
+		beside: rapid.SampledFrom([]int{1, 3}).Draw(t, "rows at once"),
 		before: steps(1).Draw(t, "before"),
 		first:  rapid.SampledFrom([]int{0, 0, 0, 5, 12, 19, 26}).Draw(t, "first dies"),
 		deeds: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
