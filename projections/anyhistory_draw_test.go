@@ -13,7 +13,7 @@ import (
 // plan is what happens in a round.
 type plan struct {
 	batch, memory, chunk int
-	beside               int // for how many rows Apply is called at once
+	beside               int    // for how many rows Apply is called at once
 	before               []step // what is appended before anybody runs
 	first                int    // the message before which the first process dies; zero: it lives
 	deeds                []deed
