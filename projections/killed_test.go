@@ -14,16 +14,22 @@ import (
 
 // A database that is killed has committed some of what was under way, and has told nobody.
 
-// kill kills the database of the read models again and again, each time while a batch of a
-// projector is written, and after it has applied some more.
+// kill kills the database of the read models again and again, each time after a projector of
+// totals has applied some more: while its batch waits for a row that it is to write, and while
+// one is under way somewhere.
 func (c *cluster) kill(t *testing.T, server *embeddedtest.TestServer, applied func() int64) {
 	t.Helper()
-	for range 3 {
+	for round := range 4 {
 		from := applied()
-		until(t, "more is applied", func() bool { return applied() > from+200 })
-		until(t, "a batch is written", func() bool {
-			return c.number(`select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null and query ~ '[.](builds|lanes|sums) '`) > 0
-		})
+		until(t, "more is applied", func() bool { return applied() > from+100 })
+		if round%2 == 0 {
+			c.held(`select from totals.totals where bucket = 'all' for update`)
+			until(t, "a batch waits", func() bool { return c.number(blockedSQL) > 0 })
+		} else {
+			until(t, "a batch is written", func() bool {
+				return c.number(`select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null and query ~ '[.](builds|lanes|sums) '`) > 0
+			})
+		}
 		server.Kill()
 		server.Restart()
 		until(t, "the database answers", func() bool { return c.pool.Ping(t.Context()) == nil })
@@ -88,7 +94,4 @@ func TestServer_that_is_killed_under_a_projector_of_a_topic(t *testing.T) {
 	c.untilRead(p)
 	c.wantTotals("totals.totals")
 	c.wantApplied("totals")
-	if s := c.status(p); s.Position >= last {
-		t.Fatalf("%+v: the events were to come from Kafka", s)
-	}
 }
