@@ -24,7 +24,7 @@ func (st *stage) dies(t *testing.T, at commit) (steps map[string]int, died bool)
 	select {
 	case <-m.gone: // what it still does reaches nobody
 		died = true
-		defer func() { <-ended }()
+		defer func() { _ = <-ended }() // nobody hears of it
 	case err := <-ended:
 		if err != nil && !m.dead.Load() {
 			t.Fatalf("a process that lives: %v", err)

@@ -48,9 +48,10 @@ func (w *world) stubborn(writers int) (stop func()) {
 				if err == nil {
 					_, err = w.store.Append(context.WithoutCancel(ctx), w.stream(name(n*100+i%37)), es.Any, data)
 				}
-				if err != nil {
+				if err != nil { // while the server is down
 					<-time.After(5 * time.Millisecond)
 				}
+				<-time.After(time.Millisecond) // what comes is not to be more than is applied
 			}
 		})
 	}
@@ -82,15 +83,16 @@ func TestServer_that_is_killed_under_a_projector_of_a_topic(t *testing.T) {
 	server := embeddedtest.Server(t)
 	c := newClusterOn(t, newWorldOn(t, pgstoretest.Open(t, server.URL())), pgstoretest.New(t))
 	c.append("a-1", Opened{Owner: "ann"})
-	p := c.new(c.totals(), projections.WithBatch(20), projections.FromKafka(c.client, projections.WithLogCheck(never)))
+	p := c.new(c.totals(), projections.WithBatch(100), projections.FromKafka(c.client, projections.WithLogCheck(never)))
 	start(t, p)
 	c.untilReading(p)
-	stopRelay, stopWriting := c.relay(mangled()), c.load(2)
+	stopRelay, stopWriting := c.relay(mangled()), c.stubborn(2)
 	c.kill(t, server, func() int64 { return c.offsets(p) })
-	last := stopWriting()
+	stopWriting()
 	stopRelay()
+	history := c.history()
 	c.publish(c.lasts()...) // the mangled relay keeps the last of each page only
-	c.wait(p, last)
+	c.wait(p, history[len(history)-1].Position)
 	c.untilRead(p)
 	c.wantTotals("totals.totals")
 	c.wantApplied("totals")

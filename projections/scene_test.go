@@ -68,7 +68,7 @@ type scene struct {
 	told    int     // steps that are done
 }
 
-//nolint:gochecknoglobals // of the process
+// scenes counts them.
 var scenes atomic.Int64
 
 // scene begins one: it appends what is there at first, and publishes it, with an event doubled
