@@ -19,13 +19,17 @@ func (st *stage) dies(t *testing.T, at commit) (steps map[string]int, died bool)
 	s := st.scene(t)
 	what := fmt.Sprintf("dead before commit %d of %q", at.nth, at.of)
 	store, m, ctx := s.dying(at)
-	ended := make(chan error, 1)
-	go func() { ended <- s.play(ctx, store, s.clientOf(t)) }()
+	var err error
+	ended, client := make(chan struct{}), s.clientOf(t)
+	go func() {
+		err = s.play(ctx, store, client)
+		close(ended)
+	}()
 	select {
 	case <-m.gone: // what it still does reaches nobody
 		died = true
-		defer func() { _ = <-ended }() // nobody hears of it
-	case err := <-ended:
+		defer func() { <-ended }()
+	case <-ended:
 		if err != nil && !m.dead.Load() {
 			t.Fatalf("a process that lives: %v", err)
 		}
@@ -37,13 +41,13 @@ func (st *stage) dies(t *testing.T, at commit) (steps map[string]int, died bool)
 	s.exec(`update asof.builds set lease_until = null where name = $1`, s.name()) // 30 seconds later
 	what += ", and then"
 	s.another(3)
-	if err := s.play(within(t, 20*time.Second), s.target, s.client); err != nil {
+	if err := s.play(within(t, time.Minute), s.target, s.client); err != nil {
 		status, _ := s.looking().Status(t.Context())
 		t.Fatalf("%s: %v: %+v", what, err, status)
 	}
 	s.whole(t, what)
 	s.wantClean(t, what)
-	return m.steps, died
+	return m.made(), died
 }
 
 // atOnce is how many scenes of a setting play at the same time: they wait for their consumer

@@ -77,6 +77,13 @@ func (m *mortal) commits(of string) bool {
 	return true
 }
 
+// made is what was committed, how often.
+func (m *mortal) made() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.steps)
+}
+
 // mortalConn knows what is written in the transaction that is open.
 type mortalConn struct {
 	net.Conn
