@@ -36,7 +36,7 @@ type crewman struct {
 	target *pgxpool.Pool
 	log    *pgstore.Store
 	client *kafka.Client
-	net    *mortal
+	net    *frail
 	line   *brittle // in its place, or nil
 	ctx    context.Context
 	stop   context.CancelFunc
@@ -48,7 +48,7 @@ type crewman struct {
 // process begins a process that dies at a message; zero: it lives. The connection breaks that
 // a line of it loses a message on, if it has such a line.
 func (p *place) process(ctx context.Context, name string, at int, line *brittle) (*crewman, error) {
-	m := &crewman{place: p, name: name, line: line, net: &mortal{at: int64(at), calm: at == 0, gone: make(chan struct{})}}
+	m := &crewman{place: p, name: name, line: line, net: &frail{at: int64(at), calm: at == 0, gone: make(chan struct{})}}
 	m.ctx, m.stop = context.WithCancel(ctx)
 	m.net.died = m.stop
 	var err error

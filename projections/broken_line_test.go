@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/projections"
 )
 
 // brittle is a network on which one message is lost, and its connection with it.
@@ -80,14 +81,9 @@ func (w *world) storeOn(l *brittle) *pgstore.Store {
 // an accident for a mistake in the definition, and none is repeated that was done.
 func TestConnection_that_breaks_at_any_message_ends_no_projector(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	var scenes atomic.Int64
+	st := newStage(t, setting{order: projections.Commuting})
 	act := func(t *testing.T, at int64, answered bool) (sent int64) {
-		n := scenes.Add(1)
-		mine := *w
-		mine.TB, mine.category = t, fmt.Sprintf("account%d", n)
-		s := &scene{world: &mine, n: n, mended: new(atomic.Bool)}
-		s.begin()
+		s := st.scene(t)
 		l := &brittle{at: at, answered: answered}
 		p := s.projector(s.storeOn(l))
 		ctx := within(t, time.Minute)
@@ -107,7 +103,7 @@ func TestConnection_that_breaks_at_any_message_ends_no_projector(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
-		s.whole(t, fmt.Sprintf("without message %d", at), [16]byte{})
+		s.whole(t, fmt.Sprintf("without message %d", at))
 		return l.sent.Load()
 	}
 	last := act(t, 0, false)

@@ -107,10 +107,11 @@ func (a *Applier) bisectWork(ctx context.Context, b books.Build, w *Work) (books
 	}
 	after := w.After
 	err = a.Bisect(ctx, m, events, func(ctx context.Context, part []es.RecordedEvent, refused map[fold.Unit]error, keep bool) error {
-		once := &Work{Events: part, After: after, Source: w.Source, refused: refused, rehearse: !keep, Bulk: w.Bulk}
-		if b.Kind == books.KindLog {
-			once.Position = part[len(part)-1].Position
+		once := &Work{Events: part, After: after, Position: part[len(part)-1].Position, Bulk: w.Bulk}
+		if b.Kind != books.KindLog {
+			once = w.part(part)
 		}
+		once.refused, once.rehearse = refused, !keep
 		next, err := a.try(ctx, b, once)
 		if err == nil && keep {
 			b, after = next, once.Position

@@ -253,9 +253,14 @@ func (w *Work) splits(b books.Build) bool {
 	return b.Kind != books.KindLog && w.parked == nil && !w.rehearse
 }
 
-// part is the work of some of its events, which leaves offsets and position as they are.
+// part is the work of some of its events, in their order. It leaves offsets where they are, and
+// yet says how far it has come: what is applied and lies beyond that would be applied again once
+// the log feeds the build.
 func (w *Work) part(events []es.RecordedEvent) *Work {
 	p := &Work{Events: events, After: w.After, Source: w.Source, Life: w.Life, Bulk: w.Bulk, refused: w.refused, known: true}
+	if w.Position > 0 { // a page of the log, of which all before is applied
+		p.Position = events[len(events)-1].Position
+	}
 	if w.Offset != nil {
 		p.Offset = w.Offset.still()
 	}
