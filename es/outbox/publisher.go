@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -13,8 +14,9 @@ import (
 	"github.com/asof-dev/asof/internal/wait"
 )
 
-// publisher publishes the pages of a term. A page does not wait for those before it: else
-// each event would wait for the slowest partition of all. The order is the flow's to keep.
+// publisher publishes the pages of a term. A page waits a little for the one before it, as what
+// is read meanwhile goes with it in fewer requests, and not longer: else a partition that is
+// slow would hold up all others. The order is the flow's to keep.
 type publisher struct {
 	term     *term
 	producer *kafka.Producer
@@ -28,6 +30,8 @@ const (
 	// unacknowledged and pagesAhead are how many bytes and pages are sent ahead, about.
 	unacknowledged = 2 * pageBytes
 	pagesAhead     = 64
+	// together is how long a page waits for the one before it to be acknowledged.
+	together = 20 * time.Millisecond
 	// messageBytes is about what a message takes beside its payload.
 	messageBytes = 250
 )
@@ -48,6 +52,7 @@ func (p *publisher) failure() *string {
 type sent struct {
 	page
 	acknowledged func() error
+	done         chan struct{} // closed when it is acknowledged
 }
 
 // weight is what the page takes of the room.
@@ -85,12 +90,25 @@ func (p *publisher) sendPages(ctx context.Context, pages <-chan page, ahead chan
 			if err != nil {
 				return err
 			}
+			next := sent{page, acknowledged, make(chan struct{})}
 			select {
-			case ahead <- sent{page, acknowledged}:
+			case ahead <- next:
 			case <-ctx.Done():
 				return nil
 			}
+			next.awaitLittle(ctx)
 		}
+	}
+}
+
+// awaitLittle waits until the page is acknowledged, or not much longer.
+func (s *sent) awaitLittle(ctx context.Context) {
+	timer := time.NewTimer(together)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -118,6 +136,7 @@ func (p *publisher) awaitPages(ctx context.Context, giveUp context.CancelCauseFu
 		if err := p.await(ctx, giveUp, page); err != nil {
 			return fmt.Errorf("outbox: publish the events after position %d: %w", from, err)
 		}
+		close(page.done)
 		p.waits.end()
 		p.room.Release(page.weight())
 		from = page.end.position

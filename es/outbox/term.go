@@ -97,9 +97,9 @@ func howToRepair() string {
 }
 
 // publishLog is the pipeline of a term: pages are read and made into messages
-// while those before are published, each of which waits for its own partitions alone; what
-// was read while there was no room for more is published as one; the checkpoint follows on
-// its own. When ctx
+// while those before are published; a page that Kafka does not acknowledge holds up the next
+// for a moment only, and what was read meanwhile is published as one; the checkpoint follows
+// on its own. When ctx
 // ends reading stops at once, and the rest has a grace.
 func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 	late, cancel := wait.Beyond(ctx, grace)
