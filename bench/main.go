@@ -28,7 +28,8 @@
 // 100 streams (extreme-streams), all events go to one row (extreme-hot), a row has 10 kB
 // (extreme-wide), 10 streams feed a row (extreme-shared), or every answer of Postgres is
 // 2 ms late (extreme-late); lanes, two projectors that share the two partitions of a topic
-// beside one, where Apply sleeps for 100 µs; and large, which prints the rates and the peak memory of the
+// beside one, where Apply sleeps for 100 µs, and one that calls it for several rows at once
+// beside one that does not; and large, which prints the rates and the peak memory of the
 // process that follows, rebuilds or reads the past of 10,000,000 events, and that of the
 // bare program:
 //
