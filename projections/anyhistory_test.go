@@ -22,11 +22,11 @@ func TestAny_history_of_any_deeds_comes_to_its_fold(t *testing.T) {
 		place func(t *testing.T) *place
 		share float64 // of the rounds: those with a consumer group take longer
 	}{
-		"log":          {placeOfLog, 0.4},
-		"log apart":    {placeOfLogApart, 0.2},
-		"kafka":        {placeOfKafka, 0.2},
-		"kafka apart":  {placeOfKafkaApart, 0.2},
-		"topics alone": {placeOfTopics, 0.2},
+		"log":          {placeOfLog, 0.32},
+		"log apart":    {placeOfLogApart, 0.12},
+		"kafka":        {placeOfKafka, 0.12},
+		"kafka apart":  {placeOfKafkaApart, 0.12},
+		"topics alone": {placeOfTopics, 0.12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
