@@ -57,13 +57,11 @@ func (f *folding[R, E]) applyAll(list []touch[E], touched []*table.Row[R], texts
 	n := f.concurrency(len(list))
 	j := &job[R, E]{folding: f, list: list, touched: touched, texts: texts, hands: f.rows.Hands(n), parking: parking, failed: len(list)}
 	if n > 1 {
-		before := len(parking.Fresh)
 		var group sync.WaitGroup
 		for hand := range n {
 			group.Go(func() { j.run(hand) })
 		}
 		group.Wait()
-		parking.sortFresh(before)
 	} else {
 		j.run(0)
 	}

@@ -1,7 +1,6 @@
 package fold
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -251,13 +250,6 @@ func (k *Parking) bounded() error {
 		return fmt.Errorf("%w: %s would park %d, and %d is the most (WithParked): look at what is parked (dead-letters), correct the program", fault.ErrTooManyParked, k.Def.Name, n, k.Most)
 	}
 	return nil
-}
-
-// sortFresh puts what is parked since so many were into the order of the log.
-func (k *Parking) sortFresh(since int) {
-	slices.SortStableFunc(k.Fresh[since:], func(a, b ParkedUnit) int {
-		return cmp.Or(cmp.Compare(a.Event.Position, b.Event.Position), cmp.Compare(a.Key, b.Key))
-	})
 }
 
 // Written says that what was to be written is.
