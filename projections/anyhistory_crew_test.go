@@ -48,7 +48,7 @@ type crewman struct {
 // process begins a process that dies at a message; zero: it lives. The connection breaks that
 // a line of it loses a message on, if it has such a line.
 func (p *place) process(ctx context.Context, name string, at int, line *brittle) (*crewman, error) {
-	m := &crewman{place: p, name: name, line: line, net: &frail{at: int64(at), calm: at == 0, gone: make(chan struct{})}}
+	m := &crewman{place: p, name: name, line: line, net: &frail{lifeline: lifeline{gone: make(chan struct{})}, at: int64(at), calm: at == 0}}
 	m.ctx, m.stop = context.WithCancel(ctx)
 	m.net.died = m.stop
 	var err error
@@ -146,7 +146,8 @@ func (m *crewman) end() error {
 	defer cancel()
 	gone := holds(ctx, func(ctx context.Context) bool {
 		var n int
-		err := m.place.target.pool.QueryRow(ctx, `select count(*) from pg_stat_activity where application_name = $1`, m.name).Scan(&n)
+		of := []string{m.place.target.pool.Config().ConnConfig.Database, m.place.log.pool.Config().ConnConfig.Database} // others have processes of the name
+		err := m.place.target.pool.QueryRow(ctx, `select count(*) from pg_stat_activity where application_name = $1 and datname = any($2)`, m.name, of).Scan(&n)
 		return err == nil && n == 0
 	})
 	if gone != nil {

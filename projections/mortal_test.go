@@ -32,55 +32,80 @@ type commit struct {
 	nth int
 }
 
-// mortal is the network of a process that dies before a commit.
-type mortal struct {
-	at   commit // zero: it lives
+// lifeline is the network of a process, all of which ends at once.
+type lifeline struct {
 	died context.CancelFunc
 	gone chan struct{} // closed when all connections are
+	dead atomic.Bool
 
-	dead  atomic.Bool
 	mu    sync.Mutex
-	steps map[string]int // what was committed, how often
 	conns []net.Conn
 }
 
 var errDead = errors.New("the process is dead")
 
-func (m *mortal) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if m.dead.Load() {
+// connect makes a connection that ends with the process.
+func (l *lifeline) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if l.dead.Load() {
 		return nil, errDead
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.conns = append(m.conns, conn)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, conn)
+	return conn, nil
+}
+
+// die ends all connections, once.
+func (l *lifeline) die() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead.Swap(true) {
+		return
+	}
+	l.died()
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	close(l.gone)
+}
+
+// mortal is the network of a process that dies before a commit.
+type mortal struct {
+	lifeline
+	at commit // zero: it lives
+
+	counting sync.Mutex
+	steps    map[string]int // what was committed, how often
+}
+
+func (m *mortal) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := m.connect(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
 	return &mortalConn{Conn: conn, of: m}, nil
 }
 
 // commits is told of each commit before it is sent, and reports whether the process dies now.
 func (m *mortal) commits(of string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.counting.Lock()
+	defer m.counting.Unlock()
 	m.steps[of]++
 	if m.dead.Load() || m.at != (commit{of, m.steps[of]}) {
 		return m.dead.Load()
 	}
-	m.dead.Store(true)
-	m.died()
-	for _, c := range m.conns {
-		_ = c.Close()
-	}
-	close(m.gone)
+	m.die()
 	return true
 }
 
 // made is what was committed, how often.
 func (m *mortal) made() map[string]int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.counting.Lock()
+	defer m.counting.Unlock()
 	return maps.Clone(m.steps)
 }
 
@@ -159,7 +184,7 @@ func (w *world) dying(at commit) (*pgstore.Store, *mortal, context.Context) {
 	w.Helper()
 	ctx, cancel := context.WithCancel(within(w, 2*time.Minute))
 	w.Cleanup(cancel)
-	m := &mortal{at: at, died: cancel, gone: make(chan struct{}), steps: map[string]int{}}
+	m := &mortal{lifeline: lifeline{died: cancel, gone: make(chan struct{})}, at: at, steps: map[string]int{}}
 	config := w.pool.Config()
 	config.ConnConfig.DialFunc = m.dial
 	config.MinConns, config.MaxConns = 0, 4
