@@ -3,6 +3,7 @@ package embeddedtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,9 +27,18 @@ type scratch struct {
 	lock *dirlock.Lock
 }
 
+// dirVariable names the directory that test servers live in.
+const dirVariable = "ASOF_TEST_DIR"
+
 // scratchDir is where test servers live: unlike a test's temporary directory
 // the server's user may enter it when the tests run as root.
 func scratchDir() (string, error) {
+	if given := os.Getenv(dirVariable); given != "" {
+		if !filepath.IsAbs(given) {
+			return "", fmt.Errorf("%s=%s is no absolute path", dirVariable, given)
+		}
+		return given, dirs.Make(given, 0o755)
+	}
 	cache, err := cachedir.Dir(embedded.FromEnv().CacheDir)
 	if err != nil {
 		return "", err
