@@ -34,7 +34,8 @@ type cluster struct {
 	client   *kafka.Client
 	brokers  []string
 	producer *kafka.Producer
-	sent     int64 // messages
+	sent     int64     // messages
+	life     uuid.UUID // that the messages say, if any
 }
 
 func newCluster(t testing.TB) *cluster {
@@ -152,9 +153,18 @@ func (c *cluster) publish(events ...es.RecordedEvent) {
 	c.Helper()
 	messages := make([]kafka.Message, len(events))
 	for i, e := range events {
-		messages[i] = kafka.FromEvent(eventSource, c.category, e)
+		messages[i] = c.message(e)
 	}
 	c.send(messages...)
+}
+
+// message is an event as the relay sends it.
+func (c *cluster) message(e es.RecordedEvent) kafka.Message {
+	m := kafka.FromEvent(eventSource, c.category, e)
+	if c.life != uuid.Nil {
+		m.Headers = append(m.Headers, kafka.LifeHeader(c.life))
+	}
+	return m
 }
 
 func (c *cluster) send(messages ...kafka.Message) {
@@ -218,7 +228,7 @@ func (c *cluster) relay(mangle func([]es.RecordedEvent) []es.RecordedEvent) (sto
 			after = page[len(page)-1].Position
 			var messages []kafka.Message
 			for _, e := range mangle(page) {
-				messages = append(messages, kafka.FromEvent(eventSource, c.category, e))
+				messages = append(messages, c.message(e))
 			}
 			if err := c.producer.Publish(context.WithoutCancel(ctx), messages...); err != nil {
 				ended <- err

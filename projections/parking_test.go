@@ -265,10 +265,11 @@ func TestError_that_passes_is_tried_again_and_parks_nothing(t *testing.T) {
 	wantParked(t, p, w.store, 0)
 }
 
-// A full disk, a query that was cancelled and tables that are missing are not the event's.
+// A full disk, a query that was cancelled, tables that are missing, a standby that takes no
+// writes and locks of others are not the event's.
 func TestOutage_parks_nothing(t *testing.T) {
 	t.Parallel()
-	for _, code := range []string{"53100", "57014", "42P01", "40001", "08006"} {
+	for _, code := range []string{"53100", "57014", "42P01", "40001", "08006", "25006", "40P01", "55P03"} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

@@ -23,16 +23,12 @@ import (
 type guest struct {
 	*cluster        // the other service, with its log and its topic
 	target   *world // the guest's own database
-	life     uuid.UUID
 }
 
 func newGuest(t testing.TB) *guest {
 	t.Helper()
 	g := &guest{cluster: newCluster(t), target: newWorldOn(t, pgstoretest.New(t))}
-	var err error
-	if g.life, err = g.store.Life(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	g.life = g.lifeOfLog()
 	return g
 }
 

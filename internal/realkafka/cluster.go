@@ -39,6 +39,10 @@ type Config struct {
 
 	// Logger gets what is done. Default: slog.Default().
 	Logger *slog.Logger
+
+	// Lasting gives the brokers all of the JVM's compilers, as those have that serve for
+	// long: they are slower for half a minute, and faster from then on.
+	Lasting bool
 }
 
 // Cluster is three running brokers.
@@ -79,7 +83,7 @@ func start(ctx context.Context, c Config) (*Cluster, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		cluster, err := launch(ctx, cache, program{java: java, jars: jars})
+		cluster, err := launch(ctx, cache, program{java: java, jars: jars, quick: !c.Lasting})
 		if taken := (*portTakenError)(nil); errors.As(err, &taken) && try < startTries {
 			continue
 		}
