@@ -11,8 +11,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// lookEvery is how often the read model is looked at for the rows that are awaited.
-const lookEvery = 500 * time.Microsecond
+// The rows that are awaited are looked for every half millisecond, and more seldom when they
+// take long, since a look at many takes from the database what is measured: every lookShare-th
+// of what the oldest has waited.
+const (
+	lookOften  = 500 * time.Microsecond
+	lookSeldom = 20 * time.Millisecond
+	lookShare  = 10
+)
 
 // awaited are the rows that a read model will have soon.
 type awaited struct {
@@ -71,6 +77,20 @@ func (a *awaited) keys() (keys []string, over bool) {
 	return slices.Collect(maps.Keys(a.since)), a.ended && len(a.since) == 0
 }
 
+// lookAfter is how long to rest before the next look.
+func (a *awaited) lookAfter() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	oldest := now
+	for _, since := range a.since {
+		if since.Before(oldest) {
+			oldest = since
+		}
+	}
+	return min(max(lookOften, now.Sub(oldest)/lookShare), lookSeldom)
+}
+
 // Bind: $1 keys.
 const visibleSQL = `select id from sales.sales where id = any($1)`
 
@@ -84,8 +104,6 @@ func (l *sales) watch(ctx context.Context, a *awaited) error {
 		return err
 	}
 	defer conn.Release()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	for {
 		keys, over := a.keys()
 		if over {
@@ -102,10 +120,8 @@ func (l *sales) watch(ctx context.Context, a *awaited) error {
 			}
 			a.seen(visible, time.Now())
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%d rows are not visible: %w", len(keys), ctx.Err())
+		if err := pause(ctx, a.lookAfter()); err != nil {
+			return fmt.Errorf("%d rows are not visible: %w", len(keys), err)
 		}
 	}
 }

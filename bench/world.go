@@ -35,7 +35,7 @@ func newWorld(ctx context.Context, parent string) (*world, error) {
 
 // newWorldOnCluster has three Apache Kafka brokers.
 func newWorldOnCluster(ctx context.Context, parent string) (*world, error) {
-	cluster, err := realkafka.Start(ctx, realkafka.Config{Lasting: true})
+	cluster, err := realkafka.Start(ctx, realkafka.Config{})
 	if err != nil {
 		return nil, err
 	}

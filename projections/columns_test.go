@@ -86,6 +86,21 @@ func TestRows_of_a_read_model_are_read_by_the_columns_of_the_row_type(t *testing
 	}
 }
 
+// The lists of child rows have tables of their own, and stay empty.
+func TestRows_are_read_without_their_child_rows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(sheetsTable + `; insert into sheets (account, events) values ('ann', 2); insert into entries (account, kind, slot, cents, note) values ('ann', 'in', 1, 5, 'x')`)
+	sheets, err := projections.Rows[Sheet](t.Context(), w.pool, "from sheets")
+	if err != nil || len(sheets) != 1 || sheets[0].Account != "ann" || sheets[0].Events != 2 || sheets[0].Entries != nil {
+		t.Errorf("%+v, %v", sheets, err)
+	}
+	entries, err := projections.Rows[Entry](t.Context(), w.pool, "from entries where account = $1", "ann")
+	if err != nil || len(entries) != 1 || entries[0].Kind != "in" || entries[0].Cents != 5 {
+		t.Errorf("%+v, %v", entries, err)
+	}
+}
+
 func TestRows_that_cannot_be_read_say_why(t *testing.T) {
 	t.Parallel()
 	type untagged struct{ Lost int64 }

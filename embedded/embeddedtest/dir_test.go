@@ -10,7 +10,7 @@ import (
 )
 
 func TestServer_lives_where_it_is_told_to(t *testing.T) {
-	dir, err := os.MkdirTemp("", "asof-test-dir-*")
+	dir, err := os.MkdirTemp("", "asof-test-dir-*") //nolint:usetesting // the server's user may not enter that of the test
 	if err != nil {
 		t.Fatal(err)
 	}

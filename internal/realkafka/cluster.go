@@ -39,10 +39,6 @@ type Config struct {
 
 	// Logger gets what is done. Default: slog.Default().
 	Logger *slog.Logger
-
-	// Lasting gives the brokers all of the JVM's compilers, as those have that serve for
-	// long: they are slower for half a minute, and faster from then on.
-	Lasting bool
 }
 
 // Cluster is three running brokers.
@@ -83,7 +79,7 @@ func start(ctx context.Context, c Config) (*Cluster, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		cluster, err := launch(ctx, cache, program{java: java, jars: jars, quick: !c.Lasting})
+		cluster, err := launch(ctx, cache, program{java: java, jars: jars})
 		if taken := (*portTakenError)(nil); errors.As(err, &taken) && try < startTries {
 			continue
 		}

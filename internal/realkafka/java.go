@@ -47,6 +47,6 @@ func javaCommand(ctx context.Context, c Config, artifacts []Artifact, source str
 	if err != nil {
 		return nil, err
 	}
-	plain := program{java: java, jars: jars, quick: true}.command(source, args...)
+	plain := program{java: java, jars: jars}.command(source, args...)
 	return exec.CommandContext(ctx, plain.Path, plain.Args[1:]...), nil
 }

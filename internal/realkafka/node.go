@@ -21,19 +21,18 @@ const logLines = 20
 
 // program is what runs a node.
 type program struct {
-	java  string
-	jars  string // the directory of the jars
-	quick bool   // to be fast soon
+	java string
+	jars string // the directory of the jars
 }
 
-// command runs a main class of Kafka's in a JVM that is small: three of them share a
-// machine with the tests.
+// command runs a main class of Kafka's, in a JVM that is quick to start and
+// small: three of them share a machine with the tests.
 func (p program) command(class string, args ...string) *exec.Cmd {
-	flags := []string{"-Xmx320m", "-XX:+UseSerialGC"}
-	if p.quick {
-		flags = append(flags, "-XX:TieredStopAtLevel=1")
+	flags := []string{
+		"-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+		"-cp", filepath.Join(p.jars, "*"), class,
 	}
-	flags = append(flags, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(p.jars, "*"), class)
 	return exec.Command(p.java, append(flags, args...)...)
 }
 
