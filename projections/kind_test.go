@@ -377,3 +377,42 @@ func TestKafka_checkpoint_names_its_event(t *testing.T) {
 		t.Error("it names no event, or another")
 	}
 }
+
+// What the log says of its streams takes as long as it takes, and is asked for in one query.
+func TestKind_changes_though_the_log_lets_no_statement_last(t *testing.T) {
+	t.Parallel()
+	c := newClusterApart(t)
+	c.append("a-1", Opened{Owner: "ann"})
+	fromLog := c.new(c.totals())
+	stop := start(t, fromLog)
+	c.wait(fromLog, c.append("a-1", Deposited{Cents: 1}))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	log := c.logged()
+	log.exec(`
+		create schema slow;
+		create function slow.later(was bigint, is_ bigint) returns bigint language plpgsql as $$ begin
+			if current_query() like '%stream_id, max(version)%' then perform pg_sleep(0.6); end if;
+			return greatest(was, is_);
+		end $$;
+		create aggregate slow.max(bigint) (sfunc = slow.later, stype = bigint);
+		do $$ begin
+			execute format('alter database %I set search_path = slow, public, pg_catalog', current_database());
+			execute format('alter database %I set statement_timeout = ''500ms''', current_database());
+		end $$`)
+	c.store = log.otherPool(nil)
+	if _, err := c.store.Pool().Exec(t.Context(), `select category, stream_id, max(version) from asof.events group by category, stream_id`); err == nil {
+		t.Fatal("the query is quick: the test shows nothing")
+	}
+	p := c.projector(c.totals())
+	start(t, p)
+	c.untilReading(p)
+	c.tell("a-1", Deposited{Cents: 2})
+	c.untilRead(p)
+	c.wantTotals("totals.totals")
+	c.wantApplied("totals")
+	if n := c.dedupRows(); n != 1 {
+		t.Errorf("%d rows of streams", n)
+	}
+}

@@ -132,3 +132,32 @@ func TestReplay_of_one_category_leaves_the_others_out(t *testing.T) {
 	def.Categories = []string{"count"}
 	projectiontest.Replay(t, store, def)
 }
+
+// What a child row loses is named by the list that it is in.
+func TestReplay_names_the_field_of_a_child_row_that_is_lost(t *testing.T) {
+	t.Parallel()
+	type item struct {
+		ID    string `db:"id"`
+		N     int64  `db:"n"`
+		Spare int64  `db:"-"`
+	}
+	type list struct {
+		Name  string `db:"name"`
+		Items []item `rows:"items"`
+	}
+	got := failures(t, history(t), projections.Fold[list, Counted]{
+		Name: "lists", Version: 1, Codec: es.JSON[Counted](Counted{}),
+		Table: `create table lists (name text primary key); create table items (name text references lists, id text, n bigint not null, primary key (name, id))`,
+		Key:   func(_ Counted, r es.Recorded) string { return r.Stream.ID },
+		Apply: func(l *list, _ Counted, _ es.Recorded) {
+			if len(l.Items) == 0 {
+				l.Items = []item{{ID: "only"}}
+			}
+			l.Items[0].Spare++
+			l.Items[0].N = l.Items[0].Spare
+		},
+	})
+	if want := "is lost (Items.Spare)"; !strings.Contains(got, want) {
+		t.Errorf("want %q in:\n%s", want, got)
+	}
+}
