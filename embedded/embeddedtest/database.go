@@ -44,7 +44,7 @@ func Database(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
-	return server.URL(freshDatabase(t, server.Server))
+	return server.URL(freshDatabase(t, server.Server, emptyDatabase))
 }
 
 // Pool returns a pool on a fresh database; it is closed at the end of the test.
@@ -54,7 +54,7 @@ func Pool(t testing.TB) *pgxpool.Pool {
 	if err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
-	return newPool(t, server.PoolConfig(freshDatabase(t, server.Server)))
+	return newPool(t, server.PoolConfig(freshDatabase(t, server.Server, emptyDatabase)))
 }
 
 func newPool(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
@@ -67,11 +67,14 @@ func newPool(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
 	return pool
 }
 
-func freshDatabase(t testing.TB, server *pgserver.Server) (name string) {
+// emptyDatabase is what fresh databases are copies of, if of no other.
+const emptyDatabase = "template1"
+
+func freshDatabase(t testing.TB, server *pgserver.Server, of string) (name string) {
 	t.Helper()
 	name = databaseName(t.Name())
 	admin := server.PoolConfig(pgserver.User)
-	if err := execute(t.Context(), admin, `CREATE DATABASE `+pg.Quote(name)); err != nil {
+	if err := execute(t.Context(), admin, `CREATE DATABASE `+pg.Quote(name)+` TEMPLATE `+pg.Quote(of)); err != nil {
 		t.Fatalf("embeddedtest: no database: %v", err)
 	}
 	t.Cleanup(func() {

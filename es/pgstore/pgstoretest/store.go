@@ -15,7 +15,15 @@ import (
 // tables. At the end of the test its pool is closed and the database dropped.
 func New(t testing.TB, options ...Option) *pgstore.Store {
 	t.Helper()
-	return Open(t, embeddedtest.Database(t), options...)
+	s := newSetup(options)
+	if s.schema != usualSchema {
+		return open(t, embeddedtest.Database(t), s)
+	}
+	url := framework.Database(t)
+	if err := renew(t.Context(), url); err != nil {
+		t.Fatalf("pgstoretest: no store: %v", err)
+	}
+	return open(t, url, s)
 }
 
 // Open returns a store in the database at an address, such as that of a server which
@@ -23,16 +31,19 @@ func New(t testing.TB, options ...Option) *pgstore.Store {
 // end of the test; what is in the database stays.
 func Open(t testing.TB, url string, options ...Option) *pgstore.Store {
 	t.Helper()
+	return open(t, url, newSetup(options))
+}
+
+func open(t testing.TB, url string, s *setup) *pgstore.Store {
+	t.Helper()
 	config, err := pg.ParsePool(url)
 	if err != nil {
 		t.Fatalf("pgstoretest: no store: %v", err)
 	}
-	config.MaxConns = 12
-	s := setup{pool: config, schema: "asof"}
-	for _, option := range options {
-		option(&s)
+	for _, change := range s.change {
+		change(config)
 	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), s.pool)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatalf("pgstoretest: no store: %v", err)
 	}
