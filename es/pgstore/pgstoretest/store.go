@@ -1,6 +1,7 @@
 package pgstoretest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -36,14 +37,7 @@ func Open(t testing.TB, url string, options ...Option) *pgstore.Store {
 
 func open(t testing.TB, url string, s *setup) *pgstore.Store {
 	t.Helper()
-	config, err := pg.ParsePool(url)
-	if err != nil {
-		t.Fatalf("pgstoretest: no store: %v", err)
-	}
-	for _, change := range s.change {
-		change(config)
-	}
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	pool, err := newPool(t.Context(), url, s.change...)
 	if err != nil {
 		t.Fatalf("pgstoretest: no store: %v", err)
 	}
@@ -53,4 +47,15 @@ func open(t testing.TB, url string, s *setup) *pgstore.Store {
 		t.Fatalf("pgstoretest: no store: %v", err)
 	}
 	return pgstore.New(pool, pgstore.WithSchema(s.schema))
+}
+
+func newPool(ctx context.Context, url string, change ...func(*pgxpool.Config)) (*pgxpool.Pool, error) {
+	config, err := pg.ParsePool(url)
+	if err != nil {
+		return nil, err
+	}
+	for _, change := range change {
+		change(config)
+	}
+	return pgxpool.NewWithConfig(ctx, config)
 }

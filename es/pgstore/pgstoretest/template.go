@@ -5,10 +5,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
-	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/migrations"
 )
 
@@ -17,11 +15,7 @@ import (
 //
 //nolint:gochecknoglobals // the tests of a process share it
 var framework = embeddedtest.NewTemplate(func(ctx context.Context, url string) error {
-	config, err := pg.ParsePool(url)
-	if err != nil {
-		return err
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	pool, err := newPool(ctx, url)
 	if err != nil {
 		return err
 	}
