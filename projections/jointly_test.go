@@ -1,7 +1,6 @@
 package projections_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -56,19 +55,19 @@ func TestLog_and_read_models_that_are_both_put_back(t *testing.T) {
 			last = c.append("a-1", Deposited{Cents: int64(100 + i)})
 		}
 		for table, p := range map[string]*projections.Projector{"totals.totals": ofLog, "fed.totals": ofTopic} {
-			ctx, cancel := context.WithCancel(within(t, patient))
-			ended := make(chan error, 1)
-			go func() { ended <- p.Run(ctx) }()
-			if !at.refused {
-				c.wait(p, last)
-				c.wantTotals(table)
-				c.wantApplied(p.Name())
-				cancel()
+			if at.refused {
+				if err := p.Run(within(t, patient)); !errors.Is(err, es.ErrRestored) {
+					t.Errorf("%s: Run of %s: %v", name, p.Name(), err)
+				}
+				continue
 			}
-			if err := <-ended; at.refused != errors.Is(err, es.ErrRestored) {
+			stop := start(t, p)
+			c.wait(p, last)
+			c.wantTotals(table)
+			c.wantApplied(p.Name())
+			if err := stop(); err != nil {
 				t.Errorf("%s: Run of %s: %v", name, p.Name(), err)
 			}
-			cancel()
 		}
 	}
 }
