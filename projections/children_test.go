@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -416,9 +417,10 @@ func TestChild_rows_that_cannot_be_park_their_event(t *testing.T) {
 func TestChild_rows_are_copied(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	def, applied := sheets(), 0
+	def := sheets()
+	var applied atomic.Int64 // rows are folded side by side where Apply takes its time
 	def.Apply, def.Delete = func(s *Sheet, e Event, _ es.Recorded) {
-		applied++
+		applied.Add(1)
 		for i := range 100 {
 			s.Entries = append(s.Entries, Entry{Kind: fmt.Sprint(cents(e)), Slot: int16(i), Cents: cents(e)})
 		}
@@ -431,8 +433,8 @@ func TestChild_rows_are_copied(t *testing.T) {
 	if err := p.Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.number(`select count(*) from sheets.entries where kind = cents::text`); n != 30_000 || applied != 300 {
-		t.Errorf("%d rows, of %d events that were applied: what cannot be copied is tried again", n, applied)
+	if n := w.number(`select count(*) from sheets.entries where kind = cents::text`); n != 30_000 || applied.Load() != 300 {
+		t.Errorf("%d rows, of %d events that were applied: what cannot be copied is tried again", n, applied.Load())
 	}
 	if n := w.number(`select count(*) from sheets.marks join sheets.sheets using (account)`); n != 300 {
 		t.Errorf("%d marks", n)
@@ -530,18 +532,18 @@ func TestChild_rows_that_cannot_be_copied_are_inserted(t *testing.T) {
 	for n := range 700 {
 		w.append(name(n%3), Deposited{Cents: int64(n)})
 	}
-	applied := 0
+	var applied atomic.Int64
 	err := projections.New(w.store, projections.Fold[Book, Event]{
 		Name: "books", Version: 1, Codec: codec(), Order: projections.OneStream,
 		Table: `create type side as enum ('in', 'out'); create table books (account text primary key); create table lines (account text, n int, sides side[] not null, primary key (account, n))`,
 		Key:   func(_ Event, r es.Recorded) string { return r.Stream.ID },
 		Apply: func(b *Book, e Event, _ es.Recorded) {
-			applied++
+			applied.Add(1)
 			b.Lines = append(b.Lines, Line{int(cents(e)), []string{"in"}})
 		},
 	}).Rebuild(t.Context())
-	if n := w.number(`select count(*) from books.lines where sides::text = '{in}'`); err != nil || n != 700 || applied != 700 {
-		t.Errorf("%d rows of %d events that were applied, %v", n, applied, err)
+	if n := w.number(`select count(*) from books.lines where sides::text = '{in}'`); err != nil || n != 700 || applied.Load() != 700 {
+		t.Errorf("%d rows of %d events that were applied, %v", n, applied.Load(), err)
 	}
 }
 

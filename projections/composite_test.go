@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -259,8 +260,9 @@ func TestRows_with_a_key_of_several_columns_are_copied(t *testing.T) {
 	w := newWorld(t)
 	def := daily()
 	def.Key = func(e Event, _ es.Recorded) string { return projections.CompositeKey(fmt.Sprint(cents(e)/100), "ann") }
-	apply, applied := def.Apply, 0
-	def.Apply, def.Delete = func(d *Daily, e Event, r es.Recorded) { applied++; apply(d, e, r) }, nil
+	apply := def.Apply
+	var applied atomic.Int64
+	def.Apply, def.Delete = func(d *Daily, e Event, r es.Recorded) { applied.Add(1); apply(d, e, r) }, nil
 	for n := range 15 {
 		events := make([]Event, 1000)
 		for i := range events {
@@ -272,8 +274,8 @@ func TestRows_with_a_key_of_several_columns_are_copied(t *testing.T) {
 	if err := p.Rebuild(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.number(`select count(*) from daily.daily where day * 100 + 1 = cents and owner = 'ann'`); n != 15_000 || applied != 15_000 {
-		t.Errorf("%d rows, of %d events that were applied: what cannot be copied is tried again", n, applied)
+	if n := w.number(`select count(*) from daily.daily where day * 100 + 1 = cents and owner = 'ann'`); n != 15_000 || applied.Load() != 15_000 {
+		t.Errorf("%d rows, of %d events that were applied: what cannot be copied is tried again", n, applied.Load())
 	}
 	err := p.AsOf(t.Context(), es.AtPosition(14_000), func(ctx context.Context, tx pgx.Tx) error {
 		var n int

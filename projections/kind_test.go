@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,17 +215,17 @@ func TestRebuild_does_not_go_on_with_what_another_definition_has_filled(t *testi
 	}
 	twice := totals()
 	fine := twice.Apply
-	var failed bool
+	var failed atomic.Bool
 	twice.Apply = func(row *Total, e Event, r es.Recorded) {
 		if fine(row, e, r); r.Position == 8 {
-			failed = true
+			failed.Store(true)
 			panic("a bug that shows late")
 		}
 		fine(row, e, r) // and one that does not
 	}
 	var event *projections.EventError
 	wrong := projections.New(w.store, twice)
-	if err := wrong.Rebuild(t.Context(), projections.WithChunk(3)); !errors.As(err, &event) || !failed {
+	if err := wrong.Rebuild(t.Context(), projections.WithChunk(3)); !errors.As(err, &event) || !failed.Load() {
 		t.Fatal(err)
 	}
 	if n := w.number(`select position from asof.lanes`); n == 0 {
