@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/projections"
 )
@@ -114,5 +115,28 @@ func TestConnection_that_breaks_at_any_message_ends_no_projector(t *testing.T) {
 			act(t, at, false)
 			act(t, at, true)
 		})
+	}
+}
+
+// What is committed and not answered is not counted twice, though no row shows that it was done.
+func TestCommit_that_is_not_answered_is_counted_once(t *testing.T) {
+	t.Parallel()
+	def := totals()
+	def.Keys = func(Event, es.Recorded) []string { return nil }
+	for at := range int64(6) {
+		w := newWorld(t)
+		if err := projections.New(w.store, def).Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 5})
+		last := w.append("a-2", Opened{Owner: "bob"})
+		l := &brittle{at: at + 1, answered: true, changing: true}
+		p := projections.New(w.storeOn(l), def)
+		start(t, p)
+		reach(t, p, last)
+		if l.sent.Load() <= at {
+			break // no message of that number
+		}
+		w.wantVerified(projections.New(w.store, def), "1: ")
 	}
 }
