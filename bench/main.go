@@ -30,8 +30,8 @@
 // 2 ms late (extreme-late); lanes, two projectors that share the two partitions of a topic
 // beside one, where Apply sleeps for 100 µs, and one that calls it for several rows at once
 // beside one that does not; and large, which prints the rates and the peak memory of the
-// process that follows, rebuilds or reads the past of 10,000,000 events, and that of the
-// bare program:
+// process that rebuilds the first tenth of 10,000,000 events, follows the others, rebuilds
+// or reads the past of all, and that of the bare program:
 //
 //	go run ./bench -only 'rebuild|live|asof' -projected 1000000
 //	go run ./bench -only extreme

@@ -50,6 +50,7 @@ type sales struct {
 	order   projections.Order                  // the log's, unless Kafka is read
 	loaded  int                                // events of the log
 	version int                                // of the last build
+	memory  int                                // bytes of rows; 0: the default
 }
 
 // plainSales is a log as it is in all sections but the extremes.
@@ -98,6 +99,9 @@ func (l *sales) fold(name string, version int) projections.Fold[sale, es.Event] 
 // projector has a store of its own, which knows of no settled head.
 func (l *sales) projector(version int, options ...projections.Option) *projections.Projector {
 	options = append([]projections.Option{projections.WithLogger(slog.New(slog.DiscardHandler))}, options...)
+	if l.memory > 0 {
+		options = append(options, projections.WithMemory(l.memory))
+	}
 	return projections.New(pgstore.New(l.store.Pool()), l.fold("sales", version), options...)
 }
 

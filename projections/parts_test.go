@@ -64,7 +64,7 @@ func TestRows_that_memory_has_no_room_for_are_folded_in_parts(t *testing.T) {
 	if len(want) < 300 {
 		t.Fatalf("%d rows", len(want))
 	}
-	for _, bytes := range []int{1, 2_000, 20_000, 60_000} {
+	for _, bytes := range []int{1, 2_000, 10_000, 30_000} {
 		var passes atomic.Int64
 		counted := def
 		counted.Keys = func(e Event, r es.Recorded) []string {
@@ -77,7 +77,7 @@ func TestRows_that_memory_has_no_room_for_are_folded_in_parts(t *testing.T) {
 		if err := p.Rebuild(t.Context(), projections.WithChunk(7)); err != nil {
 			t.Fatal(err)
 		}
-		if n := passes.Load(); n < 2 || bytes > 1 && n > int64(600_000/bytes)+2 { // the rows take about 140,000
+		if n := passes.Load(); n < 2 || bytes > 1 && n > int64(300_000/bytes)+2 { // the rows take about 60,000
 			t.Errorf("%d bytes: the log was read %d times", bytes, n)
 		}
 		same(w, want, tableOf(w, "totals.totals", byBucket))

@@ -52,12 +52,12 @@ func WithBatch(events int) Option { return func(p *Projector) { p.feed.Batch = e
 // executable.
 func WithProgram(name string) Option { return func(p *Projector) { p.program.Name = name } }
 
-// defaultRoom is about half a million small rows.
+// defaultRoom is about 600,000 small rows.
 const defaultRoom = 128 << 20
 
 // WithMemory sets how many bytes the rows may take, about, that a rebuild or a read as of a
 // moment folds in memory: 128 MiB by default. What the garbage collector leaves comes on
-// top. More rows than that are folded in parts, for each of which the log is read again;
+// top, up to as much again; GOMEMLIMIT in the environment bounds that. More rows than that are folded in parts, for each of which the log is read again;
 // when some are written already, they are written and looked up again. A projector that
 // follows keeps a quarter of it from one batch to the next.
 func WithMemory(bytes int) Option { return func(p *Projector) { p.apply.Room = bytes } }

@@ -243,11 +243,15 @@ func (f *folding[R, E]) oneStream(list []touch[E], touched []*table.Row[R]) erro
 			continue
 		}
 		by := [2]string{t.r.Stream.Category, t.r.Stream.ID}
-		if row.FedBy != by && row.FedBy != [2]string{} {
+		if row.FedBy == nil {
+			first := by // by itself is not to leave the stack
+			row.FedBy = &first
+			continue
+		}
+		if *row.FedBy != by {
 			why := fmt.Errorf("%w: Order is OneStream, and row %q is fed by %s too: say Commuting or LogOrder", fault.ErrInvalid, row.Key(), es.StreamID{Category: row.FedBy[0], ID: row.FedBy[1]})
 			return &fault.EventError{Projection: f.def.Name, Version: f.def.Version, Event: t.r.Recorded, Err: why}
 		}
-		row.FedBy = by
 	}
 	return nil
 }

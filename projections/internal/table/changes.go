@@ -45,7 +45,7 @@ func (rs *Rows[R]) changes(how How) []changes {
 
 func rowRecords[R any](rows []*Row[R]) records {
 	return records{len(rows), func(i int) record {
-		return record{rows[i].text, rows[i].xmin, reflect.ValueOf(&rows[i].Value).Elem()}
+		return record{rows[i].text(), rows[i].xmin, reflect.ValueOf(&rows[i].Value).Elem()}
 	}}
 }
 
@@ -57,11 +57,11 @@ func (rs *Rows[R]) childChanges(of int, how How) changes {
 		for was, now := range rs.childPairs(of, r, how) {
 			switch {
 			case now == nil:
-				gone = append(gone, record{r.text, was.xmin, was.value})
+				gone = append(gone, record{r.text(), was.xmin, was.value})
 			case was == nil:
-				added = append(added, record{r.text, 0, now.value})
+				added = append(added, record{r.text(), 0, now.value})
 			case !was.equal(now):
-				changed = append(changed, record{r.text, was.xmin, now.value})
+				changed = append(changed, record{r.text(), was.xmin, now.value})
 			}
 		}
 	}
@@ -85,10 +85,7 @@ func (r *record) equal(other *record) bool {
 // the order of their keys. What was not there, or is not, is nil.
 func (rs *Rows[R]) childPairs(of int, r *Row[R], how How) iter.Seq2[*record, *record] {
 	c := &rs.shape.children[of]
-	var was stored
-	if len(r.children) > 0 {
-		was = r.children[of]
-	}
+	was := r.stored(of)
 	is := reflect.ValueOf(&r.Value).Elem().FieldByIndex(c.list.index)
 	goes, comes := r.fate(how)
 	return func(yield func(was, now *record) bool) {
@@ -135,7 +132,7 @@ func (rs *Rows[R]) keepChildren(r *Row[R], how How, xid uint32) {
 		}
 		kept[of] = rs.shape.children[of].copyOf(reflect.ValueOf(&r.Value).Elem(), xmins)
 	}
-	r.children = kept
+	r.beside().children = kept
 }
 
 // copyOf takes a copy of the children of a row, which Apply does not change.

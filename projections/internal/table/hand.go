@@ -49,11 +49,12 @@ func (rs *Rows[R]) Gather(hands []Hand[R]) {
 // which gone says true, where it is given, is removed. After an error or a panic the row is as
 // it was. At says which touch of the batch it is.
 func (h *Hand[R]) Change(at int, r *Row[R], text string, apply func(*R) error, gone func(*R) bool) (err error) {
-	was := saved[R]{clone(&r.Value, h.rs.deep), r.text, r.Exists, r.removed}
+	was := saved[R]{clone(&r.Value, h.rs.deep), r.text(), r.Exists, r.removed}
 	done := false
 	defer func() {
 		if !done {
-			r.Value, r.text, r.Exists, r.removed = was.value, was.text, was.exists, was.removed
+			r.setText(was.text)
+			r.Value, r.Exists, r.removed = was.value, was.exists, was.removed
 		}
 	}()
 	if err := h.change(at, r, text, apply); err != nil {
@@ -78,7 +79,7 @@ func (h *Hand[R]) change(at int, r *Row[R], text string, apply func(*R) error) e
 	value, shape := reflect.ValueOf(&r.Value).Elem(), h.rs.shape
 	if !r.Exists {
 		clear(r)
-		r.text = text
+		r.setText(text)
 		if err := shape.setKey(value, text); err != nil {
 			return err
 		}
@@ -92,13 +93,13 @@ func (h *Hand[R]) change(at int, r *Row[R], text string, apply func(*R) error) e
 	if err := apply(&r.Value); err != nil {
 		return err
 	}
-	if err := shape.keepsKey(value, h.was, r.text); err != nil {
+	if err := shape.keepsKey(value, h.was, r.text()); err != nil {
 		return err
 	}
 	if err := shape.canonical(value); err != nil {
 		return err
 	}
-	if err := shape.settleChildren(value, r.text); err != nil {
+	if err := shape.settleChildren(value, r.text()); err != nil {
 		return err
 	}
 	copied := shape.children

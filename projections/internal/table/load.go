@@ -95,7 +95,8 @@ func (rs *Rows[R]) scan(rows pgx.Rows) error {
 			return err
 		}
 		r := rs.byKey[key]
-		r.Value, r.text, r.Exists, r.found, r.xmin = value, text, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
+		r.setText(text)
+		r.Value, r.Exists, r.found, r.xmin = value, true, present, uint32(xmin) //nolint:gosec // it has 32 bits
 	}
 	return rows.Err()
 }

@@ -75,17 +75,18 @@ func (rs *Rows[R]) take(asked []*Row[R], found []*foundChildren) error {
 				list.Set(reflect.Append(list, c.value))
 			}
 		}
-		if err := rs.shape.settleChildren(row, r.text); err != nil {
+		if err := rs.shape.settleChildren(row, r.text()); err != nil {
 			return err
 		}
-		r.children = make([]stored, len(found))
+		children := make([]stored, len(found))
 		for i, f := range found {
 			xmins := make([]uint32, len(f.of[n]))
 			for j := range xmins {
 				xmins[j] = f.of[n][j].xmin
 			}
-			r.children[i] = f.copyOf(row, xmins)
+			children[i] = f.copyOf(row, xmins)
 		}
+		r.beside().children = children
 	}
 	return nil
 }

@@ -12,16 +12,21 @@ import (
 
 // Row is a row of a read model, in memory. Value is valid where Exists.
 type Row[R any] struct {
-	Value  R
-	Exists bool      // the read model has it
-	FedBy  [2]string // the caller's: who has changed it since it came into memory
+	Value R
+	FedBy *[2]string // the caller's: who has changed it since it came into memory
 
-	key      string // by which memory has it
-	text     string // as the table has it; the same but where a type writes equal values differently
-	found    found
-	xmin     uint32 // with which it was found or written
-	dirty    bool
-	removed  bool     // since it was found: what comes now is a new row
+	key     string // by which memory has it
+	aside   *aside
+	xmin    uint32 // with which it was found or written
+	found   found
+	Exists  bool // the read model has it
+	dirty   bool
+	removed bool // since it was found: what comes now is a new row
+}
+
+// aside is what most rows do not have. There may be millions in memory.
+type aside struct {
+	text     string   // as the table has the key, where it is another than memory has it by
 	children []stored // by table; none where there are none, or it is new
 }
 
@@ -36,6 +41,39 @@ const (
 
 // Key is the row's key as text.
 func (r *Row[R]) Key() string { return r.key }
+
+// text is the row's key as the table has it: its own text but where a type writes equal
+// values differently.
+func (r *Row[R]) text() string {
+	if r.aside == nil || r.aside.text == "" {
+		return r.key
+	}
+	return r.aside.text
+}
+
+func (r *Row[R]) setText(text string) {
+	switch {
+	case text != r.key:
+		r.beside().text = text
+	case r.aside != nil:
+		r.aside.text = ""
+	}
+}
+
+func (r *Row[R]) beside() *aside {
+	if r.aside == nil {
+		r.aside = &aside{}
+	}
+	return r.aside
+}
+
+// stored are the children of a table, as they were found or written.
+func (r *Row[R]) stored(of int) stored {
+	if r.aside == nil || len(r.aside.children) == 0 {
+		return stored{}
+	}
+	return r.aside.children[of]
+}
 
 // Rows are rows of one table in memory: those that were touched since it was opened, or
 // since it last forgot. It is not safe for concurrent use.

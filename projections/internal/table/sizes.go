@@ -12,8 +12,9 @@ type sizes struct {
 // sampleEvery is how many changes pass before a row is looked at again.
 const sampleEvery = 64
 
-// overhead is what a row takes beside its value: its place in the map, its key twice.
-const overhead = 160
+// overhead is what a row takes beside its value and what that leads to, by the heap of a
+// million rows: a Row, its place in the map, its place among those to be written.
+const overhead = 112
 
 // sample looks at a row, and at those of its children of which there is a copy.
 func (s *sizes) sample(row reflect.Value, copied []child) {
