@@ -29,9 +29,9 @@ type awaited struct {
 	ended bool                 // no more will be added
 }
 
-// newAwaited counts what comes after the warming up, for a while.
-func newAwaited(d time.Duration) *awaited {
-	return &awaited{from: time.Now().Add(min(freshWarm, d)), since: map[string]time.Time{}}
+// newAwaited counts what comes after the warming up.
+func newAwaited(warm time.Duration) *awaited {
+	return &awaited{from: time.Now().Add(warm), since: map[string]time.Time{}}
 }
 
 // print says how long it took.

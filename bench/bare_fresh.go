@@ -14,19 +14,19 @@ import (
 
 // freshBare prints how long a message takes from a bare producer to a bare reader, at the rate
 // of the appends: what the brokers alone take.
-func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topic string, d time.Duration, r *report) error {
+func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topic string, s settings, r *report) error {
 	if err := client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: 1}); err != nil {
 		return err
 	}
 	writer := &kafkago.Writer{Addr: kafkago.TCP(brokers...), Topic: topic, RequiredAcks: kafkago.RequireAll, BatchTimeout: time.Millisecond}
 	reader := kafkago.NewReader(kafkago.ReaderConfig{Brokers: brokers, Topic: topic, MinBytes: 1, MaxBytes: 1 << 20, MaxWait: time.Second})
-	a := newAwaited(d)
+	a := newAwaited(s.warm)
 	group, inner := errgroup.WithContext(ctx)
 	writers, inWriters := errgroup.WithContext(inner)
 	for range freshWriters {
 		writers.Go(func() error { return producePaced(inWriters, writer, a) })
 	}
-	until := time.AfterFunc(time.Until(a.from.Add(d)), a.end)
+	until := time.AfterFunc(time.Until(a.from.Add(s.fresh)), a.end)
 	defer until.Stop()
 	group.Go(writers.Wait)
 	group.Go(func() error { return readAwaited(inner, reader, a) })
@@ -34,7 +34,7 @@ func freshBare(ctx context.Context, client *kafka.Client, brokers []string, topi
 	if err != nil {
 		return err
 	}
-	return a.print("bare producer to bare reader", d, r)
+	return a.print("bare producer to bare reader", s.fresh, r)
 }
 
 // producePaced is one writer with its share of the rate, until no more is awaited.

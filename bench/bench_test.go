@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 func TestRun_prints_every_section(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	args := []string{"-rounds", "1", "-round", "10ms", "-events", "1000", "-grown", "1000", "-projected", "1000", "-fresh", "200ms", "-large", "1000", "-only", "."}
+	args := []string{"-rounds", "1", "-round", "10ms", "-events", "1000", "-grown", "1000", "-projected", "1000", "-fresh", "200ms", "-warm", "200ms", "-large", "1000", "-only", "."}
 	if err := run(t.Context(), args, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
@@ -37,7 +37,7 @@ func TestRun_prints_every_section(t *testing.T) {
 
 func TestRun_refuses_what_makes_no_sense(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-rounds", "0"}, {"-events", "10"}, {"-only", "("}, {"-projected", "10"}, {"-large", "10"}, {"-fresh", "0s"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-events", "10"}, {"-only", "("}, {"-projected", "10"}, {"-large", "10"}, {"-fresh", "0s"}, {"-warm", "-1s"}} {
 		if err := run(t.Context(), args, &strings.Builder{}); err == nil {
 			t.Errorf("%v is not refused", args)
 		}

@@ -22,9 +22,6 @@ const (
 	// freshRate is how many events a second are appended while their rows are awaited.
 	freshRate    = 1000
 	freshWriters = 8
-	// freshWarm is how long it goes on before it is measured: a broker that has just begun
-	// compiles itself meanwhile.
-	freshWarm = 5 * time.Second
 	// many is the larger number of projections of which a process is left idle.
 	many = 10
 )
@@ -57,7 +54,7 @@ func freshFromLog(ctx context.Context, w *world, s settings, r *report) error {
 	if err := p.WaitFor(running, 1); err != nil {
 		return errors.Join(err, stop())
 	}
-	err = l.freshness(running, "append to row, from the log", s.fresh, r)
+	err = l.freshness(running, "append to row, from the log", s, r)
 	return errors.Join(err, stop())
 }
 
@@ -82,10 +79,10 @@ func freshFromKafka(ctx context.Context, w *world, s settings, r *report) error 
 	group.Go(func() error { return p.Run(running) })
 	err = readsKafka(running, p)
 	if err == nil {
-		err = l.freshness(running, "append to row, through Kafka", s.fresh, r)
+		err = l.freshness(running, "append to row, through Kafka", s, r)
 	}
 	if err == nil {
-		err = freshBare(running, client, w.stack.Brokers(), prefix+"bare", s.fresh, r)
+		err = freshBare(running, client, w.stack.Brokers(), prefix+"bare", s, r)
 	}
 	cancel()
 	return errors.Join(err, group.Wait(), client.Close())
@@ -125,12 +122,12 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // freshness appends for a while, each event to a stream of its own, and prints how long
 // the rows took.
-func (l *sales) freshness(ctx context.Context, name string, d time.Duration, r *report) error {
-	a := newAwaited(d)
+func (l *sales) freshness(ctx context.Context, name string, s settings, r *report) error {
+	a := newAwaited(s.warm)
 	group, inner := errgroup.WithContext(ctx)
 	writers, inWriters := errgroup.WithContext(inner)
 	for range freshWriters {
-		writers.Go(func() error { return l.appendPaced(inWriters, a.from.Add(d), a) })
+		writers.Go(func() error { return l.appendPaced(inWriters, a.from.Add(s.fresh), a) })
 	}
 	group.Go(func() error {
 		defer a.end()
@@ -140,7 +137,7 @@ func (l *sales) freshness(ctx context.Context, name string, d time.Duration, r *
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return a.print(name, d, r)
+	return a.print(name, s.fresh, r)
 }
 
 // appendPaced is one writer with its share of the rate.

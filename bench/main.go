@@ -22,7 +22,7 @@
 // With -cluster all that goes through Kafka goes through three Apache Kafka brokers, each
 // topic three times replicated (needs a JDK 17 and Maven):
 //
-//	go run ./bench -only freshness -cluster
+//	go run ./bench -only freshness -cluster -warm 1m
 //
 // Others run only when -only names them. Rebuild and live as above, where the log has
 // 100 streams (extreme-streams), all events go to one row (extreme-hot), a row has 10 kB
@@ -83,6 +83,7 @@ type settings struct {
 	grown     int
 	projected int
 	large     int
+	warm      time.Duration
 	fresh     time.Duration
 	cluster   bool
 	only      *regexp.Regexp
@@ -99,6 +100,7 @@ func parse(args []string) (settings, error) {
 	flags.IntVar(&s.grown, "grown", 100_000, "events of the long log that is compared with one of 10,000")
 	flags.IntVar(&s.projected, "projected", 200_000, "events that a side of a round makes a read model of")
 	flags.IntVar(&s.large, "large", 10_000_000, "events of the section large")
+	flags.DurationVar(&s.warm, "warm", 5*time.Second, "how long freshness appends before it counts: brokers that have just begun compile what they do")
 	flags.DurationVar(&s.fresh, "fresh", 5*time.Second, "how long freshness appends, and looks at idle projections")
 	flags.BoolVar(&s.cluster, "cluster", false, "start three Apache Kafka brokers in place of the embedded one (needs a JDK 17 and Maven)")
 	only := flags.String("only", "", "run the sections whose names match this `regexp`: append, batch, read, poll, relay, growth, cost, rebuild, live, asof, freshness; and if it is given, extreme-streams, extreme-hot, extreme-wide, extreme-shared, extreme-late, lanes, large")
@@ -107,7 +109,7 @@ func parse(args []string) (settings, error) {
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
-	if s.rounds < 1 || s.fresh <= 0 || min(s.events, s.grown, s.projected, s.large) < 1000 {
+	if s.rounds < 1 || s.fresh <= 0 || s.warm < 0 || min(s.events, s.grown, s.projected, s.large) < 1000 {
 		return s, errors.New("give at least 1 round, 1000 events and some time")
 	}
 	var err error
