@@ -92,7 +92,7 @@ func (m *Metadata) UnmarshalBinary(data []byte) error {
 // reserved are the names that Asof and CloudEvents give to attributes of a
 // published event.
 const reserved = " id source type subject time specversion datacontenttype dataschema data " +
-	"version position schema life correlationid causationid traceparent tracestate "
+	"category version position schema life part of dense correlationid causationid traceparent tracestate "
 
 func (m Metadata) validate() (int, error) {
 	if m.IsZero() {

@@ -8,7 +8,7 @@ import (
 )
 
 // FromKafka makes a projector read the topics of its definition's categories, which
-// it must name, instead of the log. The processes that run it share the partitions
+// it must name, instead of the log; or those of [WithTopics]. The processes that run it share the partitions
 // as a consumer group of the build's own.
 //
 // Of a store, Kafka carries the events; the log decides what they are. An event is applied only
@@ -40,6 +40,12 @@ type KafkaOption func(*source.Kafka)
 // WithTopicPrefix names the prefix that the relay puts before a category to make the
 // topic's name; none by default.
 func WithTopicPrefix(prefix string) KafkaOption { return func(s *source.Kafka) { s.Prefix = prefix } }
+
+// WithTopics names the topics, without the prefix, in place of the categories: those that
+// other events are published to as well, or a copy of one. Which stream an event is of, its
+// headers say, so what lies in two of them is applied once, and a topic may take another's
+// place. Events of other categories are left alone.
+func WithTopics(names ...string) KafkaOption { return func(s *source.Kafka) { s.Names = names } }
 
 // WithEventSource names the ce_source of the store's events, as the relay was given
 // it. Messages of other sources are then skipped without a look at the log. With topics

@@ -106,7 +106,7 @@ func TestHeaders_of_any_kind_hold_nothing_up(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	names := []string{
-		"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_subject", "ce_time", "ce_version", "ce_position", "ce_schema", "ce_correlationid", "ce_causationid",
+		"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_category", "ce_subject", "ce_time", "ce_version", "ce_position", "ce_schema", "ce_correlationid", "ce_causationid",
 		"ce_traceparent", "ce_tracestate", "ce_life", "ce_x", "ce_", "traceparent", "content-type", "\x00",
 	}
 	hostile := rapid.OneOf(

@@ -76,7 +76,7 @@ func (i *Inbox) validate() error {
 		return fmt.Errorf("inbox: %w: WithTypes without a type: name those that the reaction is for, or leave the option out for all", es.ErrInvalid)
 	}
 	for _, name := range i.types {
-		if err := recordable(es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: name, Stream: es.StreamID{ID: "any"}}}); err != nil {
+		if err := recordable(es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: name, Stream: es.StreamID{Category: "any", ID: "any"}}}); err != nil {
 			return fmt.Errorf("inbox: WithTypes: no event can be of type %.40q: %w", name, err)
 		}
 	}

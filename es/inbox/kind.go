@@ -15,6 +15,7 @@ const (
 	headerID       = "ce_id"
 	headerSource   = "ce_source"
 	headerType     = "ce_type"
+	headerCategory = "ce_category"
 	headerVersion  = "ce_version"
 	headerPosition = "ce_position"
 	headerSchema   = "ce_schema"
@@ -60,7 +61,7 @@ func read(m *message.Message) (es.RecordedEvent, error) {
 // two.
 func asofs(m *message.Message) bool {
 	n := 0
-	for _, name := range []string{headerVersion, headerPosition, headerSchema, headerLife()} {
+	for _, name := range []string{headerCategory, headerVersion, headerPosition, headerSchema, headerLife()} {
 		if _, ok := m.Metadata[name]; ok {
 			n++
 		}

@@ -40,7 +40,7 @@ func TestMessages_of_other_systems_leave_a_trace(t *testing.T) {
 	versioned := foreign("order", "/shop", "8f6d6d0e-1111-4222-8333-444455556666", "order.placed")
 	versioned.Metadata["ce_version"] = "two" // an attribute of its own
 	unnamed := delivered("/orders", placed("1", 1, 1))
-	for _, name := range []string{"ce_subject", "ce_version", "ce_position", "ce_schema"} {
+	for _, name := range []string{"ce_category", "ce_subject", "ce_version", "ce_position", "ce_schema"} {
 		delete(unnamed.Metadata, name)
 	}
 	for what, c := range map[string]struct {
@@ -116,7 +116,7 @@ func TestBroken_event_is_not_acknowledged(t *testing.T) {
 	for header, values := range map[string][]string{
 		"ce_version": {"two", "", "1.5", "99999999999999999999"}, "ce_position": {"x"}, "ce_schema": {"one"}, "ce_time": {"yesterday"},
 		"ce_id": {"1"}, "ce_specversion": {"2.0"}, "ce_life": {"nine", ""},
-		"-ce_subject": {""}, "-ce_version": {""}, "-ce_time": {""}, "-ce_type": {""},
+		"-ce_category": {""}, "-ce_subject": {""}, "-ce_version": {""}, "-ce_time": {""}, "-ce_type": {""},
 	} {
 		for _, value := range values {
 			log, text := logger()

@@ -39,10 +39,9 @@ func digestOf(text string) string {
 }
 
 // recordable reports an event that no store has recorded, as none would accept it:
-// something else wrote its message. The category is the topic's name, whatever it is,
-// and the payload is the reaction's to judge.
+// something else wrote its message. The payload is the reaction's to judge.
 func recordable(e es.RecordedEvent) error {
-	return es.ValidateAppend(es.StreamID{Category: "any", ID: e.Stream.ID}, es.Any, []es.EventData{{
+	return es.ValidateAppend(e.Stream, es.Any, []es.EventData{{
 		ID: e.ID, Type: e.Type, Schema: e.Schema, ContentType: e.ContentType, Data: []byte(`{}`), Metadata: e.Metadata,
 	}})
 }
@@ -58,7 +57,7 @@ func acceptable(m es.Metadata) es.Metadata {
 	extra := m.Extra
 	m.Extra = nil
 	for key, value := range extra {
-		if recordable(es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: "any", Stream: es.StreamID{ID: "any"}, Metadata: es.Metadata{Extra: map[string]string{key: value}}}}) != nil {
+		if recordable(es.RecordedEvent{Recorded: es.Recorded{ID: es.NewID(), Type: "any", Stream: es.StreamID{Category: "any", ID: "any"}, Metadata: es.Metadata{Extra: map[string]string{key: value}}}}) != nil {
 			continue
 		}
 		if m.Extra == nil {

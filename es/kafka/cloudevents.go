@@ -20,7 +20,8 @@ const (
 	headerID          = "ce_id"
 	headerSource      = "ce_source"
 	headerType        = "ce_type"
-	headerSubject     = "ce_subject" // the stream's id
+	headerCategory    = "ce_category" // of the stream
+	headerSubject     = "ce_subject"  // the stream's id
 	headerTime        = "ce_time"
 	headerVersion     = "ce_version"
 	headerPosition    = "ce_position"
@@ -47,21 +48,22 @@ const (
 // protocol binding in binary mode
 // (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md).
 // The source is a URI reference that names the service, such as "/orders"; source
-// and event id identify the event. The topic is the stream's category, with a prefix
-// perhaps. The message's timestamp is left to the producer, since retention counts
-// from it; when the event was recorded is ce_time.
+// and event id identify the event, and source, category (ce_category) and stream id
+// (ce_subject) its stream, whatever topic it lies in. The message's timestamp is left to
+// the producer, since retention counts from it; when the event was recorded is ce_time.
 func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	contentType := e.ContentType
 	if contentType == "" {
 		contentType = es.JSONContentType
 	}
-	m := Message{Topic: topic, Key: []byte(e.Stream.ID), Value: e.Data, Headers: make([]Header, 0, 16+len(e.Metadata.Extra))}
+	m := Message{Topic: topic, Key: []byte(e.Stream.ID), Value: e.Data, Headers: make([]Header, 0, 17+len(e.Metadata.Extra))}
 	var text [64]byte
 	h := headers{list: m.Headers, bytes: make([]byte, 0, headerBytes)}
 	h.add(headerSpec, specVersion)
 	h.add(headerID, e.ID.String())
 	h.add(headerSource, source)
 	h.add(headerType, e.Type)
+	h.add(headerCategory, e.Stream.Category)
 	h.add(headerSubject, e.Stream.ID)
 	h.add(headerTime, string(e.RecordedAt.UTC().AppendFormat(text[:0], time.RFC3339Nano)))
 	h.add(headerContentType, contentType)
@@ -109,9 +111,8 @@ func (m *Message) add(name, value string) {
 	m.Headers = append(m.Headers, Header{Key: name, Value: []byte(value)})
 }
 
-// ToEvent returns the event that FromEvent put into a message. Its category is the
-// message's topic: take a prefix away from m.Topic first. A message of another
-// system is [ErrNotAnEvent].
+// ToEvent returns the event that FromEvent put into a message, from whatever topic: the
+// name of that says nothing of it. A message of another system is [ErrNotAnEvent].
 func ToEvent(m Message) (es.RecordedEvent, error) {
 	var e es.RecordedEvent
 	seen := make(map[string]bool, len(m.Headers))
@@ -121,7 +122,7 @@ func ToEvent(m Message) (es.RecordedEvent, error) {
 			return es.RecordedEvent{}, fmt.Errorf("%w: %s partition %d offset %d: header %s: %w", ErrNotAnEvent, m.Topic, m.Partition, m.Offset, h.Key, err)
 		}
 	}
-	for _, name := range []string{headerSpec, headerID, headerSource, headerType, headerSubject, headerTime, headerVersion} {
+	for _, name := range []string{headerSpec, headerID, headerSource, headerType, headerCategory, headerSubject, headerTime, headerVersion} {
 		if !seen[name] {
 			return es.RecordedEvent{}, fmt.Errorf("%w: %s partition %d offset %d has no header %s: another system wrote it", ErrNotAnEvent, m.Topic, m.Partition, m.Offset, name)
 		}
@@ -133,7 +134,7 @@ func ToEvent(m Message) (es.RecordedEvent, error) {
 		e.Metadata.TraceParent, _ = m.Header(headerPlainTraceParent)
 		e.Metadata.TraceState, _ = m.Header(headerPlainTraceState)
 	}
-	e.Stream.Category, e.Data = m.Topic, m.Value
+	e.Data = m.Value
 	return e, nil
 }
 
@@ -148,6 +149,8 @@ func set(e *es.RecordedEvent, name, value string) (err error) {
 		e.ID, err = uuid.Parse(value)
 	case headerType:
 		e.Type = value
+	case headerCategory:
+		e.Stream.Category = value
 	case headerSubject:
 		e.Stream.ID = value
 	case headerTime:

@@ -99,7 +99,7 @@ func ExampleFlow() {
 }
 
 func ExampleFromEvent() {
-	m := kafka.FromEvent("/accounts", "account", es.RecordedEvent{
+	m := kafka.FromEvent("/accounts", "eu.account", es.RecordedEvent{
 		Recorded: es.Recorded{
 			ID: uuid.MustParse("01a20fdb-ee8f-76d5-8d50-fcb17048bd19"), Type: "account.opened", Schema: 1,
 			Stream: es.StreamID{Category: "account", ID: "a-17"}, Version: 1, Position: 42,
@@ -112,11 +112,12 @@ func ExampleFromEvent() {
 		fmt.Printf("%s: %s\n", h.Key, h.Value)
 	}
 	// Output:
-	// account a-17 {"owner":"ann"}
+	// eu.account a-17 {"owner":"ann"}
 	// ce_specversion: 1.0
 	// ce_id: 01a20fdb-ee8f-76d5-8d50-fcb17048bd19
 	// ce_source: /accounts
 	// ce_type: account.opened
+	// ce_category: account
 	// ce_subject: a-17
 	// ce_time: 2026-11-24T12:30:00Z
 	// content-type: application/json

@@ -47,7 +47,7 @@ func TestFromEvent_is_read_by_another_client(t *testing.T) {
 		t.Errorf("partition %d, a Java client looks in %d", r.Partition, java)
 	}
 	want := map[string]string{
-		"ce_specversion": "1.0", "ce_id": e.ID.String(), "ce_source": "/accounts", "ce_type": "account.opened", "ce_subject": "a-17",
+		"ce_specversion": "1.0", "ce_id": e.ID.String(), "ce_source": "/accounts", "ce_type": "account.opened", "ce_category": topic, "ce_subject": "a-17",
 		"ce_time": "2026-11-24T12:30:00.123456Z", "content-type": "application/json",
 		"ce_version": "3", "ce_position": "1099511627776", "ce_schema": "2", "ce_correlationid": "c-1", "ce_causationid": "m-1", "ce_tenant": "blue",
 		"traceparent": e.Metadata.TraceParent, "tracestate": "a=b",

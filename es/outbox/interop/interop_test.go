@@ -48,7 +48,7 @@ func wanted(e es.RecordedEvent, life uuid.UUID) seen {
 		"time": e.RecordedAt.Format("2006-01-02T15:04:05.000000000"), "datacontenttype": e.ContentType,
 	}
 	s.Extensions = map[string]string{
-		"version": strconv.FormatInt(int64(e.Version), 10), "position": strconv.FormatInt(int64(e.Position), 10), "schema": strconv.Itoa(e.Schema),
+		"category": e.Stream.Category, "version": strconv.FormatInt(int64(e.Version), 10), "position": strconv.FormatInt(int64(e.Position), 10), "schema": strconv.Itoa(e.Schema),
 		"life": life.String(),
 	}
 	for name, value := range map[string]string{

@@ -131,6 +131,28 @@ func (a *Applier) ReadyGaps(ctx context.Context, b books.Build, at Partition) ([
 	return list, fault.Explain("read the gaps", err)
 }
 
+// readyPartitionsSQL finds the partitions in which streams wait that have got what they
+// waited for. Bind: $1 build.
+const readyPartitionsSQL = `
+select distinct g.topic, g.partition
+from {asof}.gaps g
+join {asof}.dedup d on d.build = g.build and d.category = g.category and d.stream_id = g.stream_id and d.source = g.source
+where g.build = $1 and d.version >= g.version and not g.lost`
+
+// ReadyPartitions returns the partitions in which streams wait that have got what they waited
+// for: it may have come by another partition, where a topic has grown or there are two.
+func (a *Applier) ReadyPartitions(ctx context.Context, b books.Build) ([]Partition, error) {
+	rows, err := a.Books.Pool().Query(ctx, a.Books.SQL(readyPartitionsSQL), b.ID)
+	if err != nil {
+		return nil, fault.Explain("read the gaps", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (at Partition, err error) {
+		err = row.Scan(&at.Topic, &at.Number)
+		return at, err
+	})
+	return list, fault.Explain("read the gaps", err)
+}
+
 // Bind: $1 build, $2 source, $3 category, $4 stream.
 const lostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
 

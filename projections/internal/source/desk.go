@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -22,8 +23,9 @@ type desk struct {
 	next int64       // offset after what is applied
 	now  *apply.Work // what is to be applied, once it was somebody's turn
 
-	came chan struct{} // there is something on it
-	left chan struct{} // there may be room on it
+	came  chan struct{} // there is something on it, or to be read again
+	again atomic.Bool   // streams that wait in the partition are to be looked at
+	left  chan struct{} // there may be room on it
 
 	mu       sync.Mutex
 	messages []kafka.Message
@@ -58,9 +60,9 @@ func (d *desk) tryPut(messages []kafka.Message) bool {
 	return true
 }
 
-// await waits for messages.
+// await waits for messages, or for streams that are to be looked at.
 func (d *desk) await(ctx context.Context) error {
-	for d.count() == 0 {
+	for d.count() == 0 && !d.again.Load() {
 		select {
 		case <-d.came:
 		case <-ctx.Done():
@@ -113,6 +115,12 @@ func (d *desk) applied() *apply.Work {
 	w := d.now
 	d.now, d.next = nil, w.Offset.Next
 	return w
+}
+
+// lookAgain has the streams looked at that wait in the partition.
+func (d *desk) lookAgain() {
+	d.again.Store(true)
+	signal(d.came)
 }
 
 func signal(to chan<- struct{}) {

@@ -28,6 +28,7 @@ type follower struct {
 	reading atomic.Bool  // all that the topics had before is applied, and they are read
 	pulls   sync.Mutex   // held while a page of the log is applied because Kafka is not read
 	batches atomic.Int64 // from Kafka
+	desks   sync.Map     // of the partitions that are read here: by apply.Partition, a *desk
 }
 
 // ApplyError is a failure that is not Kafka's.

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,11 @@ import (
 type Kafka struct {
 	Client *kafka.Client
 	Prefix string
-	Source string // ce_source; empty: any
+	Names  []string // of topics, without the prefix; none: the categories
+	Source string   // ce_source; empty: any
 	Every  time.Duration
 	topics []string
+	wanted map[string]bool // categories
 }
 
 // Check implements [Source].
@@ -39,19 +42,31 @@ func (s *Kafka) checkTopics(feed *Feed) error {
 	case s.Client == nil:
 		return fmt.Errorf("%w: %q: FromKafka needs a client", fault.ErrInvalid, d.Name)
 	case len(d.Categories) == 0:
-		return fmt.Errorf("%w: %q: FromKafka needs Categories, which are the topics", fault.ErrInvalid, d.Name)
+		return fmt.Errorf("%w: %q: FromKafka needs Categories: what else a topic has is left alone", fault.ErrInvalid, d.Name)
 	case d.Order == fold.LogOrder:
 		return fmt.Errorf("%w: %q: its rows need the log's order, and Kafka keeps that of each stream alone: follow the log, or say in the definition that Order is OneStream or Commuting, if it is", fault.ErrInvalid, d.Name)
+	case slices.Contains(s.Names, ""):
+		return fmt.Errorf("%w: %q: WithTopics with an empty name: name topics", fault.ErrInvalid, d.Name)
 	case s.Every <= 0:
 		return fmt.Errorf("%w: %q: WithLogCheck of %s: give more than zero", fault.ErrInvalid, d.Name, s.Every)
 	}
 	return nil
 }
 
-// name makes the names of the topics.
+// name makes the names of the topics, each once.
 func (s *Kafka) name(feed *Feed) {
+	s.wanted = map[string]bool{}
 	for _, category := range feed.Applier.Def.Categories {
-		s.topics = append(s.topics, s.Prefix+category)
+		s.wanted[category] = true
+	}
+	names := s.Names
+	if len(names) == 0 {
+		names = feed.Applier.Def.Categories
+	}
+	for _, name := range names {
+		if topic := s.Prefix + name; !slices.Contains(s.topics, topic) {
+			s.topics = append(s.topics, topic)
+		}
 	}
 }
 
@@ -78,12 +93,11 @@ func (s *Kafka) Follow(ctx context.Context, feed *Feed, b books.Build) error {
 	return group.Wait()
 }
 
-// event returns the event of a message; false when it is none of this store's.
+// event returns the event of a message; false when it is none of the projection's.
 func (s *Kafka) event(m kafka.Message) (es.RecordedEvent, bool) {
 	if s.Source != "" && kafka.Source(m) != s.Source {
 		return es.RecordedEvent{}, false
 	}
-	m.Topic = strings.TrimPrefix(m.Topic, s.Prefix) // the category
 	e, err := kafka.ToEvent(m)
-	return e, err == nil
+	return e, err == nil && s.wanted[e.Stream.Category]
 }

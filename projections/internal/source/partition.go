@@ -20,17 +20,19 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 		return err
 	}
 	part.SeekTo(next)
+	d := newDesk(f, at, next)
 	if f.feed.Applier.Log == nil {
 		if err := f.sameTopic(ctx, part); err != nil {
 			return err
 		}
 		// One that was stopped in between.
-		err := f.feed.ReadAgain(ctx, f.Kafka, f.b, at, next, func(w *apply.Work) error { return f.apply(ctx, at, w) })
-		if err != nil {
+		if err := f.readAgain(ctx, d, next); err != nil {
 			return err
 		}
 	}
-	return f.readOn(ctx, part, newDesk(f, at, next))
+	f.desks.Store(at, d)
+	defer f.desks.CompareAndDelete(at, d)
+	return f.readOn(ctx, part, d)
 }
 
 // readOn fetches messages and applies them, both at the same time.
@@ -68,6 +70,11 @@ func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err er
 	if err := d.await(ctx); err != nil {
 		return false, err
 	}
+	if d.again.Swap(false) {
+		if err := f.readAgain(ctx, d, d.next); err != nil || d.count() == 0 {
+			return false, err
+		}
+	}
 	err = f.room.Do(d,
 		func(all []*desk) error { return f.applyTogether(ctx, all) },
 		func() error { return f.apply(ctx, d.at, d.work()) })
@@ -77,9 +84,31 @@ func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err er
 	w := d.applied()
 	f.batches.Add(1)
 	if w.Gapped {
-		err = f.feed.ReadAgain(ctx, f.Kafka, f.b, d.at, w.Offset.Next, func(w *apply.Work) error { return f.apply(ctx, d.at, w) })
+		if err = f.readAgain(ctx, d, w.Offset.Next); err == nil {
+			err = f.lookAgain(ctx)
+		}
 	}
 	return w.Foreign > 0, err
+}
+
+// readAgain reads streams again that have waited in a partition.
+func (f *follower) readAgain(ctx context.Context, d *desk, next int64) error {
+	return f.feed.ReadAgain(ctx, f.Kafka, f.b, d.at, next, func(w *apply.Work) error { return f.apply(ctx, d.at, w) })
+}
+
+// lookAgain has streams read again that wait in one partition for what another has brought.
+// Another process looks for itself, now and then.
+func (f *follower) lookAgain(ctx context.Context) error {
+	ready, err := f.feed.Applier.ReadyPartitions(ctx, f.b)
+	if err != nil {
+		return ApplyError{err}
+	}
+	for _, at := range ready {
+		if d, here := f.desks.Load(at); here {
+			d.(*desk).lookAgain() //nolint:forcetypeassert // there are no others
+		}
+	}
+	return nil
 }
 
 // sameTopic refuses a topic that was made anew since it was read.

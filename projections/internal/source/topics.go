@@ -73,6 +73,9 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 			if _, ours := errors.AsType[ApplyError](err); ours {
 				return err
 			}
+			if err := f.lookAgain(ctx); err != nil {
+				return err
+			}
 		}
 		if len(now) != len(began) {
 			return fmt.Errorf("%w: there are %s", errTopics, strings.Join(now.names(), ", "))
