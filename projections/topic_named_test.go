@@ -74,6 +74,9 @@ func TestTopics_alone_are_read_by_any_name(t *testing.T) {
 	start(t, p)
 	g.untilAll(p)
 	g.wantTotals()
+	if s := g.status(p); s.Source != "kafka topics "+moved+", "+g.category {
+		t.Errorf("%+v", s)
+	}
 	if err := p.Rebuild(t.Context()); err != nil { // from both
 		t.Fatal(err)
 	}

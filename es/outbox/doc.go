@@ -6,7 +6,8 @@
 // The log itself is the outbox. What a transaction appends is published if and when
 // it commits, and there is no second table to write. Every category is a topic of
 // its own, the stream's id is the key, and headers follow the CloudEvents binding
-// for Kafka (see [kafka.FromEvent]).
+// for Kafka (see [kafka.FromEvent]). They say which stream an event is of: a topic may be
+// copied to one of any name.
 //
 // # What is promised
 //
