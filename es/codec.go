@@ -14,7 +14,7 @@ type Codec[E Event] interface {
 	// payload. Its errors match [ErrUnknownType] for a type that Decode would not
 	// know, or [ErrInvalid].
 	Encode(event E) (EventData, error)
-	// Decode returns the event. Its errors match [ErrUnknownType] or
+	// Decode returns the event. Its errors match [ErrUnknownType], [ErrNewerSchema] or
 	// [ErrUndecodable] and name the event. It must copy of recorded.Data what it keeps, as
 	// an UnmarshalJSON must: that memory may be another event's afterwards.
 	Decode(recorded RecordedEvent) (E, error)
@@ -27,8 +27,12 @@ type Codec[E Event] interface {
 // the service uses them; it is only looked at. Two types of one name are a
 // mistake in the program, and JSON panics.
 //
-// Decoding ignores fields that the Go type does not have, so an older binary reads
-// a newer event.
+// A payload has the schema version that its type declares (see [Versioned]), and one of another
+// version is not decoded: of a later one it is [ErrNewerSchema], of a former one
+// [ErrUndecodable], which an upcaster cures (see [Upcast]). Raise the version with a change after which the
+// Go type would read former payloads wrongly: a field that is renamed, or means something
+// else. A field more needs none: decoding ignores fields that the Go type does not have, so
+// an older binary reads a newer event, and what a payload does not have is left zero.
 func JSON[E Event](examples ...E) Codec[E] {
 	c := jsonCodec[E]{types: make(map[string]jsonType, len(examples))}
 	for _, example := range examples {
@@ -39,9 +43,22 @@ func JSON[E Event](examples ...E) Codec[E] {
 		if other, twice := c.types[name]; twice {
 			panic(fmt.Sprintf("es: event type %q is given for %v and %T: each needs a name of its own", name, other.Type, example))
 		}
-		c.types[name] = jsonTypeOf(reflect.TypeOf(example))
+		c.types[name] = jsonTypeOf(reflect.TypeOf(example), schemaOf(example))
 	}
 	return c
+}
+
+// schemaOf is the schema version that an event's type declares.
+func schemaOf(event Event) int {
+	v, ok := event.(Versioned)
+	if !ok {
+		return 1
+	}
+	schema := v.EventSchema()
+	if schema < 1 {
+		panic(fmt.Sprintf("es: %T says that it has schema %d: count from 1", event, schema))
+	}
+	return schema
 }
 
 type jsonCodec[E Event] struct{ types map[string]jsonType }
@@ -55,7 +72,7 @@ func (c jsonCodec[E]) Encode(event E) (EventData, error) {
 	if err != nil {
 		return EventData{}, fmt.Errorf("%w: encode %s: %w", ErrInvalid, name, err)
 	}
-	return EventData{ID: NewID(), Type: name, Schema: 1, Data: data}, nil
+	return EventData{ID: NewID(), Type: name, Schema: c.types[name].schema, Data: data}, nil
 }
 
 func (c jsonCodec[E]) Decode(recorded RecordedEvent) (E, error) {
@@ -63,6 +80,9 @@ func (c jsonCodec[E]) Decode(recorded RecordedEvent) (E, error) {
 	goType, ok := c.types[recorded.Type]
 	if !ok {
 		return none, fmt.Errorf("%w: %q of %s version %d: add it to the codec", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version)
+	}
+	if max(recorded.Schema, 1) != goType.schema {
+		return none, &SchemaError{Event: recorded.Recorded, Reads: goType.schema}
 	}
 	var event E
 	err := unmarshal(recorded.Data, goType, func(value reflect.Value) error { // of T, or of *T when the service uses pointers

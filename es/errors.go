@@ -16,6 +16,10 @@ var (
 	ErrUnknownType = errors.New("es: unknown event type")
 	// ErrUndecodable: the type is known and the payload does not decode into it.
 	ErrUndecodable = errors.New("es: event does not decode")
+	// ErrNewerSchema: the payload has a schema version that is later than those that the codec
+	// reads: a newer program wrote it. Deploy the one that reads it; nothing is lost
+	// meanwhile. The error is a [*SchemaError].
+	ErrNewerSchema = errors.New("es: event of a newer schema")
 	// ErrInvalid: a name, a size or a value that no store accepts. The text says
 	// which, and what is allowed.
 	ErrInvalid = errors.New("es: invalid")
@@ -36,6 +40,31 @@ var (
 	// of them (rebuild the read model, undo the reaction), then accept the new life.
 	ErrAnotherLife = errors.New("es: the store has begun another life")
 )
+
+// SchemaError names an event of a schema version that the codec does not read. It matches
+// [ErrNewerSchema] where the version is later than what the codec reads, and
+// [ErrUndecodable] where it is a former one.
+type SchemaError struct {
+	Event Recorded
+	Reads int // the schema version that the codec reads
+}
+
+func (e *SchemaError) Error() string {
+	if e.Event.Schema > e.Reads {
+		return fmt.Sprintf("%v: %s of %s version %d has schema %d, and this program reads %d: deploy a program that reads it before one that writes it",
+			ErrNewerSchema, e.Event.Type, e.Event.Stream, e.Event.Version, e.Event.Schema, e.Reads)
+	}
+	return fmt.Sprintf("%v: %s of %s version %d has schema %d, and this program reads %d: add an upcaster from %d (es.Upcast)",
+		ErrUndecodable, e.Event.Type, e.Event.Stream, e.Event.Version, max(e.Event.Schema, 1), e.Reads, max(e.Event.Schema, 1))
+}
+
+// Is makes errors.Is tell which of the two it is.
+func (e *SchemaError) Is(target error) bool {
+	if e.Event.Schema > e.Reads {
+		return target == ErrNewerSchema
+	}
+	return target == ErrUndecodable
+}
 
 // ConflictError says which version an append wanted and which it found.
 // errors.Is(err, ErrConflict) is true for it.

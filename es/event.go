@@ -10,6 +10,14 @@ import (
 // the Go type does not orphan history, renaming what EventType returns does.
 type Event interface{ EventType() string }
 
+// Versioned is an event whose type says which version of its payload's shape it has. One that
+// does not has version 1.
+type Versioned interface {
+	Event
+	// EventSchema returns the same number, from 1, for every value.
+	EventSchema() int
+}
+
 // EventData is an event to be appended. [Codec.Encode] makes one.
 type EventData struct {
 	// ID makes the append idempotent: appending the same events again returns what

@@ -20,12 +20,13 @@ const maxFastDepth = 32
 // jsonType is a type of event, and whether both decoders agree on it.
 type jsonType struct {
 	reflect.Type
+	schema  int
 	alike   bool
 	scratch *sync.Pool // of pointers to values of it, which are zero
 }
 
-func jsonTypeOf(t reflect.Type) jsonType {
-	return jsonType{t, alike(t, map[reflect.Type]bool{}), &sync.Pool{New: func() any { return reflect.New(t).Interface() }}}
+func jsonTypeOf(t reflect.Type, schema int) jsonType {
+	return jsonType{t, schema, alike(t, map[reflect.Type]bool{}), &sync.Pool{New: func() any { return reflect.New(t).Interface() }}}
 }
 
 // alike reports a type without pointers to pointers: a field that comes twice, and null

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/projections/internal/fault"
 )
 
 // decoder turns recorded events into the service's. It is safe for concurrent use.
@@ -27,8 +28,11 @@ func (d *decoder[E]) Decode(recorded *es.RecordedEvent) (event E, known bool, er
 		return event, false, nil
 	}
 	err = guard(func() error { event, err = d.codec.Decode(*recorded); return err })
-	if errors.Is(err, es.ErrUnknownType) {
+	switch {
+	case errors.Is(err, es.ErrUnknownType):
 		return event, false, nil
+	case errors.Is(err, es.ErrNewerSchema): // a newer program reads it: this one waits for that
+		err = fmt.Errorf("%w: %w", fault.ErrRetry, err)
 	}
 	return event, true, err
 }

@@ -1,0 +1,176 @@
+package es
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Payload is what an event was recorded as: what a [Codec] decodes, and an [Upcaster] makes
+// another of.
+type Payload struct {
+	Type        string
+	Schema      int
+	ContentType string
+	Data        []byte
+}
+
+// Upcaster makes the payload of one type and schema version that of a later one: see
+// [UpcastBytes], [UpcastJSON] and [Renamed].
+type Upcaster struct {
+	Type   string // that it takes
+	Schema int    // that it takes, from 1
+	// Up returns the next payload, of another schema version or type. It is a pure function of
+	// the one it is given, and may be called by several goroutines at once. It copies of
+	// Data what it keeps.
+	Up func(Payload) (Payload, error)
+}
+
+// UpcastBytes makes a payload of a schema version one of the next.
+func UpcastBytes(eventType string, schema int, up func(data []byte) ([]byte, error)) Upcaster {
+	return Upcaster{Type: eventType, Schema: schema, Up: func(p Payload) (Payload, error) {
+		data, err := up(p.Data)
+		p.Schema, p.Data = schema+1, data
+		return p, err
+	}}
+}
+
+// UpcastJSON makes a payload of a schema version one of the next, where both are JSON: Old
+// and New have the fields that the two versions have.
+func UpcastJSON[Old, New any](eventType string, schema int, up func(Old) (New, error)) Upcaster {
+	return UpcastBytes(eventType, schema, func(data []byte) ([]byte, error) {
+		var old Old
+		if err := json.Unmarshal(data, &old); err != nil {
+			return nil, err
+		}
+		next, err := up(old)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(next)
+	})
+}
+
+// Renamed reads the events of a type, of one schema version, as those of another type and
+// version. The log keeps the old name.
+func Renamed(oldType string, oldSchema int, newType string, newSchema int) Upcaster {
+	return Upcaster{Type: oldType, Schema: oldSchema, Up: func(p Payload) (Payload, error) {
+		p.Type, p.Schema = newType, newSchema
+		return p, nil
+	}}
+}
+
+// Upcast returns a codec that reads the events of former schema versions too: it makes them
+// what the codec reads, step by step. What the codec writes stays what it is. Two upcasters of
+// one type and version are a mistake in the program, and Upcast panics. An upcaster that
+// fails, and steps that go in a circle, are [ErrUndecodable].
+func Upcast[E Event](codec Codec[E], steps ...Upcaster) Codec[E] {
+	c := &upcasting[E]{Codec: codec, from: map[string]ladder{}}
+	for _, s := range steps {
+		if err := validName("event type", s.Type, MaxType, "._:/-"); err != nil {
+			panic(err)
+		}
+		if s.Schema < 1 || s.Up == nil {
+			panic(fmt.Sprintf("es: upcaster of %s, schema %d: give a schema from 1 and a function", s.Type, s.Schema))
+		}
+		of, known := c.from[s.Type]
+		if !known {
+			of.up = map[int]func(Payload) (Payload, error){}
+		}
+		if _, twice := of.up[s.Schema]; twice {
+			panic(fmt.Sprintf("es: two upcasters of %s, schema %d: there may be one way up", s.Type, s.Schema))
+		}
+		of.up[s.Schema] = s.Up
+		of.last = max(of.last, s.Schema)
+		c.from[s.Type] = of
+	}
+	return c
+}
+
+type upcasting[E Event] struct {
+	Codec[E]
+	from map[string]ladder
+}
+
+// ladder are the upcasters of a type, by schema version; last is the highest.
+type ladder struct {
+	up   map[int]func(Payload) (Payload, error)
+	last int
+}
+
+// mostSteps is how many steps an event may take: more go in a circle.
+const mostSteps = 1000
+
+var errCircle = errors.New("the upcasters go in a circle")
+
+func (c *upcasting[E]) Decode(recorded RecordedEvent) (E, error) {
+	of := c.from[recorded.Type]
+	if recorded.Schema > of.last || of.last == 0 { // as nearly all
+		return c.Codec.Decode(recorded)
+	}
+	var none E
+	p := Payload{recorded.Type, max(recorded.Schema, 1), recorded.ContentType, recorded.Data}
+	for n := 0; ; n++ {
+		up, found := of.up[p.Schema]
+		if !found {
+			break
+		}
+		next, err := up(p)
+		if err == nil && n == mostSteps {
+			err = errCircle
+		}
+		if err != nil {
+			return none, fmt.Errorf("%w: %s of %s version %d: upcast %s from schema %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, p.Type, p.Schema, err)
+		}
+		p = next
+		of = c.from[p.Type]
+	}
+	recorded.Type, recorded.Schema, recorded.ContentType, recorded.Data = p.Type, p.Schema, p.ContentType, p.Data
+	return c.Codec.Decode(recorded)
+}
+
+// Types are those of the codec, and those that lead to them.
+func (c *upcasting[E]) Types() []string {
+	names := c.Codec.Types()
+	for name := range c.from {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// WriteAs returns a codec that writes the events of a type by a former schema version, and
+// reads them as the given codec does: for the deployment that is to read a new version, while
+// processes still run that know the former alone. The next one leaves it out. Down makes the
+// payload of the codec's version one of the version.
+func WriteAs[E Event](codec Codec[E], eventType string, schema int, down func(data []byte) ([]byte, error)) Codec[E] {
+	if !slices.Contains(codec.Types(), eventType) || schema < 1 || down == nil {
+		panic(fmt.Sprintf("es: WriteAs of %s, schema %d: give a type of the codec, a schema from 1 and a function", eventType, schema))
+	}
+	return writingAs[E]{codec, eventType, schema, down}
+}
+
+type writingAs[E Event] struct {
+	Codec[E]
+	eventType string
+	schema    int
+	down      func([]byte) ([]byte, error)
+}
+
+func (c writingAs[E]) Encode(event E) (EventData, error) {
+	data, err := c.Codec.Encode(event)
+	if err != nil || data.Type != c.eventType {
+		return data, err
+	}
+	if data.Schema <= c.schema {
+		return EventData{}, fmt.Errorf("%w: WriteAs of %s, schema %d: the codec writes schema %d, which is none later: leave WriteAs out", ErrInvalid, c.eventType, c.schema, data.Schema)
+	}
+	if data.Data, err = c.down(data.Data); err != nil {
+		return EventData{}, fmt.Errorf("%w: encode %s as of schema %d: %w", ErrInvalid, c.eventType, c.schema, err)
+	}
+	data.Schema = c.schema
+	return data, nil
+}
