@@ -2,25 +2,26 @@ package docs_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// quoted says in which directory the code stands that a document shows.
-var quoted = map[string]string{"docs/read-side.md": "projections/"}
+// quoted says in which directories the code stands that a document shows.
+var quoted = map[string][]string{"docs/read-side.md": {"projections/"}, "docs/events.md": {"es/", "services/orders/"}}
 
 // The code of a guide is that of tests and Examples, to the letter: whole lines of one.
 func TestGuides_show_code_that_runs(t *testing.T) {
 	t.Parallel()
 	all, tests := documents(t), files(t, "_test.go")
-	for path, directory := range quoted {
+	for path, directories := range quoted {
 		blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(all[path], -1)
 		if len(blocks) == 0 {
 			t.Errorf("%s shows no code", path)
 		}
 		for _, block := range blocks {
-			if !stands(tests, directory, block[1]) {
-				t.Errorf("no test in %s has this code of %s:\n%s", directory, path, block[1])
+			if !slices.ContainsFunc(directories, func(directory string) bool { return stands(tests, directory, block[1]) }) {
+				t.Errorf("no test in %v has this code of %s:\n%s", directories, path, block[1])
 			}
 		}
 	}

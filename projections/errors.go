@@ -29,7 +29,8 @@ var (
 	ErrVerify = fault.ErrVerify
 
 	// ErrRetry makes an error of a codec or of TryApply one that passes: the batch is tried
-	// again, and nothing is parked.
+	// again, and nothing is parked. [es.ErrNewerSchema] is one by itself: a newer program
+	// reads the event.
 	ErrRetry = fault.ErrRetry
 	// ErrTooManyParked: more cannot be applied than may be parked (see [WithParked]), as
 	// with a program that is wrong. Nothing of the batch was written.

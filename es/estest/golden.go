@@ -1,0 +1,245 @@
+package estest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// WriteEnv is the variable of the environment that has [Golden] write files: set it to
+// "write".
+const WriteEnv = "ASOF_GOLDEN"
+
+// Golden holds a codec to what it has written before. Give an example of every event type
+// that the service writes; what is zero in it is filled in, so zero values do. In dir, which
+// is committed, stands a payload of each type and schema version:
+//
+//	order.paid.v1.json      a payload as it was written once
+//	order.paid.v1.now.json  what it is in the version that is written now, by the upcasters
+//	order.paid.v2.json      a payload as it is written now
+//
+// The test fails when a payload does not decode any more, when a field of it disappears or
+// changes, when upcasters make something else of it, and for a type without a file. With
+// ASOF_GOLDEN=write in the environment it writes the files that are missing, and those that
+// have got a field more. It overwrites none whose payload would lose something: raise the
+// type's EventSchema then, and add an upcaster.
+func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ...E) {
+	t.Helper()
+	g := golden[E]{codec: codec, dir: dir, write: os.Getenv(WriteEnv) == "write", current: map[string]bool{}}
+	for _, example := range examples {
+		if err := g.example(example); err != nil {
+			t.Errorf("%s: %v", example.EventType(), err)
+		}
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.v*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]bool{}
+	for _, name := range names {
+		base := strings.TrimSuffix(filepath.Base(name), ".json")
+		if strings.HasSuffix(base, now) {
+			continue
+		}
+		eventType, schema, err := parse(base)
+		if err == nil {
+			types[eventType] = true
+			err = g.former(base, eventType, schema)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range codec.Types() {
+		if !types[name] {
+			t.Errorf("%s: there is no payload of it in %s: give an example, or, of a type that is only read, a file %s.json", name, dir, base(name, 1))
+		}
+	}
+}
+
+// now is at the end of the name of what a former payload has become.
+const now = ".now"
+
+type golden[E es.Event] struct {
+	codec   es.Codec[E]
+	dir     string
+	write   bool
+	current map[string]bool // files of what is written now
+}
+
+// example holds what is written now against its file.
+func (g *golden[E]) example(example E) error {
+	data, err := g.encode(example)
+	if err != nil {
+		return err
+	}
+	name := base(data.Type, data.Schema)
+	g.current[name] = true
+	was, err := os.ReadFile(g.path(name))
+	if os.IsNotExist(err) {
+		return g.keep(name, data.Data, fmt.Errorf("there is no %s", g.path(name)))
+	}
+	if err != nil {
+		return err
+	}
+	back, err := g.codec.Decode(recorded(data.Type, data.Schema, was))
+	if err != nil {
+		return fmt.Errorf("%w: events like that in %s are stored: raise EventSchema and add an upcaster", err, g.path(name))
+	}
+	again, err := g.codec.Encode(back)
+	if err != nil {
+		return err
+	}
+	if lost := differences(was, again.Data, true); len(lost) > 0 {
+		return fmt.Errorf("%s of %s is not what it was: events with it are stored: raise EventSchema and add an upcaster, or take the change back", strings.Join(lost, ", "), g.path(name))
+	}
+	if more := differences(data.Data, was, false); len(more) > 0 {
+		return g.keep(name, data.Data, fmt.Errorf("%s is not in %s", strings.Join(more, ", "), g.path(name)))
+	}
+	return nil
+}
+
+// encode encodes an example that is filled in, or as it is where that cannot be.
+func (g *golden[E]) encode(example E) (es.EventData, error) {
+	if data, err := g.codec.Encode(filled(example)); err == nil {
+		return data, nil
+	}
+	return g.codec.Encode(example)
+}
+
+// former holds what a former payload is now against its file.
+func (g *golden[E]) former(name, eventType string, schema int) error {
+	if g.current[name] {
+		return nil
+	}
+	was, err := os.ReadFile(g.path(name))
+	if err != nil {
+		return err
+	}
+	event, err := g.codec.Decode(recorded(eventType, schema, was))
+	if err != nil {
+		return err
+	}
+	is, err := g.codec.Encode(event)
+	if err != nil {
+		return err
+	}
+	want, err := os.ReadFile(g.path(name + now))
+	if os.IsNotExist(err) {
+		return g.keep(name+now, is.Data, fmt.Errorf("there is no %s", g.path(name+now)))
+	}
+	if err != nil {
+		return err
+	}
+	if other := append(differences(want, is.Data, true), differences(is.Data, want, true)...); len(other) > 0 {
+		return fmt.Errorf("upcast, %s is not what it was in %s: correct the upcasters, or remove that file if it was never right", strings.Join(slices.Compact(slices.Sorted(slices.Values(other))), ", "), g.path(name+now))
+	}
+	return nil
+}
+
+// keep writes a file, or says why it would.
+func (g *golden[E]) keep(name string, data []byte, why error) error {
+	if !g.write {
+		return fmt.Errorf("%w: see that it is right, run the test with %s=write, and commit the file", why, WriteEnv)
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, data, "", "  "); err != nil {
+		return fmt.Errorf("%w: the payload is no JSON: %w", why, err)
+	}
+	text.WriteByte('\n')
+	if err := os.MkdirAll(g.dir, 0o755); err != nil { //nolint:gosec // it is source
+		return err
+	}
+	return os.WriteFile(g.path(name), text.Bytes(), 0o644) //nolint:gosec // it is source
+}
+
+func (g *golden[E]) path(name string) string { return filepath.Join(g.dir, name+".json") }
+
+// base is the name of a file without its extension. Characters of types that a file's name
+// may not have are written as in a URL.
+func base(eventType string, schema int) string {
+	return strings.NewReplacer("/", "%2F", ":", "%3A").Replace(eventType) + ".v" + strconv.Itoa(schema)
+}
+
+func parse(base string) (eventType string, schema int, err error) {
+	at := strings.LastIndex(base, ".v")
+	if at > 0 {
+		schema, err = strconv.Atoi(base[at+2:])
+	}
+	if at <= 0 || err != nil || schema < 1 {
+		return "", 0, fmt.Errorf("is no file of a payload: name it TYPE.vSCHEMA.json")
+	}
+	return strings.NewReplacer("%2F", "/", "%3A", ":").Replace(base[:at]), schema, nil
+}
+
+func recorded(eventType string, schema int, data []byte) es.RecordedEvent {
+	return es.RecordedEvent{
+		Recorded:    es.Recorded{ID: es.NewID(), Type: eventType, Schema: schema, Stream: es.StreamID{Category: "golden", ID: "file"}, Version: 1, Position: 1},
+		ContentType: es.JSONContentType, Data: data,
+	}
+}
+
+// differences names what of one JSON text is missing in another, by its path, or is not the same
+// there: not the same value, or else no value of the kind. What the other has besides does not
+// matter.
+func differences(of, in []byte, values bool) []string {
+	var a, b any
+	if decode(of, &a) != nil || decode(in, &b) != nil {
+		if bytes.Equal(of, in) {
+			return nil
+		}
+		return []string{"the payload"}
+	}
+	return compare("", a, b, values)
+}
+
+func decode(data []byte, into *any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(into)
+}
+
+func compare(path string, a, b any, values bool) (list []string) {
+	here := []string{path}
+	if path == "" {
+		here = []string{"the payload"}
+	}
+	switch x := a.(type) {
+	case map[string]any:
+		y, ok := b.(map[string]any)
+		if !ok {
+			return here
+		}
+		for key, value := range x {
+			if other, there := y[key]; there {
+				list = append(list, compare(path+"."+key, value, other, values)...)
+			} else {
+				list = append(list, path+"."+key)
+			}
+		}
+		slices.Sort(list)
+		return list
+	case []any:
+		y, ok := b.([]any)
+		if !ok || values && len(x) != len(y) {
+			return here
+		}
+		for i := range min(len(x), len(y)) {
+			list = append(list, compare(fmt.Sprintf("%s[%d]", path, i), x[i], y[i], values)...)
+		}
+		return list
+	}
+	if values && a != b || reflect.TypeOf(a) != reflect.TypeOf(b) {
+		return here
+	}
+	return nil
+}
