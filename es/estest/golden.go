@@ -32,10 +32,12 @@ const WriteEnv = "ASOF_GOLDEN"
 // ASOF_GOLDEN=write in the environment it writes the files that are missing, and those that
 // have got a field more. It overwrites none whose payload would lose something: raise the
 // type's EventSchema then, and add an upcaster.
-func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ...E) {
+func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ...es.Event) {
 	t.Helper()
 	g := golden[E]{codec: codec, dir: dir, write: os.Getenv(WriteEnv) == "write", current: map[string]bool{}}
+	types := map[string]bool{}
 	for _, example := range examples {
+		types[example.EventType()] = true
 		if err := g.example(example); err != nil {
 			t.Errorf("%s: %v", example.EventType(), err)
 		}
@@ -44,7 +46,6 @@ func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	types := map[string]bool{}
 	for _, name := range names {
 		base := strings.TrimSuffix(filepath.Base(name), ".json")
 		if strings.HasSuffix(base, now) {
@@ -77,7 +78,11 @@ type golden[E es.Event] struct {
 }
 
 // example holds what is written now against its file.
-func (g *golden[E]) example(example E) error {
+func (g *golden[E]) example(given es.Event) error {
+	example, ok := given.(E)
+	if !ok {
+		return fmt.Errorf("%w: %T is no event of the codec's", es.ErrUnknownType, given)
+	}
 	data, err := g.encode(example)
 	if err != nil {
 		return err

@@ -78,8 +78,11 @@ type (
 		Cents string `json:"cents"`
 	}
 	renamed struct {
-		first
-		Cents int64 `json:"amount"`
+		Cents int64      `json:"amount"`
+		Note  string     `json:"note,omitempty"`
+		By    *uuid.UUID `json:"by,omitempty"`
+		Lines []line     `json:"lines,omitempty"`
+		At    time.Time  `json:"at"`
 	}
 	grown struct {
 		first
