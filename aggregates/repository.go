@@ -54,8 +54,8 @@ func (r *Repository[S, E]) InTx(tx es.Store) *Repository[S, E] {
 }
 
 // Load returns what the aggregate is now. One without events gives
-// [es.ErrStreamNotFound]; an event that the codec does not know
-// [es.ErrUnknownType].
+// [es.ErrStreamNotFound]; an event that the codec does not know [es.ErrUnknownType],
+// and one that only a newer program can read [es.ErrNewerSchema].
 func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error) {
 	if r.invalid != nil {
 		return State[S]{}, r.invalid

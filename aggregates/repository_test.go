@@ -77,6 +77,7 @@ func TestEvents_that_cannot_be_read_fail_the_call(t *testing.T) {
 		named string
 	}{
 		"unknown type":          {es.EventData{ID: es.NewID(), Type: "account.closed", Data: []byte(`{}`)}, es.ErrUnknownType, `"account.closed" of account/a-1 version 2`},
+		"a newer schema":        {es.EventData{ID: es.NewID(), Type: "account.deposited", Schema: 2, Data: []byte(`{"Cents": 10}`)}, es.ErrNewerSchema, `account.deposited of account/a-1 version 2 has schema 2`},
 		"payload of a new kind": {es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte(`{"Cents": "ten"}`)}, es.ErrUndecodable, `account.deposited of account/a-1 version 2`},
 	} {
 		store, accounts := newAccounts()

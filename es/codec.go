@@ -37,7 +37,7 @@ func JSON[E Event](examples ...E) Codec[E] {
 	c := jsonCodec[E]{types: make(map[string]jsonType, len(examples))}
 	for _, example := range examples {
 		name := example.EventType()
-		if err := validName("event type", name, MaxType, "._:/-"); err != nil {
+		if err := validType(name); err != nil {
 			panic(err)
 		}
 		if other, twice := c.types[name]; twice {

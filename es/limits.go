@@ -57,7 +57,7 @@ func (e *EventData) validate() (int, error) {
 	if e.ID == uuid.Nil {
 		return 0, fmt.Errorf("%w: event id is missing: use es.NewID", ErrInvalid)
 	}
-	if err := validName("event type", e.Type, MaxType, "._:/-"); err != nil {
+	if err := validType(e.Type); err != nil {
 		return 0, err
 	}
 	if e.Schema < 0 || e.Schema > 1<<31-1 {
@@ -78,6 +78,8 @@ func (e *EventData) validate() (int, error) {
 	n, err := e.Metadata.validate()
 	return len(e.Data) + n, err
 }
+
+func validType(name string) error { return validName("event type", name, MaxType, "._:/-") }
 
 func validJSON(data []byte) bool { return utf8.Valid(data) && json.Valid(data) }
 

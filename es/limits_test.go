@@ -51,6 +51,8 @@ func TestValidate_append_says(t *testing.T) {
 		{good, es.Any, event(func(e *es.EventData) { e.Data = []byte("{") }), []string{"test.happened", "not valid JSON", "another content type"}},
 		{good, es.Any, event(func(e *es.EventData) { e.Metadata.Extra = map[string]string{"User": ""} }), []string{`"User"`, "a-z 0-9"}},
 		{good, es.Any, event(func(e *es.EventData) { e.Metadata.Extra = map[string]string{"id": ""} }), []string{`"id"`, "choose another"}},
+		{good, es.Any, event(func(e *es.EventData) { e.Metadata.Extra = map[string]string{"category": ""} }), []string{`"category"`, "choose another"}},
+		{good, es.Any, event(func(e *es.EventData) { e.Metadata.Extra = map[string]string{"dense": ""} }), []string{`"dense"`, "choose another"}},
 	} {
 		err := es.ValidateAppend(c.stream, c.want, c.events)
 		if !errors.Is(err, es.ErrInvalid) {

@@ -68,7 +68,7 @@ func Renamed(oldType string, oldSchema int, newType string, newSchema int) Upcas
 func Upcast[E Event](codec Codec[E], steps ...Upcaster) Codec[E] {
 	c := &upcasting[E]{Codec: codec, from: map[string]ladder{}}
 	for _, s := range steps {
-		if err := validName("event type", s.Type, MaxType, "._:/-"); err != nil {
+		if err := validType(s.Type); err != nil {
 			panic(err)
 		}
 		if s.Schema < 1 || s.Up == nil {
@@ -145,7 +145,8 @@ func (c *upcasting[E]) Types() []string {
 // WriteAs returns a codec that writes the events of a type by a former schema version, and
 // reads them as the given codec does: for the deployment that is to read a new version, while
 // processes still run that know the former alone. The next one leaves it out. Down makes the
-// payload of the codec's version one of the version.
+// payload of the codec's version one of the version, and fails at what that cannot say: what
+// is written must come back the same.
 func WriteAs[E Event](codec Codec[E], eventType string, schema int, down func(data []byte) ([]byte, error)) Codec[E] {
 	if !slices.Contains(codec.Types(), eventType) || schema < 1 || down == nil {
 		panic(fmt.Sprintf("es: WriteAs of %s, schema %d: give a type of the codec, a schema from 1 and a function", eventType, schema))

@@ -8,8 +8,6 @@ import (
 // deepest is how deep an example is filled in: types may contain themselves.
 const deepest = 6
 
-var timeType = reflect.TypeFor[time.Time]()
-
 // filled returns a copy of an example in which nothing is zero that can be set.
 func filled[E any](example E) E {
 	was := reflect.ValueOf(&example).Elem()
@@ -22,7 +20,7 @@ func filled[E any](example E) E {
 	value := reflect.New(was.Type()).Elem()
 	value.Set(was)
 	fill(value, 0)
-	out, ok := value.Interface().(E)
+	out, ok := reflect.TypeAssert[E](value)
 	if !ok {
 		return example
 	}
@@ -43,14 +41,14 @@ func fill(v reflect.Value, depth int) {
 		fill(next.Elem(), depth+1)
 		v.Set(next)
 	case reflect.Struct:
-		if v.Type() == timeType {
+		if v.Type() == reflect.TypeFor[time.Time]() {
 			if v.IsZero() {
 				v.Set(reflect.ValueOf(time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)))
 			}
 			return
 		}
-		for i := range v.NumField() {
-			fill(v.Field(i), depth+1)
+		for _, field := range v.Fields() {
+			fill(field, depth+1)
 		}
 	case reflect.Slice:
 		list := reflect.MakeSlice(v.Type(), max(v.Len(), 1), max(v.Len(), 1))

@@ -89,8 +89,14 @@ type (
 		Currency string `json:"currency,omitempty"`
 	}
 	second struct {
-		Amount int64 `json:"amount"`
+		Amount int64  `json:"amount"`
+		By     string `json:"by,omitempty"`
 	}
+	rounded struct {
+		first
+		Cents tens `json:"cents"`
+	}
+	tens int64 // has become one of ten
 )
 
 func (first) EventType() string   { return paidType }
@@ -98,8 +104,16 @@ func (without) EventType() string { return paidType }
 func (retyped) EventType() string { return paidType }
 func (renamed) EventType() string { return paidType }
 func (grown) EventType() string   { return paidType }
-func (second) EventType() string  { return paidType }
-func (second) EventSchema() int   { return 2 }
+func (rounded) EventType() string { return paidType }
+
+func (n *tens) UnmarshalJSON(data []byte) error {
+	err := json.Unmarshal(data, (*int64)(n))
+	*n /= 10
+	return err
+}
+
+func (second) EventType() string { return paidType }
+func (second) EventSchema() int  { return 2 }
 
 func plain(e es.Event) es.Codec[es.Event] { return es.JSON(e) }
 
@@ -131,6 +145,7 @@ func TestGolden_finds_what_stored_events_would_lose(t *testing.T) {
 	for _, write := range []bool{false, true} { // leave to write is none to lose
 		says(t, "a field less", run(t, write, plain(without{}), dir, without{}), ".note", "EventSchema", "upcaster")
 		says(t, "a field of another type", run(t, write, plain(retyped{}), dir, retyped{}), "cents", "EventSchema", "upcaster")
+		says(t, "a field that means something else", run(t, write, plain(rounded{}), dir, rounded{}), ".cents", "EventSchema", "upcaster")
 		says(t, "a field of another name", run(t, write, plain(renamed{}), dir, renamed{}), ".cents", "EventSchema", "upcaster")
 	}
 	says(t, "a type without a file", run(t, false, es.Merge(plain(first{}), plain(other{})), dir, first{}), "other/thing:done", "other%2Fthing%3Adone.v1.json")
@@ -149,7 +164,7 @@ func TestGolden_holds_upcasters_to_what_they_made(t *testing.T) {
 	says(t, "the first version", run(t, true, plain(first{}), dir, first{}))
 	says(t, "no upcaster", run(t, true, plain(second{}), dir, second{}), "order.paid.v1.json", "es.Upcast")
 	upcast := func(factor int64) es.Codec[es.Event] {
-		return es.Upcast(plain(second{}), es.UpcastJSON(paidType, 1, func(old first) (second, error) { return second{old.Cents * factor}, nil }))
+		return es.Upcast(plain(second{}), es.UpcastJSON(paidType, 1, func(old first) (second, error) { return second{Amount: old.Cents * factor}, nil }))
 	}
 	says(t, "what it makes is not known", run(t, false, upcast(1), dir, second{}), "order.paid.v1.now.json", "ASOF_GOLDEN=write")
 	says(t, "it is written", run(t, true, upcast(1), dir, second{}))
@@ -157,6 +172,9 @@ func TestGolden_holds_upcasters_to_what_they_made(t *testing.T) {
 	for _, write := range []bool{false, true} {
 		says(t, "another upcaster", run(t, write, upcast(100), dir, second{}), ".amount", "order.paid.v1.now.json")
 	}
+
+	more := es.Upcast(plain(second{}), es.UpcastJSON(paidType, 1, func(old first) (second, error) { return second{old.Cents, old.Note}, nil }))
+	says(t, "an upcaster that makes more", run(t, false, more, dir, second{}), ".by", "order.paid.v1.now.json")
 
 	lost := filepath.Join(dir, "order.settled.v1.json") // of a type that is only read
 	if err := os.WriteFile(lost, []byte(`{"amount":3}`), 0o600); err != nil {

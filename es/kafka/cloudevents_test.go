@@ -65,6 +65,13 @@ func TestToEvent_says_what_is_not_an_event(t *testing.T) {
 			t.Errorf("%s %q: %v", name, value, err)
 		}
 	}
+	for _, name := range []string{"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_category", "ce_subject", "ce_time", "ce_version"} {
+		m := whole
+		m.Headers = slices.DeleteFunc(slices.Clone(whole.Headers), func(h kafka.Header) bool { return h.Key == name })
+		if _, err := kafka.ToEvent(m); !errors.Is(err, kafka.ErrNotAnEvent) || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
 	for _, headers := range [][]kafka.Header{nil, {{Key: "x"}}, whole.Headers[:4]} {
 		if _, err := kafka.ToEvent(kafka.Message{Topic: "account", Headers: headers}); !errors.Is(err, kafka.ErrNotAnEvent) {
 			t.Errorf("%v: %v", headers, err)

@@ -58,15 +58,8 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 			f.feed.Applier.Logger.WarnContext(ctx, "topics cannot be looked at", "error", err)
 			continue
 		}
-		for topic, partitions := range now {
-			if len(partitions) != len(began[topic]) {
-				return fmt.Errorf("%w: %s has %d partitions, had %d", errTopics, topic, len(partitions), len(began[topic]))
-			}
-			for number, next := range partitions {
-				if read := stored[apply.Partition{Topic: topic, Number: number}]; next < read {
-					return fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d", errTopics, number, topic, next, read)
-				}
-			}
+		if err := began.follow(now, stored); err != nil {
+			return err
 		}
 		if f.feed.Applier.Log == nil {
 			_, err := f.feed.Whole(ctx, f.Kafka, f.b)
@@ -81,4 +74,19 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 			return fmt.Errorf("%w: there are %s", errTopics, strings.Join(now.names(), ", "))
 		}
 	}
+}
+
+// follow refuses topics that are not those of before, of which so much is read.
+func (t topics) follow(now topics, stored map[apply.Partition]int64) error {
+	for topic, partitions := range now {
+		if len(partitions) != len(t[topic]) {
+			return fmt.Errorf("%w: %s has %d partitions, had %d", errTopics, topic, len(partitions), len(t[topic]))
+		}
+		for number, next := range partitions {
+			if read := stored[apply.Partition{Topic: topic, Number: number}]; next < read {
+				return fmt.Errorf("%w: partition %d of %s ends at offset %d and was read up to %d", errTopics, number, topic, next, read)
+			}
+		}
+	}
+	return nil
 }
