@@ -32,10 +32,15 @@ func (d *decoder[E]) Decode(recorded *es.RecordedEvent) (event E, known bool, er
 	case errors.Is(err, es.ErrUnknownType):
 		return event, false, nil
 	case errors.Is(err, es.ErrNewerSchema): // a newer program reads it: this one waits for that
-		err = fmt.Errorf("%w: %w", fault.ErrRetry, err)
+		err = passing{err}
 	}
 	return event, true, err
 }
+
+// passing is an error that is to be tried again, in its own words.
+type passing struct{ error }
+
+func (p passing) Unwrap() []error { return []error{fault.ErrRetry, p.error} }
 
 // guard runs the user's code and turns a panic into an error.
 func guard(f func() error) (err error) {
