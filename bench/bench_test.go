@@ -26,7 +26,7 @@ func TestRun_prints_every_section(t *testing.T) {
 	if err := run(t.Context(), args, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	for name, lines := range map[string]int{"append": 3, "batch": 2, "read": 2, "poll": 2, "relay": 2, "growth": 2, "cost": 6, "rebuild": 1, "live": 1, "asof": 1, "freshness": 5,
+	for name, lines := range map[string]int{"append": 3, "batch": 2, "read": 2, "poll": 2, "relay": 2, "growth": 2, "cost": 6, "rebuild": 2, "live": 1, "asof": 1, "freshness": 5,
 		"extreme-streams": 2, "extreme-hot": 2, "extreme-wide": 2, "extreme-shared": 2, "extreme-late": 2, "lanes": 2, "large": 6} {
 		section := regexp.MustCompile(`(?m)^` + name + `\n((?:.+[1-9].+\n)+)`).FindStringSubmatch(out.String())
 		if section == nil || strings.Count(section[1], "\n") != lines {

@@ -36,7 +36,8 @@ func (w *world) sales(ctx context.Context) (*sales, error) {
 
 // benchRebuild compares Rebuild, from counting the log to the switch, with a program of
 // one thread that folds one scan in a map, copies the rows and adds the key. Every
-// build is a new version beside the live one, which is the usual reason to build.
+// build is a new version beside the live one, which is the usual reason to build. The program
+// decodes by encoding/json; in the second line Asof does so, too.
 func benchRebuild(ctx context.Context, w *world, s settings, r *report) error {
 	l, err := w.sales(ctx)
 	if err != nil {
@@ -46,7 +47,11 @@ func benchRebuild(ctx context.Context, w *world, s settings, r *report) error {
 	if err := l.load(ctx, s.projected); err != nil {
 		return err
 	}
-	return l.compareRebuild(ctx, "rebuild", r.slower())
+	if err := l.compareRebuild(ctx, "rebuild", r.slower()); err != nil {
+		return err
+	}
+	l.plain = true
+	return l.compareRebuild(ctx, "both by encoding/json", r.slower())
 }
 
 func (l *sales) compareRebuild(ctx context.Context, name string, r *report) error {

@@ -51,6 +51,7 @@ type sales struct {
 	loaded  int                                // events of the log
 	version int                                // of the last build
 	memory  int                                // bytes of rows; 0: the default
+	plain   bool                               // encoding/json decodes the events
 }
 
 // plainSales is a log as it is in all sections but the extremes.
@@ -78,7 +79,24 @@ func newSales(ctx context.Context, store *pgstore.Store) (*sales, error) {
 	return l, err
 }
 
-func (*sales) codec() es.Codec[es.Event] { return es.JSON[es.Event](sold{}) }
+func (l *sales) codec() es.Codec[es.Event] {
+	codec := es.JSON[es.Event](sold{})
+	if l.plain {
+		return plainCodec{codec}
+	}
+	return codec
+}
+
+// plainCodec decodes as a bare program does.
+type plainCodec struct{ es.Codec[es.Event] }
+
+func (plainCodec) Decode(recorded es.RecordedEvent) (es.Event, error) {
+	e, err := decodeBare(recorded.Type, recorded.Data)
+	if err != nil {
+		return nil, err
+	}
+	return *e, nil
+}
 
 // fold is the read model of Asof, under a name and in a version.
 func (l *sales) fold(name string, version int) projections.Fold[sale, es.Event] {
