@@ -8,17 +8,18 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// Aggregate is how `state` folds the streams of one category. [AggregateOf] makes
-// one.
+// Aggregate is how `state` and `check-events` fold the streams of one category.
+// [AggregateOf] makes one.
 type Aggregate struct {
 	category string
+	folder   func() folder
 	load     func(ctx context.Context, store es.Store, id string, at *es.AsOf) (folded, error)
 }
 
-// AggregateOf makes the aggregates of a decider known to `state`, which prints
-// their state as encoding/json writes S.
+// AggregateOf makes the aggregates of a decider known to `state` and `check-events`,
+// to which their state is what encoding/json writes of S.
 func AggregateOf[S any, E es.Event](d aggregates.Decider[S, E]) Aggregate {
-	return Aggregate{category: d.Category, load: func(ctx context.Context, store es.Store, id string, at *es.AsOf) (folded, error) {
+	return Aggregate{category: d.Category, folder: func() folder { return newFolding(d) }, load: func(ctx context.Context, store es.Store, id string, at *es.AsOf) (folded, error) {
 		repository := aggregates.New(store, d)
 		var state aggregates.State[S]
 		var err error

@@ -185,12 +185,12 @@ func TestHelp_names_the_commands(t *testing.T) {
 	t.Parallel()
 	w := &world{TB: t, env: map[string]string{}, service: service("account")}
 	for _, args := range [][]string{{}, {"--help"}, {"help"}} {
-		w.must(args...).has("Keeps accounts", "migrate", "status", "rebuild", "rollback", "builds", "drop", "verify", "dead-letters", "state", "log", "relay", "repair", "project")
+		w.must(args...).has("Keeps accounts", "migrate", "status", "rebuild", "rollback", "builds", "drop", "verify", "dead-letters", "state", "check-events", "log", "relay", "repair", "project")
 	}
 	w.must("state", "--help").has("RFC 3339", "-5m")
 	w.must("dead-letters").has("list", "show", "retry", "skip", "sequence")
 	w.service = command.Service{Name: "bare"} // what needs code is not offered, but answers
-	w.must("--help").has("status", "log", "!rebuild", "!rollback", "!project", "!state ")
+	w.must("--help").has("status", "log", "!rebuild", "!rollback", "!project", "!state ", "!check-events")
 	w.must("dead-letters", "--help").has("list", "show", "!  retry", "!  skip")
 }
 

@@ -1,0 +1,178 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"time"
+
+	"github.com/asof-dev/asof/es"
+)
+
+const (
+	// mostNamed is how many failures, and how many differences, are named; all are counted.
+	mostNamed = 100
+	// checkPage is how many events are read at once.
+	checkPage = 1000
+)
+
+// check is a run of `check-events`.
+type check struct {
+	session *Session
+	shown   *Printer
+	folders map[string]folder // by category
+	seed    maphash.Seed
+	most    int64 // streams that are folded at once, about
+	head    es.Position
+	told    time.Time
+
+	events, streams int64
+	others          map[string]int64 // events by category, of those without a decider
+	failures        int64
+	failed          []failedView
+	broken          map[es.StreamID]bool // streams with an event that fails: they are not folded on
+
+	before      map[es.StreamID]stateDigest // what is compared with; nil: nothing
+	compared    int64
+	differences int64
+	differ      []differView
+
+	states []stateDigest // when they are asked for
+}
+
+func newCheck(s *Session, most int64, shown *Printer) *check {
+	c := &check{session: s, most: most, shown: shown, folders: map[string]folder{}, seed: maphash.MakeSeed(), others: map[string]int64{}, broken: map[es.StreamID]bool{}, told: time.Now()}
+	for _, a := range s.service.Aggregates {
+		c.folders[a.category] = a.folder()
+	}
+	return c
+}
+
+// run decodes the log, and folds it.
+func (c *check) run(ctx context.Context, keep bool) (err error) {
+	if c.head, err = c.session.Store.Settle(ctx, time.Time{}); err != nil {
+		return err
+	}
+	if err := c.read(ctx, "decoding", c.decode); err != nil {
+		return err
+	}
+	parts := max((c.streams+c.most-1)/c.most, 1)
+	for part := range parts {
+		err := c.read(ctx, fmt.Sprintf("folding %d of %d", part+1, parts), func(e *es.RecordedEvent) error {
+			if int64(maphash.String(c.seed, e.Stream.ID)%uint64(parts)) == part { //nolint:gosec // there are few
+				return c.fold(e)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := c.finish(keep); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read gives each event of the log to f.
+func (c *check) read(ctx context.Context, phase string, f func(e *es.RecordedEvent) error) error {
+	for after := es.Position(0); after < c.head; {
+		page, err := c.session.Store.Read(ctx, after, checkPage)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if after = page[i].Position; after > c.head {
+				return nil
+			}
+			if err := f(&page[i]); err != nil {
+				return err
+			}
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		if time.Since(c.told) >= checkEvery {
+			c.told = time.Now()
+			_ = c.shown.Line(checkLine{checkProgress{phase, after, c.head}}) // a check does not fail for a line that nobody reads
+		}
+	}
+	return nil
+}
+
+func (c *check) decode(e *es.RecordedEvent) error {
+	c.events++
+	f, known := c.folders[e.Stream.Category]
+	if !known {
+		c.others[e.Stream.Category]++
+		return nil
+	}
+	if e.Version == 1 {
+		c.streams++
+	}
+	if err := f.decode(e); err != nil {
+		c.fail(e, err)
+	}
+	return nil
+}
+
+func (c *check) fold(e *es.RecordedEvent) error {
+	f, known := c.folders[e.Stream.Category]
+	if !known || c.broken[e.Stream] {
+		return nil
+	}
+	if err := f.evolve(e); err != nil {
+		c.fail(e, err)
+		return nil
+	}
+	if was, asked := c.before[e.Stream]; asked && was.Version == e.Version {
+		return c.compare(f, was)
+	}
+	return nil
+}
+
+func (c *check) fail(e *es.RecordedEvent, why error) {
+	c.failures++
+	c.broken[e.Stream] = true
+	if len(c.failed) < mostNamed {
+		c.failed = append(c.failed, failedView{e.Stream.Category, e.Stream.ID, e.Version, e.Position, e.Type, e.Schema, why.Error()})
+	}
+}
+
+// compare holds a state against what it was.
+func (c *check) compare(f folder, was stateDigest) error {
+	is, err := f.digest(was.ID)
+	if err != nil {
+		return err
+	}
+	c.compared++
+	if is.State != was.State {
+		c.differs(was, "the state is another")
+	}
+	delete(c.before, es.StreamID{Category: was.Category, ID: was.ID})
+	return nil
+}
+
+func (c *check) differs(was stateDigest, why string) {
+	c.differences++
+	if len(c.differ) < mostNamed {
+		c.differ = append(c.differ, differView{was.Category, was.ID, was.Version, why})
+	}
+}
+
+// finish ends a part.
+func (c *check) finish(keep bool) error {
+	for _, f := range c.folders {
+		if keep {
+			for _, id := range f.ids() {
+				d, err := f.digest(id)
+				if err != nil {
+					return err
+				}
+				c.states = append(c.states, d)
+			}
+		}
+		f.forget()
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/asof-dev/asof/es"
+)
+
+// readStates reads a file of digests.
+func readStates(name string) (map[es.StreamID]stateDigest, error) {
+	file, err := os.Open(name) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, usage("--against: %v: write it first, by the program that runs now: check-events --write %s", err, name)
+	}
+	defer func() { _ = file.Close() }()
+	states := map[es.StreamID]stateDigest{}
+	lines := bufio.NewScanner(file)
+	for n := 1; lines.Scan(); n++ {
+		var d stateDigest
+		decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&d); err != nil || d.Category == "" || d.Version < 1 || d.State == "" {
+			return nil, usage("--against: line %d of %s is no digest of a state: write the file anew by check-events --write", n, name)
+		}
+		states[es.StreamID{Category: d.Category, ID: d.ID}] = d
+	}
+	if err := lines.Err(); err != nil {
+		return nil, usage("--against: read %s: %v", name, err)
+	}
+	return states, nil
+}
+
+// writeStates writes a file of digests, whole or not at all.
+func writeStates(name string, states []stateDigest) error {
+	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return usage("--write: %v: name a file in a directory that can be written to", err)
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	out := bufio.NewWriter(file)
+	encoder := json.NewEncoder(out)
+	for i := range states {
+		if err = encoder.Encode(states[i]); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if failed := file.Close(); err == nil {
+		err = failed
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("command: write %s: %w", name, err)
+	}
+	return nil
+}
