@@ -108,6 +108,11 @@ func TestCheckEvents_compares_what_two_programs_fold(t *testing.T) {
 		}
 	}
 	wrong.run("check-events", "--against", file).exits(command.ExitFailure).has("differs  account/a-5 version 2  the state is another", "0 events failed, 3 states differ: do not deploy")
+	begun := w.folding(codec(), evolve)
+	begun.service.Aggregates = []command.Aggregate{command.AggregateOf(aggregates.Decider[Account, Event]{Category: "account", Codec: codec(), Evolve: evolve})}
+	if c := begun.check(command.ExitFailure, "--against", file); c.Differences != 1 || c.Differ[0].ID != "a-7" {
+		t.Errorf("of another initial state: %+v", c)
+	}
 	other := w.folding(codec(), evolve)
 	other.service.Aggregates = []command.Aggregate{command.AggregateOf(aggregates.Decider[Account, Event]{Category: "others", Codec: codec(), Evolve: evolve})}
 	if c := other.check(command.ExitFailure, "--against", file); c.Differences != 8 || !strings.Contains(c.Differ[0].Why, "does not have it") || c.Differ[0].ID != "a-0" || len(c.Others) != 1 || c.Others[0].Events != 17 {
@@ -160,6 +165,11 @@ func TestCheckEvents_refuses_files_that_are_none(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("{\"category\":\"account\",\"id\":\"a\",\"version\":1,\"state\":\"x\"}\n{\"category\":\"account\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	unversioned := filepath.Join(t.TempDir(), "unversioned")
+	if err := os.WriteFile(unversioned, []byte(`{"category":"account","id":"a","state":"x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.run("check-events", "--against", unversioned).exits(command.ExitUsage).has("line 1 of")
 	w.run("check-events", "--against", filepath.Join(dir, "none")).exits(command.ExitUsage).has("check-events --write")
 	w.run("check-events", "--against", broken).exits(command.ExitUsage).has("line 2 of", "write the file anew")
 	w.run("check-events", "--write", filepath.Join(dir, "no", "file")).exits(command.ExitUsage).has("--write")
