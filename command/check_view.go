@@ -12,16 +12,16 @@ import (
 
 // checkView is what `check-events` prints.
 type checkView struct {
-	Right       bool           `json:"right"` // nothing failed, nothing differs
-	Position    es.Position    `json:"position"`
-	Events      int64          `json:"events"`
-	Streams     int64          `json:"streams"`  // that were folded
+	Right       bool            `json:"right"` // nothing failed, nothing differs
+	Position    es.Position     `json:"position"`
+	Events      int64           `json:"events"`
+	Streams     int64           `json:"streams"`  // that were folded
 	Others      []uncheckedView `json:"others"`   // events of categories without a decider: not decoded
-	Failures    int64          `json:"failures"` // events
-	Failed      []failedView   `json:"failed"`   // the first of them
-	Compared    int64          `json:"compared"` // states
-	Differences int64          `json:"differences"`
-	Differ      []differView   `json:"differ"` // the first of them
+	Failures    int64           `json:"failures"` // events
+	Failed      []failedView    `json:"failed"`   // the first of them
+	Compared    int64           `json:"compared"` // states
+	Differences int64           `json:"differences"`
+	Differ      []differView    `json:"differ"` // the first of them
 }
 
 type uncheckedView struct {
