@@ -50,16 +50,6 @@ func (w *world) folding(codec es.Codec[Event], evolve func(Account, Event) Accou
 	return &next
 }
 
-func evolve(a Account, e Event) Account {
-	switch e := e.(type) {
-	case Opened:
-		a.Owner = e.Owner
-	case Deposited:
-		a.Balance += e.Cents
-	}
-	return a
-}
-
 func (w *world) check(code int, args ...string) (c checked) {
 	w.Helper()
 	w.run(append([]string{"check-events", "-o", "json"}, args...)...).exits(code).into(&c)

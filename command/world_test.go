@@ -55,19 +55,20 @@ func service(category string) command.Service {
 	return command.Service{
 		Name: "ledger", Short: "Keeps accounts",
 		Aggregates: []command.Aggregate{command.AggregateOf(aggregates.Decider[Account, Event]{
-			Category: category, Codec: codec(),
-			Evolve: func(a Account, e Event) Account {
-				switch e := e.(type) {
-				case Opened:
-					a.Owner = e.Owner
-				case Deposited:
-					a.Balance += e.Cents
-				}
-				return a
-			},
+			Category: category, Codec: codec(), Evolve: evolve,
 		})},
 		Projections: []projections.Definition{balances(category, 1)},
 	}
+}
+
+func evolve(a Account, e Event) Account {
+	switch e := e.(type) {
+	case Opened:
+		a.Owner = e.Owner
+	case Deposited:
+		a.Balance += e.Cents
+	}
+	return a
 }
 
 func balances(category string, version int) projections.Fold[Balance, Event] {
