@@ -72,7 +72,7 @@ const statusSQL = `
 select b.id, b.name, b.version, b.status, b.kind, b.source, l.position, l.events, b.total, n.skipped, n.parked, n.foreign_messages, n.lanes, coalesce(b.failure, ''), coalesce(b.lease_until > clock_timestamp(), false), coalesce(s.reason, ''), s.since, g.streams, g.lost, g.since
 from {asof}.builds b join {asof}.lanes l on l.build = b.id and l.lane = 0 left join {asof}.paused s on s.name = b.name
 join lateral (select sum(skipped)::bigint skipped, sum(parked)::bigint parked, sum(foreign_messages)::bigint foreign_messages, count(*) filter (where lane > 0) lanes from {asof}.lanes where build = b.id) n on true
-left join lateral (select count(*) streams, count(*) filter (where lost) lost, min(since) since from {asof}.gaps where build = b.id) g on b.status = 'live'
+left join lateral (select count(distinct (source, category, stream_id)) streams, count(distinct (source, category, stream_id)) filter (where lost) lost, min(since) since from {asof}.gaps where build = b.id) g on b.status = 'live'
 where $1::text is null or b.name = $1
 order by b.name, case b.status when 'live' then 1 when 'building' then 2 else 3 end, b.updated_at desc`
 

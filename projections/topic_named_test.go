@@ -8,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -127,6 +128,50 @@ func TestTopics_alone_leave_alone_what_is_of_another_category(t *testing.T) {
 	g.wantTotals()
 	if s := g.status(p); s.Foreign != 1 || s.Gaps != nil {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A stream may wait in several partitions, and in each for what another has: each is read again
+// when it has come, until the stream is whole. So too in a rebuild, whichever it reads first.
+func TestTopics_alone_put_together_a_stream_from_pieces(t *testing.T) {
+	t.Parallel()
+	for what, pieces := range map[string][][]int{
+		"by turns":          {{0, 2, 4}, {1, 3, 5}},
+		"the last first":    {{4, 5}, {2, 3}, {0, 1}},
+		"the first between": {{4, 5}, {0, 1}, {2, 3}},
+		"all but one":       {{1, 2, 3, 4, 5}, {0}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			g := newGuest(t)
+			g.append("a-1", Deposited{Cents: 1}, Deposited{Cents: 10}, Deposited{Cents: 100}, Deposited{Cents: 1000}, Deposited{Cents: 10_000}, Deposited{Cents: 100_000})
+			e := g.history()
+			var topics []string
+			for range pieces {
+				topics = append(topics, g.topic(1))
+			}
+			p := projections.New(g.in(), g.totals(), projections.FromKafka(g.client, projections.WithLogCheck(never), projections.WithTopics(topics...)))
+			start(t, p)
+			until(t, "it reads", func() bool {
+				return g.target.number(`select count(*) from asof.offsets`) == int64(len(topics))
+			})
+			for i, piece := range pieces {
+				for _, n := range piece {
+					g.tellTo(topics[i], e[n])
+				}
+				g.untilAll(p)
+			}
+			until(t, "it waits no more", func() bool { return g.status(p).Gaps == nil })
+			g.wantTotals()
+			other := projections.New(projections.In(newWorldOn(t, pgstoretest.New(t)).pool, "asof"), g.totals(), g.reads(topics...))
+			if err := other.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s, err := other.Status(t.Context())
+			if err != nil || s.Gaps != nil {
+				t.Errorf("rebuilt: %+v, %v", s.Gaps, err)
+			}
+		})
 	}
 }
 

@@ -23,20 +23,21 @@ import (
 // written to what it touches. Whoever does raises the counter of the lane, in the same
 // transaction; so the counters are compared under the lock.
 type draft struct {
-	w       Work // as it is left
-	b       books.Build
-	fence   fence
-	seen    Versions
-	before  Versions // seen, as found
-	parking *fold.Parking
-	gaps    map[es.StreamID]Gap
-	opened  []Gap
-	alive   bool                 // the life of the source is known
-	were    map[uuid.UUID]before // of what is parked, by event
-	applied bool                 // another process did it
-	todo    []es.RecordedEvent
-	skipped int64
-	state   fold.State // nil when there is nothing to fold
+	w         Work // as it is left
+	b         books.Build
+	fence     fence
+	seen      Versions
+	before    Versions // seen, as found
+	parking   *fold.Parking
+	gaps      map[es.StreamID]Gap // of the streams, in the partition of the work
+	elsewhere bool                // streams of it have gaps in other partitions
+	opened    []Gap
+	alive     bool                 // the life of the source is known
+	were      map[uuid.UUID]before // of what is parked, by event
+	applied   bool                 // another process did it
+	todo      []es.RecordedEvent
+	skipped   int64
+	state     fold.State // nil when there is nothing to fold
 }
 
 // fence is the counters of lanes.
@@ -96,7 +97,7 @@ func (a *Applier) plan(ctx context.Context, from access, batch *pgx.Batch, b boo
 	case w.parked != nil:
 		a.queueWere(batch, b, w, d)
 	case b.Kind == books.KindTopic:
-		a.queueGaps(batch, b, w, d.gaps)
+		a.queueGaps(batch, b, w, d)
 		a.queueLife(batch, b, w, &d.alive)
 	case b.Kind == books.KindKafka && w.Offset != nil && !w.known:
 		if err := a.judge(ctx, batch, b, &d.w); err != nil {
@@ -126,7 +127,7 @@ func (a *Applier) decide(ctx context.Context, from access, d *draft, given *Work
 			return err
 		}
 	}
-	w.Gapped = len(d.gaps) > 0
+	w.Gapped = d.elsewhere || len(d.gaps) > 0
 	d.before = maps.Clone(d.seen)
 	if d.todo, err = a.admit(ctx, from, d); err != nil {
 		return err

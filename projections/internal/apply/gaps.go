@@ -26,21 +26,28 @@ type Gap struct {
 	Next    int64      // offset of the first message after it
 }
 
-// gapsSQL reads the gaps of streams. Bind: $1 build, $2 source, $3 categories, $4 ids.
+// gapsSQL reads the gaps of streams, and which of them are in a partition. Bind: $1 build, $2
+// source, $3 categories, $4 ids, $5 topic, $6 partition.
 const gapsSQL = `
-select category, stream_id, version, next_offset from {asof}.gaps
+select category, stream_id, version, next_offset, topic = $5 and partition = $6 from {asof}.gaps
 where build = $1 and source = $2 and (category, stream_id) in (select * from unnest($3::text[], $4::text[]))`
 
-func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, gaps map[es.StreamID]Gap) {
+// queueGaps reads the gaps of a work's streams: a stream may wait in several partitions, and
+// in each for itself.
+func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, d *draft) {
 	streams := streamsOf(w.Events)
 	categories, ids := make([]string, len(streams)), make([]string, len(streams))
 	for i, s := range streams {
 		categories[i], ids[i] = s.Category, s.ID
 	}
-	batch.Queue(a.Books.SQL(gapsSQL), b.ID, w.Source, categories, ids).Query(func(rows pgx.Rows) error {
-		g := Gap{Source: w.Source}
-		_, err := pgx.ForEachRow(rows, []any{&g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next}, func() error {
-			gaps[g.Stream] = g
+	batch.Queue(a.Books.SQL(gapsSQL), b.ID, w.Source, categories, ids, w.Offset.Topic, w.Offset.Partition).Query(func(rows pgx.Rows) error {
+		g, here := Gap{Source: w.Source}, false
+		_, err := pgx.ForEachRow(rows, []any{&g.Stream.Category, &g.Stream.ID, (*int64)(&g.version), &g.Next, &here}, func() error {
+			if here {
+				d.gaps[g.Stream] = g
+			} else {
+				d.elsewhere = true
+			}
 			return nil
 		})
 		return err
@@ -78,19 +85,20 @@ func (a *Applier) admitStreams(w *Work, d *draft) []es.RecordedEvent {
 // stream, $5 version, $6 topic, $7 partition, $8 offset.
 const openGapSQL = `
 insert into {asof}.gaps (build, source, category, stream_id, version, topic, partition, next_offset) values ($1, $2, $3, $4, $5, $6, $7, $8)
-on conflict (build, source, category, stream_id) do update set version = excluded.version, next_offset = excluded.next_offset, lost = false`
+on conflict (build, source, category, stream_id, topic, partition) do update set version = excluded.version, next_offset = excluded.next_offset, lost = false`
 
-// Bind: $1 build, $2 source, $3 category, $4 stream.
-const closeGapSQL = `delete from {asof}.gaps where build = $1 and source = $2 and category = $3 and stream_id = $4`
+// Bind: $1 build, $2 source, $3 category, $4 stream, $5 topic, $6 partition.
+const closeGapSQL = `
+delete from {asof}.gaps where build = $1 and source = $2 and category = $3 and stream_id = $4 and topic = $5 and partition = $6`
 
 // Bind: $1 build.
-const countGapsSQL = `select count(*) from {asof}.gaps where build = $1`
+const countGapsSQL = `select count(distinct (source, category, stream_id)) from {asof}.gaps where build = $1`
 
 // queueOpened writes how the gaps are now.
 func (a *Applier) queueOpened(out *pgx.Batch, b books.Build, w *Work, d *draft) {
 	if g := w.Again; g != nil {
 		if _, open := d.gaps[g.Stream]; !open {
-			out.Queue(a.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
+			out.Queue(a.Books.SQL(closeGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID, w.Offset.Topic, w.Offset.Partition)
 		}
 	}
 	for _, g := range d.opened {
@@ -153,12 +161,13 @@ func (a *Applier) ReadyPartitions(ctx context.Context, b books.Build) ([]Partiti
 	return list, fault.Explain("read the gaps", err)
 }
 
-// Bind: $1 build, $2 source, $3 category, $4 stream.
-const lostGapSQL = `update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4`
+// Bind: $1 build, $2 source, $3 category, $4 stream, $5 topic, $6 partition.
+const lostGapSQL = `
+update {asof}.gaps set lost = true where build = $1 and source = $2 and category = $3 and stream_id = $4 and topic = $5 and partition = $6`
 
 // LoseGap says that a gap never closes.
-func (a *Applier) LoseGap(ctx context.Context, b books.Build, g Gap) error {
-	_, err := a.Books.Pool().Exec(ctx, a.Books.SQL(lostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID)
+func (a *Applier) LoseGap(ctx context.Context, b books.Build, at Partition, g Gap) error {
+	_, err := a.Books.Pool().Exec(ctx, a.Books.SQL(lostGapSQL), b.ID, g.Source, g.Stream.Category, g.Stream.ID, at.Topic, at.Number)
 	return fault.Explain("say that events are lost", err)
 }
 

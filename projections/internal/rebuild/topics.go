@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,15 +51,35 @@ func (r *Rebuild) fillTopics(ctx context.Context) error {
 	if err := commit(found.Begin()); err != nil {
 		return err
 	}
-	for topic, partitions := range found.Heads {
-		for number, head := range partitions {
+	for _, topic := range s.InOrder() {
+		for number, head := range found.Heads[topic] {
 			at := apply.Partition{Topic: topic, Number: number}
 			if err := r.fillPartition(ctx, s, at, found.Stored[at], head, commit); err != nil {
 				return bareApply(err)
 			}
 		}
 	}
-	return nil
+	return r.readWaiting(ctx, s, found, commit)
+}
+
+// readWaiting reads streams again that wait in one partition for what another had, until
+// there are none.
+func (r *Rebuild) readWaiting(ctx context.Context, s *source.Kafka, found *source.WholeTopics, commit func(*apply.Work) error) error {
+	for {
+		ready, err := r.applier.ReadyPartitions(ctx, r.b)
+		if err != nil {
+			return err
+		}
+		ready = slices.DeleteFunc(ready, func(at apply.Partition) bool { return found.Heads[at.Topic][at.Number] == 0 }) // of a topic that is not read any more
+		if len(ready) == 0 {
+			return nil
+		}
+		for _, at := range ready {
+			if err := r.feed.ReadAgain(ctx, s, r.b, at, found.Heads[at.Topic][at.Number], commit); err != nil {
+				return bareApply(err)
+			}
+		}
+	}
 }
 
 func (r *Rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {

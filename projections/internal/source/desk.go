@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -23,9 +24,10 @@ type desk struct {
 	next int64       // offset after what is applied
 	now  *apply.Work // what is to be applied, once it was somebody's turn
 
-	came  chan struct{} // there is something on it, or to be read again
-	again atomic.Bool   // streams that wait in the partition are to be looked at
-	left  chan struct{} // there may be room on it
+	came   chan struct{} // there is something on it, or to be read again
+	again  atomic.Bool   // streams that wait in the partition are to be looked at
+	looked time.Time     // when they were, last
+	left   chan struct{} // there may be room on it
 
 	mu       sync.Mutex
 	messages []kafka.Message

@@ -70,6 +70,9 @@ func (s *Kafka) name(feed *Feed) {
 	}
 }
 
+// InOrder are the topics in the order in which they were given.
+func (s *Kafka) InOrder() []string { return s.topics }
+
 // Kind implements [Source].
 func (s *Kafka) Kind() string { return books.KindKafka }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/wait"
 	"github.com/asof-dev/asof/projections/internal/apply"
 	"github.com/asof-dev/asof/projections/internal/fault"
 )
@@ -21,6 +23,8 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 	}
 	part.SeekTo(next)
 	d := newDesk(f, at, next)
+	f.desks.Store(at, d)
+	defer f.desks.CompareAndDelete(at, d)
 	if f.feed.Applier.Log == nil {
 		if err := f.sameTopic(ctx, part); err != nil {
 			return err
@@ -30,8 +34,6 @@ func (f *follower) read(ctx context.Context, part *kafka.Partition) error {
 			return err
 		}
 	}
-	f.desks.Store(at, d)
-	defer f.desks.CompareAndDelete(at, d)
 	return f.readOn(ctx, part, d)
 }
 
@@ -71,7 +73,7 @@ func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err er
 		return false, err
 	}
 	if d.again.Swap(false) {
-		if err := f.readAgain(ctx, d, d.next); err != nil || d.count() == 0 {
+		if err := f.readWaiting(ctx, d); err != nil || d.count() == 0 {
 			return false, err
 		}
 	}
@@ -85,7 +87,7 @@ func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err er
 	f.batches.Add(1)
 	if w.Gapped {
 		if err = f.readAgain(ctx, d, w.Offset.Next); err == nil {
-			err = f.lookAgain(ctx)
+			err = f.lookAgain(ctx, d)
 		}
 	}
 	return w.Foreign > 0, err
@@ -96,15 +98,31 @@ func (f *follower) readAgain(ctx context.Context, d *desk, next int64) error {
 	return f.feed.ReadAgain(ctx, f.Kafka, f.b, d.at, next, func(w *apply.Work) error { return f.apply(ctx, d.at, w) })
 }
 
-// lookAgain has streams read again that wait in one partition for what another has brought.
-// Another process looks for itself, now and then.
-func (f *follower) lookAgain(ctx context.Context) error {
+// readWaiting reads streams again that have waited for what another partition has brought; and
+// then those in others that have waited for these.
+func (f *follower) readWaiting(ctx context.Context, d *desk) error {
+	if err := wait.For(ctx, lookPause-time.Since(d.looked)); err != nil { // partitions may wake each other in vain while one is taken over
+		return err
+	}
+	d.looked = time.Now()
+	if err := f.readAgain(ctx, d, d.next); err != nil {
+		return err
+	}
+	return f.lookAgain(ctx, d)
+}
+
+// lookPause is how long a partition is not woken again, at least.
+const lookPause = 10 * time.Millisecond
+
+// lookAgain has streams read again that wait in another partition than one's own for what has
+// come. Another process looks for itself, now and then.
+func (f *follower) lookAgain(ctx context.Context, own *desk) error {
 	ready, err := f.feed.Applier.ReadyPartitions(ctx, f.b)
 	if err != nil {
 		return ApplyError{err}
 	}
 	for _, at := range ready {
-		if d, here := f.desks.Load(at); here {
+		if d, here := f.desks.Load(at); here && d != any(own) {
 			d.(*desk).lookAgain() //nolint:forcetypeassert // there are no others
 		}
 	}

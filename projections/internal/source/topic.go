@@ -216,7 +216,7 @@ func (f *Feed) readStream(ctx context.Context, s *Kafka, b books.Build, at apply
 		return commit(w)
 	}
 	f.Applier.Logger.WarnContext(ctx, "a stream lacks events for ever: rebuild", "stream", g.Stream, "source", g.Source, "error", err)
-	if err := f.Applier.LoseGap(ctx, b, g); err != nil {
+	if err := f.Applier.LoseGap(ctx, b, at, g); err != nil {
 		return ApplyError{err}
 	}
 	return nil

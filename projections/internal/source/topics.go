@@ -66,7 +66,7 @@ func (f *follower) watchTopics(ctx context.Context, began topics) error {
 			if _, ours := errors.AsType[ApplyError](err); ours {
 				return err
 			}
-			if err := f.lookAgain(ctx); err != nil {
+			if err := f.lookAgain(ctx, nil); err != nil {
 				return err
 			}
 		}
