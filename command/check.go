@@ -19,9 +19,10 @@ func newCheckEvents(s Service) *cobra.Command {
 			"state is, and compare that:\n\n" +
 			"  old check-events --write states.jsonl\n" +
 			"  new check-events --against states.jsonl\n\n" +
-			"The file has a line of JSON for each stream, with a digest of its state as JSON at a\n" +
-			"version; events that have come since do not matter. The log is read once, and once more\n" +
-			"for every N streams. The exit code is 1 when an event fails or a state differs.",
+			"The file has a line of JSON for each stream, with a digest of its state as encoding/json\n" +
+			"writes it, at a version: what JSON does not have of it is not compared. Events that\n" +
+			"have come since do not matter. The log is read once, and once more for every N streams.\n" +
+			"The exit code is 1 when an event fails or a state differs.",
 		Args: arguments(0, 0), Hidden: len(s.Aggregates) == 0,
 	}
 	write := cmd.Flags().String("write", "", "a file to write the digests of all states to")
@@ -42,13 +43,11 @@ func newCheckEvents(s Service) *cobra.Command {
 			}
 			c.before = before
 		}
-		if err := c.run(ctx, *write != ""); err != nil {
+		if err := c.sees(*write != "" || *against != ""); err != nil {
 			return err
 		}
-		if *write != "" {
-			if err := writeStates(*write, c.states); err != nil {
-				return err
-			}
+		if err := c.runInto(ctx, *write); err != nil {
+			return err
 		}
 		view := c.view()
 		if err := session.Out.Document(view); err != nil || view.Right {
@@ -57,6 +56,32 @@ func newCheckEvents(s Service) *cobra.Command {
 		return WithCode(ExitFailure, fmt.Errorf("command: %s failed, %s differ: do not deploy this program before that is mended", counted(view.Failures, "event", "events"), counted(view.Differences, "state", "states")))
 	})
 	return cmd
+}
+
+// sees refuses states of which digests would tell nothing, where there are to be some.
+func (c *check) sees(digests bool) error {
+	for _, f := range c.folders {
+		if err := f.blind(); err != nil && digests {
+			return WithCode(ExitUsage, err)
+		}
+	}
+	return nil
+}
+
+// runInto runs, and writes the digests to a file, if one is named.
+func (c *check) runInto(ctx context.Context, name string) error {
+	if name == "" {
+		return c.run(ctx, false)
+	}
+	file, err := newStateFile(name)
+	if err != nil {
+		return err
+	}
+	defer file.drop()
+	if err := c.run(ctx, true); err != nil {
+		return err
+	}
+	return file.write(c.states)
 }
 
 func counted(n int64, one, many string) string {

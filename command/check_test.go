@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,6 +145,43 @@ func TestCheckEvents_names_what_does_not_decode(t *testing.T) {
 	}
 	if c := w.check(command.ExitFailure); c.Failures != 154 || len(c.Failed) != 100 {
 		t.Errorf("%d failures, %d named", c.Failures, len(c.Failed))
+	}
+}
+
+// hidden is a state of which JSON has nothing; loud one that it cannot write.
+type (
+	hidden struct{ owner string }
+	loud   struct{ Rate float64 }
+)
+
+func TestCheckEvents_compares_nothing_that_JSON_does_not_show(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.append("a-1", Opened{"ann"})
+	file := filepath.Join(t.TempDir(), "states.jsonl")
+	w.must("check-events", "--write", file)
+	w.service.Aggregates = []command.Aggregate{command.AggregateOf(aggregates.Decider[hidden, Event]{
+		Category: "account", Codec: codec(), Evolve: func(_ hidden, e Event) hidden { return hidden{e.EventType()} },
+	})}
+	w.must("check-events").has("0 failed")
+	w.run("check-events", "--write", file).exits(command.ExitUsage).has("hidden", "give the type a MarshalJSON")
+	w.run("check-events", "--against", file).exits(command.ExitUsage).has("MarshalJSON")
+	w.service.Aggregates = []command.Aggregate{command.AggregateOf(aggregates.Decider[loud, Event]{
+		Category: "account", Codec: codec(), Evolve: func(loud, Event) loud { return loud{math.NaN()} },
+	})}
+	if c := w.check(command.ExitFailure, "--against", file); c.Differences != 1 || !strings.Contains(c.Differ[0].Why, "as JSON") {
+		t.Errorf("%+v", c)
+	}
+	before, err := os.ReadFile(file) //nolint:gosec // the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.run("check-events", "--write", file).exits(command.ExitFailure).has("the state of account/a-1 as JSON")
+	if after, err := os.ReadFile(file); err != nil || string(after) != string(before) { //nolint:gosec // the test's own
+		t.Errorf("the file was changed to %s, %v", after, err)
+	}
+	if list, err := os.ReadDir(filepath.Dir(file)); err != nil || len(list) != 1 {
+		t.Errorf("%v is left, %v", list, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/pgstore"
 )
 
 const (
@@ -76,28 +77,18 @@ func (c *check) run(ctx context.Context, keep bool) (err error) {
 
 // read gives each event of the log to f.
 func (c *check) read(ctx context.Context, phase string, f func(e *es.RecordedEvent) error) error {
-	for after := es.Position(0); after < c.head; {
-		page, err := c.session.Store.Read(ctx, after, checkPage)
-		if err != nil {
-			return err
-		}
-		for i := range page {
-			if after = page[i].Position; after > c.head {
-				return nil
-			}
-			if err := f(&page[i]); err != nil {
+	return c.session.Store.Stream(ctx, es.Checkpoint{}, c.head, checkPage, func(page *pgstore.Page) error {
+		for i := range page.Events {
+			if err := f(&page.Events[i]); err != nil {
 				return err
 			}
 		}
-		if len(page) == 0 {
-			return nil
-		}
-		if time.Since(c.told) >= checkEvery {
+		if time.Since(c.told) >= checkEvery && len(page.Events) > 0 {
 			c.told = time.Now()
-			_ = c.shown.Line(checkLine{checkProgress{phase, after, c.head}}) // a check does not fail for a line that nobody reads
+			_ = c.shown.Line(checkLine{checkProgress{phase, page.Events[len(page.Events)-1].Position, c.head}}) // a check does not fail for a line that nobody reads
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *check) decode(e *es.RecordedEvent) error {
@@ -126,7 +117,7 @@ func (c *check) fold(e *es.RecordedEvent) error {
 		return nil
 	}
 	if was, asked := c.before[e.Stream]; asked && was.Version == e.Version {
-		return c.compare(f, was)
+		c.compare(f, was)
 	}
 	return nil
 }
@@ -140,17 +131,15 @@ func (c *check) fail(e *es.RecordedEvent, why error) {
 }
 
 // compare holds a state against what it was.
-func (c *check) compare(f folder, was stateDigest) error {
-	is, err := f.digest(was.ID)
-	if err != nil {
-		return err
-	}
+func (c *check) compare(f folder, was stateDigest) {
 	c.compared++
-	if is.State != was.State {
+	delete(c.before, es.StreamID{Category: was.Category, ID: was.ID})
+	switch is, err := f.digest(was.ID); {
+	case err != nil:
+		c.differs(was, err.Error())
+	case is.State != was.State:
 		c.differs(was, "the state is another")
 	}
-	delete(c.before, es.StreamID{Category: was.Category, ID: was.ID})
-	return nil
 }
 
 func (c *check) differs(was stateDigest, why string) {

@@ -2,9 +2,11 @@ package command
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/asof-dev/asof/aggregates"
@@ -19,6 +21,8 @@ type folder interface {
 	ids() []string
 	digest(id string) (stateDigest, error)
 	forget()
+	// blind is why digests tell nothing.
+	blind() error
 }
 
 // stateDigest says in a line what the state of a stream was.
@@ -85,7 +89,11 @@ func (f *folding[S, E]) ids() []string {
 
 func (f *folding[S, E]) digest(id string) (stateDigest, error) {
 	s := f.states[id]
-	text, err := json.Marshal(s.Value)
+	var text []byte
+	err := guard(func() (err error) {
+		text, err = json.Marshal(s.Value)
+		return err
+	})
 	if err != nil {
 		return stateDigest{}, fmt.Errorf("command: the state of %s/%s as JSON: %w", f.decider.Category, id, err)
 	}
@@ -94,3 +102,20 @@ func (f *folding[S, E]) digest(id string) (stateDigest, error) {
 }
 
 func (f *folding[S, E]) forget() { clear(f.states) }
+
+// blind finds the state of which JSON has nothing: a struct of which no field is exported.
+func (f *folding[S, E]) blind() error {
+	t := reflect.TypeFor[S]()
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t.NumField() == 0 || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Marshaler]()) || reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return nil
+	}
+	for field := range t.Fields() {
+		if field.IsExported() || field.Anonymous {
+			return nil
+		}
+	}
+	return fmt.Errorf("command: of the states of category %q, which are %s, JSON has no field, so they are all alike: give the type a MarshalJSON", f.decider.Category, t)
+}

@@ -35,13 +35,28 @@ func readStates(name string) (map[es.StreamID]stateDigest, error) {
 	return states, nil
 }
 
-// writeStates writes a file of digests, whole or not at all.
-func writeStates(name string, states []stateDigest) error {
+// stateFile is a file of digests that is to be written, whole or not at all.
+type stateFile struct {
+	name string
+	file *os.File // in its place until it is whole
+}
+
+func newStateFile(name string) (*stateFile, error) {
 	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
 	if err != nil {
-		return usage("--write: %v: name a file in a directory that can be written to", err)
+		return nil, usage("--write: %v: name a file in a directory that can be written to", err)
 	}
-	defer func() { _ = os.Remove(file.Name()) }()
+	return &stateFile{name, file}, nil
+}
+
+// drop leaves nothing of a file that was not written.
+func (f *stateFile) drop() {
+	_ = f.file.Close()
+	_ = os.Remove(f.file.Name())
+}
+
+func (f *stateFile) write(states []stateDigest) (err error) {
+	name, file := f.name, f.file
 	out := bufio.NewWriter(file)
 	encoder := json.NewEncoder(out)
 	for i := range states {

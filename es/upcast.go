@@ -107,11 +107,16 @@ var errCircle = errors.New("the upcasters go in a circle")
 func (c *upcasting[E]) Decode(recorded RecordedEvent) (E, error) {
 	of := c.from[recorded.Type]
 	if recorded.Schema > of.last || of.last == 0 { // as nearly all
-		return c.Codec.Decode(recorded)
+		event, err := c.Codec.Decode(recorded)
+		if err != nil && of.last > 0 && errors.Is(err, ErrUnknownType) { // of a type that is read up to a version
+			err = &SchemaError{Event: recorded.Recorded, Reads: of.last}
+		}
+		return event, err
 	}
 	var none E
 	p := Payload{recorded.Type, max(recorded.Schema, 1), recorded.ContentType, recorded.Data}
-	for n := 0; ; n++ {
+	n := 0
+	for ; ; n++ {
 		up, found := of.up[p.Schema]
 		if !found {
 			break
@@ -126,8 +131,15 @@ func (c *upcasting[E]) Decode(recorded RecordedEvent) (E, error) {
 		p = next
 		of = c.from[p.Type]
 	}
-	recorded.Type, recorded.Schema, recorded.ContentType, recorded.Data = p.Type, p.Schema, p.ContentType, p.Data
-	return c.Codec.Decode(recorded)
+	next := recorded
+	next.Type, next.Schema, next.ContentType, next.Data = p.Type, p.Schema, p.ContentType, p.Data
+	event, err := c.Codec.Decode(next)
+	if err == nil || n == 0 && !errors.Is(err, ErrUnknownType) {
+		return event, err
+	}
+	// The event is not newer than the program, nor unknown: the program is wrong.
+	return none, fmt.Errorf("%w: %s of %s version %d: upcast from schema %d to %s schema %d, which is not read: %s: complete the upcasters, or raise EventSchema",
+		ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, max(recorded.Schema, 1), p.Type, p.Schema, err.Error())
 }
 
 // Types are those of the codec, and those that lead to them.
@@ -148,10 +160,21 @@ func (c *upcasting[E]) Types() []string {
 // payload of the codec's version one of the version, and fails at what that cannot say: what
 // is written must come back the same.
 func WriteAs[E Event](codec Codec[E], eventType string, schema int, down func(data []byte) ([]byte, error)) Codec[E] {
-	if !slices.Contains(codec.Types(), eventType) || schema < 1 || down == nil {
-		panic(fmt.Sprintf("es: WriteAs of %s, schema %d: give a type of the codec, a schema from 1 and a function", eventType, schema))
+	if !slices.Contains(written(codec), eventType) || schema < 1 || down == nil {
+		panic(fmt.Sprintf("es: WriteAs of %s, schema %d: give a type that the codec writes, a schema from 1 and a function", eventType, schema))
 	}
 	return writingAs[E]{codec, eventType, schema, down}
+}
+
+// written are the types that a codec writes: those of an upcasting one are fewer than it reads.
+func written[E Event](codec Codec[E]) []string {
+	switch c := codec.(type) {
+	case *upcasting[E]:
+		return written(c.Codec)
+	case writingAs[E]:
+		return written(c.Codec)
+	}
+	return codec.Types()
 }
 
 type writingAs[E Event] struct {

@@ -106,16 +106,20 @@ func TestDecode_refuses_what_is_of_another_schema(t *testing.T) {
 		want   error
 		says   []string
 	}{
-		"newer":                          {paidCodec(), stored("order.paid", 4, `{}`), es.ErrNewerSchema, []string{"order.paid of test/1 version 3", "schema 4", "reads 3", "deploy"}},
-		"newer, of one without a number": {paidCodec(), stored("order.placed", 2, `{}`), es.ErrNewerSchema, []string{"reads 1"}},
-		"newer, upcast":                  {up, stored("order.paid", 99, `{}`), es.ErrNewerSchema, []string{"schema 99"}},
-		"former":                         {paidCodec(), stored("order.paid", 2, `{"cents":1}`), es.ErrUndecodable, []string{"schema 2", "reads 3", "es.Upcast"}},
-		"former, without a number":       {paidCodec(), stored("order.paid", 0, `{}`), es.ErrUndecodable, []string{"schema 1", "es.Upcast"}},
-		"a step is missing":              {es.Upcast(paidCodec(), upcasters()[0]), stored("order.paid", 1, `{"total":1}`), es.ErrUndecodable, []string{"schema 2"}},
-		"an upcaster fails":              {up, stored("order.paid", 2, `{"cents":-1}`), es.ErrUndecodable, []string{"upcast order.paid from schema 2", "below zero"}},
-		"what comes of it is nothing":    {up, stored("order.paid", 1, `[`), es.ErrUndecodable, []string{"upcast order.paid from schema 1"}},
-		"in a circle":                    {loop, stored("order.a", 1, `{}`), es.ErrUndecodable, []string{"in a circle"}},
-		"of no type":                     {up, stored("order.lost", 1, `{}`), es.ErrUnknownType, nil},
+		"newer":                            {paidCodec(), stored("order.paid", 4, `{}`), es.ErrNewerSchema, []string{"order.paid of test/1 version 3", "schema 4", "reads 3", "deploy"}},
+		"newer, of one without a number":   {paidCodec(), stored("order.placed", 2, `{}`), es.ErrNewerSchema, []string{"reads 1"}},
+		"newer, upcast":                    {up, stored("order.paid", 99, `{}`), es.ErrNewerSchema, []string{"schema 99"}},
+		"former":                           {paidCodec(), stored("order.paid", 2, `{"cents":1}`), es.ErrUndecodable, []string{"schema 2", "reads 3", "es.Upcast"}},
+		"former, without a number":         {paidCodec(), stored("order.paid", 0, `{}`), es.ErrUndecodable, []string{"schema 1", "es.Upcast"}},
+		"a step is missing":                {es.Upcast(paidCodec(), upcasters()[0]), stored("order.paid", 1, `{"total":1}`), es.ErrUndecodable, []string{"schema 2"}},
+		"an upcaster fails":                {up, stored("order.paid", 2, `{"cents":-1}`), es.ErrUndecodable, []string{"upcast order.paid from schema 2", "below zero"}},
+		"what comes of it is nothing":      {up, stored("order.paid", 1, `[`), es.ErrUndecodable, []string{"upcast order.paid from schema 1"}},
+		"in a circle":                      {loop, stored("order.a", 1, `{}`), es.ErrUndecodable, []string{"in a circle"}},
+		"a former name, newer":             {up, stored("order.settled", 2, `{}`), es.ErrNewerSchema, []string{"order.settled of test/1", "schema 2", "reads 1"}},
+		"a former name, a step is missing": {es.Upcast(paidCodec(), es.Renamed("order.settled", 2, "order.paid", 3)), stored("order.settled", 1, `{}`), es.ErrUndecodable, []string{"order.settled", "schema 1", "complete the upcasters"}},
+		"upcast to no type":                {es.Upcast(paidCodec(), es.Renamed("order.settled", 1, "order.lost", 1)), stored("order.settled", 1, `{}`), es.ErrUndecodable, []string{"order.settled", "order.lost schema 1", "unknown event type"}},
+		"upcast beyond what is read":       {es.Upcast(paidCodec(), es.UpcastBytes("order.placed", 1, func(data []byte) ([]byte, error) { return data, nil })), stored("order.placed", 1, `{}`), es.ErrUndecodable, []string{"order.placed", "schema 2", "reads 1", "raise EventSchema"}},
+		"of no type":                       {up, stored("order.lost", 1, `{}`), es.ErrUnknownType, nil},
 	} {
 		event, err := c.codec.Decode(c.stored)
 		if !errors.Is(err, c.want) || event != nil {
@@ -182,15 +186,16 @@ func TestCodecs_that_are_mistakes_panic(t *testing.T) {
 	same := func(p es.Payload) (es.Payload, error) { return p, nil }
 	down := func(data []byte) ([]byte, error) { return data, nil }
 	for what, make := range map[string]func(){
-		"a schema of zero":   func() { es.JSON[es.Event](versionless{}) },
-		"two ways up":        func() { es.Upcast(paidCodec(), upcasters()[0], upcasters()[0]) },
-		"from schema zero":   func() { es.Upcast(paidCodec(), es.Upcaster{Type: "order.paid", Up: same}) },
-		"no function":        func() { es.Upcast(paidCodec(), es.Upcaster{Type: "order.paid", Schema: 1}) },
-		"no type":            func() { es.Upcast(paidCodec(), es.Upcaster{Schema: 1, Up: same}) },
-		"written as no type": func() { es.WriteAs(paidCodec(), "order.lost", 1, down) },
-		"written as zero":    func() { es.WriteAs(paidCodec(), "order.paid", 0, down) },
-		"written by nothing": func() { es.WriteAs(paidCodec(), "order.paid", 1, nil) },
-		"one type twice":     func() { es.Merge(paidCodec(), es.JSON[es.Event](paid{})) },
+		"a schema of zero":                    func() { es.JSON[es.Event](versionless{}) },
+		"two ways up":                         func() { es.Upcast(paidCodec(), upcasters()[0], upcasters()[0]) },
+		"from schema zero":                    func() { es.Upcast(paidCodec(), es.Upcaster{Type: "order.paid", Up: same}) },
+		"no function":                         func() { es.Upcast(paidCodec(), es.Upcaster{Type: "order.paid", Schema: 1}) },
+		"no type":                             func() { es.Upcast(paidCodec(), es.Upcaster{Schema: 1, Up: same}) },
+		"written as no type":                  func() { es.WriteAs(paidCodec(), "order.lost", 1, down) },
+		"written as a type that is only read": func() { es.WriteAs(es.Upcast(paidCodec(), upcasters()...), "order.settled", 1, down) },
+		"written as zero":                     func() { es.WriteAs(paidCodec(), "order.paid", 0, down) },
+		"written by nothing":                  func() { es.WriteAs(paidCodec(), "order.paid", 1, nil) },
+		"one type twice":                      func() { es.Merge(paidCodec(), es.JSON[es.Event](paid{})) },
 	} {
 		func() {
 			defer func() {

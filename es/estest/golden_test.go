@@ -166,15 +166,21 @@ func TestGolden_holds_upcasters_to_what_they_made(t *testing.T) {
 	upcast := func(factor int64) es.Codec[es.Event] {
 		return es.Upcast(plain(second{}), es.UpcastJSON(paidType, 1, func(old first) (second, error) { return second{Amount: old.Cents * factor}, nil }))
 	}
-	says(t, "what it makes is not known", run(t, false, upcast(1), dir, second{}), "order.paid.v1.now.json", "ASOF_GOLDEN=write")
+	says(t, "what it makes is not known", run(t, false, upcast(1), dir, second{}), "order.paid.v1@order.paid.v2.json", "ASOF_GOLDEN=write")
 	says(t, "it is written", run(t, true, upcast(1), dir, second{}))
 	says(t, "as it was", run(t, false, upcast(1), dir, second{}))
 	for _, write := range []bool{false, true} {
-		says(t, "another upcaster", run(t, write, upcast(100), dir, second{}), ".amount", "order.paid.v1.now.json")
+		says(t, "another upcaster", run(t, write, upcast(100), dir, second{}), ".amount", "order.paid.v1@order.paid.v2.json")
 	}
 
 	more := es.Upcast(plain(second{}), es.UpcastJSON(paidType, 1, func(old first) (second, error) { return second{old.Cents, old.Note}, nil }))
-	says(t, "an upcaster that makes more", run(t, false, more, dir, second{}), ".by", "order.paid.v1.now.json")
+	says(t, "an upcaster that makes more", run(t, false, more, dir, second{}), ".by", "order.paid.v1@order.paid.v2.json", "ASOF_GOLDEN=write")
+	says(t, "that is written", run(t, true, more, dir, second{}))
+	says(t, "and is lost", run(t, true, upcast(1), dir, second{}), ".by", "correct the upcasters")
+	if err := os.Remove(filepath.Join(dir, "order.paid.v1@order.paid.v2.json")); err != nil {
+		t.Fatal(err)
+	}
+	says(t, "written anew", run(t, true, upcast(1), dir, second{}))
 
 	lost := filepath.Join(dir, "order.settled.v1.json") // of a type that is only read
 	if err := os.WriteFile(lost, []byte(`{"amount":3}`), 0o600); err != nil {
@@ -204,6 +210,52 @@ type exact struct{ digits string }
 func (e exact) MarshalJSON() ([]byte, error) { return json.Marshal(e.digits) }
 func (e *exact) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &e.digits)
+}
+
+// third is the shape after the second.
+type third struct {
+	Money int64 `json:"money"`
+}
+
+func (third) EventType() string { return paidType }
+func (third) EventSchema() int  { return 3 }
+
+func TestGolden_goes_on_to_a_third_version(t *testing.T) {
+	dir := t.TempDir()
+	one := es.UpcastJSON(paidType, 1, func(old first) (second, error) { return second{Amount: old.Cents}, nil })
+	two := es.UpcastJSON(paidType, 2, func(old second) (third, error) { return third{old.Amount}, nil })
+	says(t, "the first", run(t, true, plain(first{}), dir, first{}))
+	says(t, "the second", run(t, true, es.Upcast(plain(second{}), one), dir, second{}))
+	says(t, "the third", run(t, true, es.Upcast(plain(third{}), one, two), dir, third{}))
+	says(t, "all as they were", run(t, false, es.Upcast(plain(third{}), one, two), dir, third{}))
+	if text := read(t, dir, "order.paid.v1@order.paid.v3.json"); !strings.Contains(text, `"money": 1`) {
+		t.Error(text)
+	}
+}
+
+// side is a type that takes some texts only.
+type side string
+
+func (s *side) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil || text != "in" && text != "out" {
+		return fmt.Errorf("%s is no side: %v", data, err) //nolint:errorlint // it may be none
+	}
+	*s = side(text)
+	return nil
+}
+
+type sided struct{ Side side }
+
+func (sided) EventType() string { return "test.sided" }
+
+func TestGolden_takes_an_example_that_cannot_be_filled_in_as_it_is(t *testing.T) {
+	dir := t.TempDir()
+	says(t, "written", run(t, true, plain(sided{}), dir, sided{"in"}))
+	says(t, "as it was", run(t, false, plain(sided{}), dir, sided{"in"}))
+	if text := read(t, dir, "test.sided.v1.json"); !strings.Contains(text, `"in"`) {
+		t.Error(text)
+	}
 }
 
 func TestGolden_fills_in_a_copy(t *testing.T) {

@@ -15,7 +15,6 @@ const (
 	headerID       = "ce_id"
 	headerSource   = "ce_source"
 	headerType     = "ce_type"
-	headerCategory = "ce_category"
 	headerVersion  = "ce_version"
 	headerPosition = "ce_position"
 	headerSchema   = "ce_schema"
@@ -58,10 +57,10 @@ func read(m *message.Message) (es.RecordedEvent, error) {
 
 // asofs reports whether a message has the headers that Asof gives to events, besides
 // those of every CloudEvent. Another system may use one of these names, but hardly
-// two.
+// two; ce_category is none of them, since many may use that.
 func asofs(m *message.Message) bool {
 	n := 0
-	for _, name := range []string{headerCategory, headerVersion, headerPosition, headerSchema, headerLife()} {
+	for _, name := range []string{headerVersion, headerPosition, headerSchema, headerLife()} {
 		if _, ok := m.Metadata[name]; ok {
 			n++
 		}
