@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,9 +156,11 @@ func (w *world) wantApplied(name string) {
 	}
 }
 
-// stall holds a connection up at a statement, as a process that is stopped.
+// stall holds a connection up at a statement, as a process that is stopped: at the first that
+// comes while the test waits, or since it is armed.
 type stall struct {
 	at      string
+	armed   atomic.Bool
 	reached chan struct{}
 	awake   chan struct{}
 	goOn    func() // ends it
@@ -189,6 +192,14 @@ func (s *stall) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 
 func (s *stall) hold(sql string) {
 	if strings.Contains(sql, s.at) {
+		if s.armed.CompareAndSwap(true, false) { // whether the test waits already or not
+			select {
+			case s.reached <- struct{}{}:
+				<-s.awake
+			case <-s.awake:
+			}
+			return
+		}
 		select {
 		case s.reached <- struct{}{}:
 			<-s.awake
@@ -215,6 +226,7 @@ func TestZombie_writes_nothing(t *testing.T) {
 	last := w.append("a-1", Deposited{Cents: 3})
 
 	s := stallAt(t, "set position = greatest")
+	s.armed.Store(true)
 	sleepy := w.otherPool(s)
 	t.Cleanup(s.goOn)
 	zombie := make(chan error, 1)
@@ -223,7 +235,7 @@ func TestZombie_writes_nothing(t *testing.T) {
 	s.wait(t) // it holds the build's lock, with its writes still to be sent
 
 	// The database ends its session, as it does after a minute; another goes on.
-	w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sleepy'`)
+	w.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sleepy'`)
 	start(t, p)
 	w.wait(p, last)
 	s.goOn()

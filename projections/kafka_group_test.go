@@ -183,6 +183,7 @@ func TestKafka_zombie_writes_nothing(t *testing.T) {
 		go func() { zombie <- asleep.Run(ctx) }()
 		c.untilReading(asleep)
 		last := c.append("a-1", Deposited{Cents: 3})
+		s.armed.Store(true)
 		c.publish(c.history()...)
 		s.wait(t) // it holds the build's lock, with its writes still to be sent
 		c.exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'sleepy'`)

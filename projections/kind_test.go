@@ -417,3 +417,23 @@ func TestKind_changes_though_the_log_lets_no_statement_last(t *testing.T) {
 		t.Errorf("%d rows of streams", n)
 	}
 }
+
+// A database that goes away while the kind is changed is no other program that has changed it.
+func TestKind_of_source_is_changed_once_the_database_lets_it(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.append("a-1", Opened{Owner: "ann"})
+	if err := c.new(c.totals()).Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.exec(`create function asof.away() returns trigger language plpgsql as $$ begin raise 'away' using errcode = '57P01'; end $$;
+		create trigger away before update on asof.builds for each row when (new.kind <> old.kind) execute function asof.away()`)
+	p := c.projector(c.totals())
+	start(t, p)
+	until(t, "the change has failed", func() bool { return strings.Contains(c.status(p).Failure, "away") })
+	c.exec(`drop trigger away on asof.builds`)
+	c.untilReading(p)
+	c.publish(c.history()...)
+	c.untilRead(p)
+	c.wantTotals("totals.totals")
+}

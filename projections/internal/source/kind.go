@@ -24,7 +24,6 @@ func (f *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.
 	if b.Kind != kind && f.Kept.Load() == b.ID {
 		return b, fmt.Errorf("%w: %s, build %d: it is fed from %s, and this program feeds it from %s: stop one of them", fault.ErrKind, b.Name, b.ID, b.Kind, kind)
 	}
-	f.Kept.Store(b.ID)
 	for b.Kind != kind {
 		was := b.Kind
 		now, changed, err := f.Applier.ChangeKind(ctx, b, kind)
@@ -33,12 +32,13 @@ func (f *Feed) TakeKind(ctx context.Context, b books.Build, kind string) (books.
 		}
 		if b = now; changed {
 			f.Applier.Logger.InfoContext(ctx, "the kind of source is another", "build", b.ID, "was", was, "is", kind, "position", b.Position)
-			return b, nil
+			break
 		}
 		if b, err = f.Follow(ctx, b); err != nil { // towards where Kafka was
 			return b, err
 		}
 	}
+	f.Kept.Store(b.ID) // not before: what has failed is tried again
 	return b, nil
 }
 
