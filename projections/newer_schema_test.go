@@ -24,6 +24,19 @@ func newerCodec() es.Codec[Event] {
 		es.UpcastJSON(Deposited{}.EventType(), 1, func(old Deposited) (deposited2, error) { return deposited2{old.Cents}, nil }))
 }
 
+// readsNewer is the definition as the newer program has it.
+func readsNewer(def projections.Fold[Balance, Event]) projections.Fold[Balance, Event] {
+	apply := def.Apply
+	def.Codec = newerCodec()
+	def.Apply = func(b *Balance, e Event, r es.Recorded) {
+		if d, ok := e.(deposited2); ok {
+			e = Deposited{Cents: d.Amount}
+		}
+		apply(b, e, r)
+	}
+	return def
+}
+
 // A program that meets what only a newer one can read waits for that one, and says so; it
 // neither parks the event nor leaves it out. The newer one takes over the read model as it is.
 func TestEvent_of_a_newer_schema_is_waited_for(t *testing.T) {
@@ -69,15 +82,7 @@ func TestEvent_of_a_newer_schema_is_waited_for(t *testing.T) {
 				t.Fatalf("it has ended: %v", err)
 			}
 
-			next := def
-			next.Codec = newerCodec()
-			next.Apply = func(b *Balance, e Event, r es.Recorded) {
-				if d, ok := e.(deposited2); ok {
-					e = Deposited{Cents: d.Amount}
-				}
-				def.Apply(b, e, r)
-			}
-			q := projections.New(w.store, next)
+			q := projections.New(w.store, readsNewer(def))
 			start(t, q)
 			w.wait(q, last)
 			if n := w.number(`select cents from balances.balances where account = 'a-1'`); n != 112 {
@@ -89,6 +94,48 @@ func TestEvent_of_a_newer_schema_is_waited_for(t *testing.T) {
 			if err := q.Rebuild(t.Context()); err != nil {
 				t.Error(err)
 			}
+		})
+	}
+}
+
+// So it does where the event comes by Kafka, with a log behind it and without.
+func TestKafka_event_of_a_newer_schema_is_waited_for(t *testing.T) {
+	t.Parallel()
+	for _, what := range []string{"with the log", "topics alone"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			g := newGuest(t)
+			read, at := func(def projections.Definition) *projections.Projector { return g.projector(def) }, g.target
+			if what == "with the log" {
+				read, at = func(def projections.Definition) *projections.Projector { return g.cluster.projector(def) }, g.world
+			}
+			p := read(g.balances())
+			if err := p.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			stop := start(t, p)
+			g.append("a-1", Opened{Owner: "ann"})
+			until(t, "it reads", func() bool { return at.number(`select count(*) from asof.offsets`) == partitions })
+			g.publish(g.history()...)
+			until(t, "it is applied", func() bool { return at.number(`select count(*) from balances.balances`) == 1 })
+			newer, err := newerCodec().Encode(deposited2{Amount: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.appendData(es.StreamID{Category: g.category, ID: "a-1"}, newer)
+			g.append("a-1", Deposited{Cents: 7})
+			g.publish(g.history()[1:]...)
+			until(t, "it says that it waits", func() bool {
+				return strings.Contains(g.status(p).Failure, "has schema 2, and this program reads 1")
+			})
+			if s := g.status(p); s.Parked != 0 || s.Skipped != 0 || at.number(`select sum(next_offset) from asof.offsets`) > 1 {
+				t.Errorf("%+v", s)
+			}
+			if err := stop(); err != nil {
+				t.Fatalf("it has ended: %v", err)
+			}
+			start(t, read(readsNewer(g.balances())))
+			until(t, "all is applied", func() bool { return at.number(`select cents from balances.balances where account = 'a-1'`) == 107 })
 		})
 	}
 }

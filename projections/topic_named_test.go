@@ -163,7 +163,8 @@ func TestTopics_alone_put_together_a_stream_from_pieces(t *testing.T) {
 			}
 			until(t, "it waits no more", func() bool { return g.status(p).Gaps == nil })
 			g.wantTotals()
-			other := projections.New(projections.In(newWorldOn(t, pgstoretest.New(t)).pool, "asof"), g.totals(), g.reads(topics...))
+			apart := newWorldOn(t, pgstoretest.New(t))
+			other := projections.New(projections.In(apart.pool, "asof"), g.totals(), g.reads(topics...))
 			if err := other.Rebuild(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -171,6 +172,7 @@ func TestTopics_alone_put_together_a_stream_from_pieces(t *testing.T) {
 			if err != nil || s.Gaps != nil {
 				t.Errorf("rebuilt: %+v, %v", s.Gaps, err)
 			}
+			same(t, g.foldTotals(e), tableOf(apart, "totals.totals", byBucket))
 		})
 	}
 }
