@@ -53,7 +53,8 @@ func (r *replay) try(ctx context.Context) ([]string, error) {
 // unstable says of a way that differs what is not the same when all is done again.
 func (r *replay) unstable(ctx context.Context, w way, want, got image) (string, error) {
 	text, err := r.again(ctx, clean(), want)
-	if text != "" || err != nil || w.cause == inParts { // the parts are others each time
+	byChance := w.cause == inParts || w.cause == inBeside // the parts, and what meets what, are others each time
+	if text != "" || err != nil || byChance {
 		return text, err
 	}
 	return r.again(ctx, w, got)

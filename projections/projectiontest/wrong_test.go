@@ -145,7 +145,7 @@ func wrongFolds() map[string]wrong {
 	return map[string]wrong{
 		"counts calls":   {sums(func(s *Sum, _ Counted, _ es.Recorded) { calls++; s.N = calls }), []string{"n is 29 when the events come one by one, and n is 59 " + again, itself}, "clock, so"},
 		"keeps payloads": {keepsPayloads(), []string{"n is 123 when the events come one by one, and n is 33 when the memory of their payloads is used again", "let Decode, and the UnmarshalJSON of a type, copy"}, again},
-		"is alone":       {alone(), []string{"when Apply is called for several rows at the same time", "uses one from outside"}, "one by one"},
+		"is alone":       {alone(), []string{"when Apply is called for several rows at the same time", "uses a variable that they share"}, "all is done again"},
 		"asks a clock":   {sums(func(s *Sum, _ Counted, _ es.Recorded) { s.At = time.Now() }), []string{"table sums: at is ", again, "Apply asks a clock, so that every replay gives another time: take r.RecordedAt"}, ""},
 		"asks a clock for a column with a default": {idents(func(i *Ident, _ Counted, r es.Recorded) { i.ID, i.At = r.ID, time.Now() }), []string{"table idents: at is ", "Apply asks a clock"}, "Without"},
 		"draws numbers": {sums(func(s *Sum, _ Counted, _ es.Recorded) { s.N = rand.Int64() }), []string{"table sums: n is ", again, "draws random numbers"}, ""},
