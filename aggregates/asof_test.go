@@ -89,7 +89,7 @@ func TestLoadAsOf_is_the_fold_of_a_prefix(t *testing.T) {
 			if cents < 0 {
 				event = Withdrawn{-cents}
 			}
-			data, err := codec.Encode(event)
+			data, err := codec.Encode(t.Context(), es.StreamID{}, event)
 			if err != nil {
 				r.Fatal(err)
 			}

@@ -80,22 +80,23 @@ const (
 
 // append records events after the state that they were decided on.
 func (r *Repository[S, E]) append(ctx context.Context, state State[S], events []E) (State[S], error) {
-	metadata := es.MetadataFrom(ctx)
+	metadata, stream := es.MetadataFrom(ctx), r.decider.stream(state.ID)
 	data := make([]es.EventData, len(events))
 	for i, event := range events {
-		encoded, err := r.decider.Codec.Encode(event)
+		encoded, err := r.decider.Codec.Encode(ctx, stream, event)
 		if err != nil {
 			return state, err
 		}
 		encoded.Metadata = encoded.Metadata.Or(metadata)
 		data[i] = encoded
 	}
-	recorded, err := r.store.Append(ctx, r.decider.stream(state.ID), es.Exactly(state.Version), data...)
+	recorded, err := r.store.Append(ctx, stream, es.Exactly(state.Version), data...)
 	if err != nil {
 		return state, err
 	}
 	for i, event := range events {
-		state = r.decider.evolve(state, event, recorded[i].Recorded)
+		state = state.at(recorded[i].Recorded)
+		state.Value = r.decider.Evolve(state.Value, event)
 	}
 	return state, nil
 }

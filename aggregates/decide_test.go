@@ -198,8 +198,8 @@ type owned struct {
 	metadata es.Metadata
 }
 
-func (c owned) Encode(e Event) (es.EventData, error) {
-	data, err := c.Codec.Encode(e)
+func (c owned) Encode(ctx context.Context, stream es.StreamID, e Event) (es.EventData, error) {
+	data, err := c.Codec.Encode(ctx, stream, e)
 	data.Metadata = c.metadata
 	return data, err
 }

@@ -44,11 +44,3 @@ func (d Decider[S, E]) initial(id string) State[S] {
 func (d Decider[S, E]) stream(id string) es.StreamID {
 	return es.StreamID{Category: d.Category, ID: id}
 }
-
-// evolve adds an event to a state.
-func (d Decider[S, E]) evolve(s State[S], event E, r es.Recorded) State[S] {
-	return State[S]{
-		ID: s.ID, Value: d.Evolve(s.Value, event),
-		Version: r.Version, Position: r.Position, RecordedAt: r.RecordedAt,
-	}
-}

@@ -7,42 +7,37 @@ import (
 	"github.com/asof-dev/asof/es"
 )
 
-// steps adds events to a state, one after the other, and yields each with the state
-// that it leads to: all that reads an aggregate goes through this loop. It ends
-// before the first event that lies beyond, which is not decoded; nil: none does.
-func (d Decider[S, E]) steps(state State[S], events iter.Seq2[es.RecordedEvent, error], beyond func(es.Recorded) bool) iter.Seq2[Step[S, E], error] {
-	return func(yield func(Step[S, E], error) bool) {
-		for recorded, err := range events {
-			if err != nil {
-				yield(Step[S, E]{}, err)
-				return
-			}
-			if beyond != nil && beyond(recorded.Recorded) {
-				return
-			}
-			event, err := d.Codec.Decode(recorded)
-			if err != nil {
-				yield(Step[S, E]{}, err)
-				return
-			}
-			state = d.evolve(state, event, recorded.Recorded)
-			if !yield(Step[S, E]{Event: event, Recorded: recorded.Recorded, State: state}, nil) {
-				return
-			}
-		}
-	}
-}
-
-// fold returns the state after the last of the steps. With an error it is the state
-// before what failed.
-func (d Decider[S, E]) fold(state State[S], events iter.Seq2[es.RecordedEvent, error], beyond func(es.Recorded) bool) (State[S], error) {
-	for step, err := range d.steps(state, events, beyond) {
+// fold adds events to a state, one after the other, and shows each, where somebody looks,
+// with the state that it leads to: all that reads an aggregate goes through this loop. It ends
+// before the first event that lies beyond, which is not decoded (nil: none does), and when
+// nobody wants to see more. With an error the state is that before what failed.
+func (d Decider[S, E]) fold(ctx context.Context, state State[S], events iter.Seq2[es.RecordedEvent, error], beyond func(es.Recorded) bool, see func(Step[S, E]) bool) (State[S], error) {
+	var decoded []E
+	for recorded, err := range events {
 		if err != nil {
 			return state, err
 		}
-		state = step.State
+		if beyond != nil && beyond(recorded.Recorded) {
+			break
+		}
+		if decoded, err = d.Codec.Decode(ctx, decoded[:0], recorded); err != nil {
+			return state, err
+		}
+		state = state.at(recorded.Recorded) // of no event, too: nobody reads it any more, but the stream has it
+		for i, event := range decoded {
+			state.Value = d.Evolve(state.Value, event)
+			if see != nil && !see(Step[S, E]{Event: event, Recorded: recorded.PartOf(i, len(decoded)), State: state}) {
+				return state, nil
+			}
+		}
 	}
 	return state, nil
+}
+
+// at is a state that an event has led to, but for its value.
+func (s State[S]) at(r es.Recorded) State[S] {
+	s.Version, s.Position, s.RecordedAt = r.Version, r.Position, r.RecordedAt
+	return s
 }
 
 // after reads the events of a state's stream that came after it.

@@ -26,7 +26,7 @@ func given(t *testing.T, store es.Store, id string, events ...Event) []es.Record
 	data := make([]es.EventData, len(events))
 	for i, event := range events {
 		var err error
-		data[i], err = codec.Encode(event)
+		data[i], err = codec.Encode(t.Context(), es.StreamID{}, event)
 		must(t, err)
 	}
 	recorded, err := store.Append(t.Context(), stream(id), es.Any, data...)

@@ -24,7 +24,8 @@ type State[S any] struct {
 type Step[S any, E es.Event] struct {
 	// Event is what happened.
 	Event E
-	// Recorded is what the store added to it.
+	// Recorded is what the store added to it. Where an upcaster has made several events of
+	// one, each is a step, with its [es.Recorded.Part].
 	Recorded es.Recorded
 	// State is what the aggregate was after it.
 	State State[S]

@@ -146,7 +146,7 @@ func (l *sales) appendPaced(ctx context.Context, until time.Time, a *awaited) er
 	defer ticker.Stop()
 	for time.Now().Before(until) {
 		stream := es.StreamID{Category: soldCategory, ID: "fresh-" + uuid.NewString()}
-		event, err := l.codec().Encode(sold{Customer: "customer-0000000", Cents: 1, Currency: "EUR", At: time.Now()})
+		event, err := l.codec().Encode(ctx, stream, sold{Customer: "customer-0000000", Cents: 1, Currency: "EUR", At: time.Now()})
 		if err != nil {
 			return err
 		}

@@ -71,9 +71,10 @@ func plainSales(store *pgstore.Store) *sales {
 func newSales(ctx context.Context, store *pgstore.Store) (*sales, error) {
 	l := plainSales(store)
 	first := sold{Customer: "customer-0000000", Currency: "EUR", At: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	event, err := l.codec().Encode(first)
+	stream := es.StreamID{Category: soldCategory, ID: "first"}
+	event, err := l.codec().Encode(ctx, stream, first)
 	if err == nil { // through the store, which registers the category
-		_, err = store.Append(ctx, es.StreamID{Category: soldCategory, ID: "first"}, es.NoStream, event)
+		_, err = store.Append(ctx, stream, es.NoStream, event)
 	}
 	l.loaded = 1
 	return l, err
@@ -90,12 +91,12 @@ func (l *sales) codec() es.Codec[es.Event] {
 // plainCodec decodes as a bare program does.
 type plainCodec struct{ es.Codec[es.Event] }
 
-func (plainCodec) Decode(recorded es.RecordedEvent) (es.Event, error) {
+func (plainCodec) Decode(_ context.Context, into []es.Event, recorded es.RecordedEvent) ([]es.Event, error) {
 	e, err := decodeBare(recorded.Type, recorded.Data)
 	if err != nil {
-		return nil, err
+		return into, err
 	}
-	return *e, nil
+	return append(into, *e), nil
 }
 
 // fold is the read model of Asof, under a name and in a version.

@@ -54,14 +54,14 @@ func (c *check) run(ctx context.Context, keep bool) (err error) {
 	if c.head, err = c.session.Store.Settle(ctx, time.Time{}); err != nil {
 		return err
 	}
-	if err := c.read(ctx, "decoding", c.decode); err != nil {
+	if err := c.read(ctx, "decoding", func(e *es.RecordedEvent) error { return c.decode(ctx, e) }); err != nil {
 		return err
 	}
 	parts := max((c.streams+c.most-1)/c.most, 1)
 	for part := range parts {
 		err := c.read(ctx, fmt.Sprintf("folding %d of %d", part+1, parts), func(e *es.RecordedEvent) error {
 			if int64(maphash.String(c.seed, e.Stream.ID)%uint64(parts)) == part { //nolint:gosec // there are few
-				return c.fold(e)
+				return c.fold(ctx, e)
 			}
 			return nil
 		})
@@ -91,7 +91,7 @@ func (c *check) read(ctx context.Context, phase string, f func(e *es.RecordedEve
 	})
 }
 
-func (c *check) decode(e *es.RecordedEvent) error {
+func (c *check) decode(ctx context.Context, e *es.RecordedEvent) error {
 	c.events++
 	f, known := c.folders[e.Stream.Category]
 	if !known {
@@ -101,18 +101,18 @@ func (c *check) decode(e *es.RecordedEvent) error {
 	if e.Version == 1 {
 		c.streams++
 	}
-	if err := f.decode(e); err != nil {
+	if err := f.decode(ctx, e); err != nil {
 		c.fail(e, err)
 	}
 	return nil
 }
 
-func (c *check) fold(e *es.RecordedEvent) error {
+func (c *check) fold(ctx context.Context, e *es.RecordedEvent) error {
 	f, known := c.folders[e.Stream.Category]
 	if !known || c.broken[e.Stream] {
 		return nil
 	}
-	if err := f.evolve(e); err != nil {
+	if err := f.evolve(ctx, e); err != nil {
 		c.fail(e, err)
 		return nil
 	}

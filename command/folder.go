@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding"
 	"encoding/hex"
@@ -15,8 +16,8 @@ import (
 
 // folder folds streams of a category, side by side.
 type folder interface {
-	decode(e *es.RecordedEvent) error
-	evolve(e *es.RecordedEvent) error
+	decode(ctx context.Context, e *es.RecordedEvent) error
+	evolve(ctx context.Context, e *es.RecordedEvent) error
 	// ids are the streams that it has states of, sorted.
 	ids() []string
 	digest(id string) (stateDigest, error)
@@ -42,16 +43,16 @@ func newFolding[S any, E es.Event](d aggregates.Decider[S, E]) folder {
 	return &folding[S, E]{decider: d, states: map[string]*aggregates.State[S]{}}
 }
 
-func (f *folding[S, E]) decode(e *es.RecordedEvent) error {
+func (f *folding[S, E]) decode(ctx context.Context, e *es.RecordedEvent) error {
 	return guard(func() error {
-		_, err := f.decider.Codec.Decode(*e)
+		_, err := f.decider.Codec.Decode(ctx, nil, *e)
 		return err
 	})
 }
 
-func (f *folding[S, E]) evolve(e *es.RecordedEvent) error {
+func (f *folding[S, E]) evolve(ctx context.Context, e *es.RecordedEvent) error {
 	return guard(func() error {
-		event, err := f.decider.Codec.Decode(*e)
+		events, err := f.decider.Codec.Decode(ctx, nil, *e)
 		if err != nil {
 			return err
 		}
@@ -63,7 +64,10 @@ func (f *folding[S, E]) evolve(e *es.RecordedEvent) error {
 			}
 			f.states[e.Stream.ID] = s
 		}
-		s.Value, s.Version = f.decider.Evolve(s.Value, event), e.Version
+		for _, event := range events {
+			s.Value = f.decider.Evolve(s.Value, event)
+		}
+		s.Version = e.Version
 		return nil
 	})
 }

@@ -75,7 +75,7 @@ func TestRelay_publishes_and_project_reads_it(t *testing.T) {
 	w, category := withKafka(t)
 	add := func(event Event) {
 		t.Helper()
-		data, err := codec().Encode(event)
+		data, err := codec().Encode(t.Context(), es.StreamID{}, event)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestProject_reads_Kafka_whatever_the_source_is_called(t *testing.T) {
 	relay := w.start("relay", "--source", "/elsewhere")
 	project := w.start("project", "--from", "kafka")
 	for i := range 3 {
-		data, err := codec().Encode(Deposited{100})
+		data, err := codec().Encode(t.Context(), es.StreamID{}, Deposited{100})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -122,7 +122,7 @@ func (w *world) append(id string, events ...Event) es.RecordedEvent {
 	w.Helper()
 	var data []es.EventData
 	for _, event := range events {
-		encoded, err := codec().Encode(event)
+		encoded, err := codec().Encode(w.Context(), es.StreamID{}, event)
 		if err != nil {
 			w.Fatal(err)
 		}

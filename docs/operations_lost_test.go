@@ -81,7 +81,7 @@ func (w *walk) reacting(store *pgstore.Store, group string) (stop func()) {
 	messages, err := subscriber.Subscribe(ctx, "note")
 	w.must(err)
 	react := inbox.New(store, "answer").Handle(func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {
-		data, err := es.JSON[Noted](Noted{}).Encode(Noted{int(e.Position)})
+		data, err := es.JSON[Noted](Noted{}).Encode(ctx, es.StreamID{}, Noted{int(e.Position)})
 		if err == nil {
 			_, err = tx.Append(ctx, es.StreamID{Category: "answer", ID: fmt.Sprint(e.Position)}, es.NoStream, data)
 		}

@@ -130,7 +130,7 @@ func rest(ctx context.Context, d time.Duration) {
 func (p *program) append(id string, n int) (last es.RecordedEvent) {
 	p.Helper()
 	for i := range n {
-		data, err := es.JSON[Noted](Noted{}).Encode(Noted{i})
+		data, err := es.JSON[Noted](Noted{}).Encode(p.Context(), es.StreamID{}, Noted{i})
 		p.must(err)
 		p.until("an event is appended", func() bool {
 			recorded, err := p.store.Append(p.ctx, es.StreamID{Category: "note", ID: id}, es.Any, data)

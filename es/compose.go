@@ -1,8 +1,10 @@
 package es
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // Widen makes a codec of an aggregate's events one of a wider type's, such as the events of a
@@ -10,29 +12,43 @@ import (
 // [ErrUnknownType] to it.
 //
 //	codec := es.Merge(es.Widen[Event](order.Codec), es.Widen[Event](payment.Codec))
-func Widen[Wide, E Event](codec Codec[E]) Codec[Wide] { return widened[Wide, E]{codec} }
+func Widen[Wide, E Event](codec Codec[E]) Codec[Wide] {
+	return widened[Wide, E]{codec, &sync.Pool{New: func() any { return new([]E) }}}
+}
 
-type widened[Wide, E Event] struct{ of Codec[E] }
+type widened[Wide, E Event] struct {
+	of      Codec[E]
+	scratch *sync.Pool // of *[]E
+}
 
-func (c widened[Wide, E]) Encode(event Wide) (EventData, error) {
+func (c widened[Wide, E]) Encode(ctx context.Context, stream StreamID, event Wide) (EventData, error) {
 	own, ok := any(event).(E)
 	if !ok {
 		return EventData{}, fmt.Errorf("%w: %T as %q: add it to the codec, or it could not be read back", ErrUnknownType, event, event.EventType())
 	}
-	return c.of.Encode(own)
+	return c.of.Encode(ctx, stream, own)
 }
 
-func (c widened[Wide, E]) Decode(recorded RecordedEvent) (Wide, error) {
-	var none Wide
-	event, err := c.of.Decode(recorded)
+func (c widened[Wide, E]) Decode(ctx context.Context, into []Wide, recorded RecordedEvent) ([]Wide, error) {
+	scratch := c.scratch.Get().(*[]E) //nolint:forcetypeassert // New makes nothing else
+	defer func() {
+		clear(*scratch)
+		c.scratch.Put(scratch)
+	}()
+	before := len(into)
+	events, err := c.of.Decode(ctx, (*scratch)[:0], recorded)
 	if err != nil {
-		return none, err
+		return into, err
 	}
-	wide, ok := any(event).(Wide)
-	if !ok {
-		return none, fmt.Errorf("%w: %q of %s version %d: %T is no %T", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version, event, &none)
+	*scratch = events
+	for _, event := range events {
+		wide, ok := any(event).(Wide)
+		if !ok {
+			return into[:before], fmt.Errorf("%w: %q of %s version %d: %T is no %T", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version, event, &wide)
+		}
+		into = append(into, wide)
 	}
-	return wide, nil
+	return into, nil
 }
 
 func (c widened[Wide, E]) Types() []string { return c.of.Types() }
@@ -54,22 +70,21 @@ func Merge[E Event](codecs ...Codec[E]) Codec[E] {
 
 type merged[E Event] map[string]Codec[E]
 
-func (c merged[E]) Encode(event E) (EventData, error) {
+func (c merged[E]) Encode(ctx context.Context, stream StreamID, event E) (EventData, error) {
 	name := event.EventType()
 	codec, ok := c[name]
 	if !ok {
 		return EventData{}, fmt.Errorf("%w: %T as %q: add it to a codec, or it could not be read back", ErrUnknownType, event, name)
 	}
-	return codec.Encode(event)
+	return codec.Encode(ctx, stream, event)
 }
 
-func (c merged[E]) Decode(recorded RecordedEvent) (E, error) {
+func (c merged[E]) Decode(ctx context.Context, into []E, recorded RecordedEvent) ([]E, error) {
 	codec, ok := c[recorded.Type]
 	if !ok {
-		var none E
-		return none, fmt.Errorf("%w: %q of %s version %d: add it to a codec", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version)
+		return into, fmt.Errorf("%w: %q of %s version %d: add it to a codec", ErrUnknownType, recorded.Type, recorded.Stream, recorded.Version)
 	}
-	return codec.Decode(recorded)
+	return codec.Decode(ctx, into, recorded)
 }
 
 func (c merged[E]) Types() []string {

@@ -28,22 +28,28 @@ func TestMerge_has_the_types_of_all(t *testing.T) {
 		t.Errorf("types %v", codec.Types())
 	}
 	for _, want := range []es.Event{paid{1, "EUR"}, placed{2}, shipped{"Bern"}} {
-		data, err := codec.Encode(want)
+		data, err := codec.Encode(t.Context(), es.StreamID{}, want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := codec.Decode(recorded(data)); err != nil || got != want {
+		if got, err := es.One(codec.Decode(t.Context(), nil, recorded(data))); err != nil || got != want {
 			t.Errorf("%v: %v, %v", want, got, err)
 		}
 	}
 	narrow := es.Widen[es.Event](orders)
 	for what, f := range map[string]func() error{
-		"encoded, of no codec":     func() error { _, err := codec.Encode(renamed{}); return err },
-		"decoded, of no codec":     func() error { _, err := codec.Decode(stored("test.deposited", 1, `{}`)); return err },
-		"encoded, of another type": func() error { _, err := narrow.Encode(paid{}); return err },
-		"decoded, of another type": func() error { _, err := narrow.Decode(stored("order.paid", 3, `{}`)); return err },
+		"encoded, of no codec": func() error { _, err := codec.Encode(t.Context(), es.StreamID{}, renamed{}); return err },
+		"decoded, of no codec": func() error {
+			_, err := es.One(codec.Decode(t.Context(), nil, stored("test.deposited", 1, `{}`)))
+			return err
+		},
+		"encoded, of another type": func() error { _, err := narrow.Encode(t.Context(), es.StreamID{}, paid{}); return err },
+		"decoded, of another type": func() error {
+			_, err := es.One(narrow.Decode(t.Context(), nil, stored("order.paid", 3, `{}`)))
+			return err
+		},
 		"decoded into what it is not": func() error {
-			_, err := es.Widen[orderEvent](paidCodec()).Decode(stored("order.placed", 1, `{}`))
+			_, err := es.Widen[orderEvent](paidCodec()).Decode(t.Context(), nil, stored("order.placed", 1, `{}`))
 			return err
 		},
 	} {
@@ -51,7 +57,7 @@ func TestMerge_has_the_types_of_all(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := narrow.Decode(stored("order.shipped", 2, `{}`)); !errors.Is(err, es.ErrNewerSchema) {
+	if _, err := es.One(narrow.Decode(t.Context(), nil, stored("order.shipped", 2, `{}`))); !errors.Is(err, es.ErrNewerSchema) {
 		t.Errorf("what a codec says is not what all say: %v", err)
 	}
 }

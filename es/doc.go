@@ -9,8 +9,8 @@
 //	func (Deposited) EventType() string { return "account.deposited" }
 //
 //	codec := es.JSON[es.Event](Deposited{})
-//	data, err := codec.Encode(Deposited{Cents: 100})
 //	stream := es.StreamID{Category: "account", ID: "a-1"}
+//	data, err := codec.Encode(ctx, stream, Deposited{Cents: 100})
 //	_, err = store.Append(ctx, stream, es.NoStream, data)
 //
 // The package has no database and no broker. The store on Postgres is

@@ -20,6 +20,9 @@ var (
 	// reads: a newer program wrote it. Deploy the one that reads it; nothing is lost
 	// meanwhile. The error is a [*SchemaError].
 	ErrNewerSchema = errors.New("es: event of a newer schema")
+	// ErrUnavailable: what a codec asks, such as a service that has keys, does not answer. It
+	// passes: nothing is parked or skipped for it.
+	ErrUnavailable = errors.New("es: unavailable")
 	// ErrInvalid: a name, a size or a value that no store accepts. The text says
 	// which, and what is allowed.
 	ErrInvalid = errors.New("es: invalid")

@@ -18,6 +18,15 @@ type Versioned interface {
 	EventSchema() int
 }
 
+// Strict is an event whose type says whether a payload may have fields that the Go type does
+// not have. Those of a type that does not say it may: so an older program reads a newer event.
+type Strict interface {
+	Event
+	// EventStrict returns the same for every value: true to refuse such payloads, as
+	// [ErrUndecodable].
+	EventStrict() bool
+}
+
 // EventData is an event to be appended. [Codec.Encode] makes one.
 type EventData struct {
 	// ID makes the append idempotent: appending the same events again returns what
@@ -52,6 +61,17 @@ type Recorded struct {
 	// microseconds. It never decreases within a stream.
 	RecordedAt time.Time
 	Metadata   Metadata
+	// Part and Parts are 2 and 3 for the second of the three events that an upcaster has made
+	// of what was recorded, and zero for an event that is whole. All parts have the same ID.
+	Part, Parts int
+}
+
+// PartOf is what was recorded, for the i-th, from 0, of the n events that were decoded of it.
+func (r Recorded) PartOf(i, n int) Recorded {
+	if n > 1 {
+		r.Part, r.Parts = i+1, n
+	}
+	return r
 }
 
 // RecordedEvent is an event as the log keeps it.

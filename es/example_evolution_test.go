@@ -1,6 +1,7 @@
 package es_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,17 +59,18 @@ func firstDeployment() es.Codec[CheckoutEvent] {
 }
 
 func Example_evolution() {
+	ctx := context.Background()
 	for _, e := range []es.RecordedEvent{
 		stored("checkout.created", 1, `{}`),
 		stored("checkout.paid", 1, `{"cents":150}`),
 		stored("checkout.paid", 2, `{"amount":200,"currency":"CHF"}`),
 	} {
-		event, err := checkoutCodec().Decode(e)
+		event, err := es.One(checkoutCodec().Decode(ctx, nil, e))
 		fmt.Printf("%s %+v %v\n", event.EventType(), event, err)
 	}
-	_, err := checkoutCodec().Decode(stored("checkout.paid", 3, `{}`))
+	_, err := es.One(checkoutCodec().Decode(ctx, nil, stored("checkout.paid", 3, `{}`)))
 	fmt.Println(errors.Is(err, es.ErrNewerSchema))
-	data, err := firstDeployment().Encode(Paid{Amount: 150, Currency: "EUR"})
+	data, err := firstDeployment().Encode(ctx, es.StreamID{}, Paid{Amount: 150, Currency: "EUR"})
 	fmt.Println(data.Schema, string(data.Data), err)
 	// Output:
 	// checkout.placed {} <nil>

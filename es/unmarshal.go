@@ -3,6 +3,8 @@ package es
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"reflect"
 	"sync"
 
@@ -21,12 +23,18 @@ const maxFastDepth = 32
 type jsonType struct {
 	reflect.Type
 	schema  int
+	strict  bool // see Strict
 	alike   bool
 	scratch *sync.Pool // of pointers to values of it, which are zero
 }
 
-func jsonTypeOf(t reflect.Type, schema int) jsonType {
-	return jsonType{t, schema, alike(t, map[reflect.Type]bool{}), &sync.Pool{New: func() any { return reflect.New(t).Interface() }}}
+func jsonTypeOf(event Event) jsonType {
+	t := reflect.TypeOf(event)
+	strict, ok := event.(Strict)
+	return jsonType{
+		Type: t, schema: schemaOf(event), strict: ok && strict.EventStrict(), alike: alike(t, map[reflect.Type]bool{}),
+		scratch: &sync.Pool{New: func() any { return reflect.New(t).Interface() }},
+	}
 }
 
 // alike reports a type without pointers to pointers: a field that comes twice, and null
@@ -60,7 +68,7 @@ func unmarshal(data []byte, goType jsonType, take func(value reflect.Value) erro
 	if goType.alike && !deep(data) {
 		scratch := goType.scratch.Get()
 		value := reflect.ValueOf(scratch).Elem()
-		if fast.Unmarshal(data, scratch) == nil {
+		if goType.fast(data, scratch) == nil {
 			err := take(value)
 			value.SetZero()
 			goType.scratch.Put(scratch)
@@ -68,10 +76,38 @@ func unmarshal(data []byte, goType jsonType, take func(value reflect.Value) erro
 		}
 	}
 	value := reflect.New(goType.Type) // the other may have filled half of its own
-	if err := json.Unmarshal(data, value.Interface()); err != nil {
+	if err := goType.slow(data, value.Interface()); err != nil {
 		return err
 	}
 	return take(value.Elem())
+}
+
+func (t jsonType) fast(data []byte, into any) error {
+	if !t.strict {
+		return fast.Unmarshal(data, into)
+	}
+	rest, err := fast.Parse(data, into, fast.DisallowUnknownFields)
+	if err == nil && len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
+		err = errMore
+	}
+	return err
+}
+
+var errMore = errors.New("there is more after the payload")
+
+func (t jsonType) slow(data []byte, into any) error {
+	if !t.strict {
+		return json.Unmarshal(data, into)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errMore
+	}
+	return nil
 }
 
 // deep reports nesting beyond maxFastDepth. Most payloads have fewer brackets than that.

@@ -1,6 +1,7 @@
 package es
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,23 +17,27 @@ type Payload struct {
 	Data        []byte
 }
 
-// Upcaster makes the payload of one type and schema version that of a later one: see
-// [UpcastBytes], [UpcastJSON] and [Renamed].
+// Upcaster makes payloads of later types and schema versions of the payload of one: see
+// [UpcastBytes], [UpcastJSON], [SplitJSON] and [Renamed].
 type Upcaster struct {
 	Type   string // that it takes
 	Schema int    // that it takes, from 1
-	// Up returns the next payload, of another schema version or type. It is a pure function of
-	// the one it is given, and may be called by several goroutines at once. It copies of
-	// Data what it keeps.
-	Up func(Payload) (Payload, error)
+	// Up returns what comes next, of another schema version or type: one payload as a rule,
+	// several where an event has become several, none where nobody reads it any more. It is a
+	// pure function of the one that it is given, and may be called by several goroutines at
+	// once. It copies of Data what it keeps.
+	Up func(Payload) ([]Payload, error)
 }
 
 // UpcastBytes makes a payload of a schema version one of the next.
 func UpcastBytes(eventType string, schema int, up func(data []byte) ([]byte, error)) Upcaster {
-	return Upcaster{Type: eventType, Schema: schema, Up: func(p Payload) (Payload, error) {
+	return Upcaster{Type: eventType, Schema: schema, Up: func(p Payload) ([]Payload, error) {
 		data, err := up(p.Data)
+		if err != nil {
+			return nil, err
+		}
 		p.Schema, p.Data = schema+1, data
-		return p, err
+		return []Payload{p}, nil
 	}}
 }
 
@@ -52,13 +57,51 @@ func UpcastJSON[Old, New any](eventType string, schema int, up func(Old) (New, e
 	})
 }
 
+// SplitJSON makes several events of one, or none, where all are JSON: Old has the fields that
+// the version has, and what split returns are events as the program has them now. They take
+// the place of the one at its version, in the order in which they are returned: see
+// [Recorded.Part].
+func SplitJSON[Old any](eventType string, schema int, split func(Old) ([]Event, error)) Upcaster {
+	return Upcaster{Type: eventType, Schema: schema, Up: func(p Payload) ([]Payload, error) {
+		var old Old
+		if err := json.Unmarshal(p.Data, &old); err != nil {
+			return nil, err
+		}
+		events, err := split(old)
+		if err != nil {
+			return nil, err
+		}
+		parts := make([]Payload, len(events))
+		for i, event := range events {
+			data, err := json.Marshal(event)
+			if err != nil {
+				return nil, err
+			}
+			parts[i] = Payload{event.EventType(), schemaOf(event), p.ContentType, data}
+		}
+		return parts, nil
+	}}
+}
+
 // Renamed reads the events of a type, of one schema version, as those of another type and
 // version. The log keeps the old name.
 func Renamed(oldType string, oldSchema int, newType string, newSchema int) Upcaster {
-	return Upcaster{Type: oldType, Schema: oldSchema, Up: func(p Payload) (Payload, error) {
-		p.Type, p.Schema = newType, newSchema
-		return p, nil
-	}}
+	same := func(data []byte) ([]byte, error) { return data, nil }
+	return UpcastBytes(oldType, oldSchema, same).As(newType, newSchema)
+}
+
+// As gives what the upcaster makes another type and schema version: for an event whose fields
+// have become those of another type.
+func (u Upcaster) As(eventType string, schema int) Upcaster {
+	up := u.Up
+	u.Up = func(p Payload) ([]Payload, error) {
+		parts, err := up(p)
+		for i := range parts {
+			parts[i].Type, parts[i].Schema = eventType, schema
+		}
+		return parts, err
+	}
+	return u
 }
 
 // Upcast returns a codec that reads the events of former schema versions too: it makes them
@@ -76,7 +119,7 @@ func Upcast[E Event](codec Codec[E], steps ...Upcaster) Codec[E] {
 		}
 		of, known := c.from[s.Type]
 		if !known {
-			of.up = map[int]func(Payload) (Payload, error){}
+			of.up = map[int]func(Payload) ([]Payload, error){}
 		}
 		if _, twice := of.up[s.Schema]; twice {
 			panic(fmt.Sprintf("es: two upcasters of %s, schema %d: there may be one way up", s.Type, s.Schema))
@@ -95,7 +138,7 @@ type upcasting[E Event] struct {
 
 // ladder are the upcasters of a type, by schema version; last is the highest.
 type ladder struct {
-	up   map[int]func(Payload) (Payload, error)
+	up   map[int]func(Payload) ([]Payload, error)
 	last int
 }
 
@@ -104,41 +147,74 @@ const mostSteps = 1000
 
 var errCircle = errors.New("the upcasters go in a circle")
 
-func (c *upcasting[E]) Decode(recorded RecordedEvent) (E, error) {
+func (c *upcasting[E]) Decode(ctx context.Context, into []E, recorded RecordedEvent) ([]E, error) {
 	of := c.from[recorded.Type]
 	if recorded.Schema > of.last || of.last == 0 { // as nearly all
-		event, err := c.Codec.Decode(recorded)
+		events, err := c.Codec.Decode(ctx, into, recorded)
 		if err != nil && of.last > 0 && errors.Is(err, ErrUnknownType) { // of a type that is read up to a version
 			err = &SchemaError{Event: recorded.Recorded, Reads: of.last}
 		}
-		return event, err
+		return events, err
 	}
-	var none E
-	p := Payload{recorded.Type, max(recorded.Schema, 1), recorded.ContentType, recorded.Data}
-	n := 0
-	for ; ; n++ {
-		up, found := of.up[p.Schema]
-		if !found {
-			break
+	first := Payload{recorded.Type, max(recorded.Schema, 1), recorded.ContentType, recorded.Data}
+	if of.up[first.Schema] == nil {
+		events, err := c.Codec.Decode(ctx, into, recorded)
+		if errors.Is(err, ErrUnknownType) {
+			err = incomplete(recorded.Recorded, first, err)
 		}
-		next, err := up(p)
-		if err == nil && n == mostSteps {
+		return events, err
+	}
+	payloads, err := c.up(recorded.Recorded, first)
+	if err != nil {
+		return into, err
+	}
+	events := into
+	for _, p := range payloads {
+		next := recorded
+		next.Type, next.Schema, next.ContentType, next.Data = p.Type, p.Schema, p.ContentType, p.Data
+		if events, err = c.Codec.Decode(ctx, events, next); err != nil {
+			if errors.Is(err, ErrUnknownType) || errors.Is(err, ErrNewerSchema) || errors.Is(err, ErrUndecodable) {
+				err = incomplete(recorded.Recorded, p, err)
+			}
+			return into, err
+		}
+	}
+	return events, nil
+}
+
+// up takes all steps that there are, from a payload to those that none leads on from.
+func (c *upcasting[E]) up(recorded Recorded, first Payload) ([]Payload, error) {
+	type step struct {
+		Payload
+		taken int
+	}
+	var done []Payload
+	for todo := []step{{first, 0}}; len(todo) > 0; { // what comes next is the last
+		p := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		up := c.from[p.Type].up[p.Schema]
+		if up == nil {
+			done = append(done, p.Payload)
+			continue
+		}
+		parts, err := up(p.Payload)
+		if err == nil && p.taken == mostSteps {
 			err = errCircle
 		}
 		if err != nil {
-			return none, fmt.Errorf("%w: %s of %s version %d: upcast %s from schema %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, p.Type, p.Schema, err)
+			return nil, fmt.Errorf("%w: %s of %s version %d: upcast %s from schema %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, p.Type, p.Schema, err)
 		}
-		p = next
-		of = c.from[p.Type]
+		for _, part := range slices.Backward(parts) {
+			todo = append(todo, step{part, p.taken + 1})
+		}
 	}
-	next := recorded
-	next.Type, next.Schema, next.ContentType, next.Data = p.Type, p.Schema, p.ContentType, p.Data
-	event, err := c.Codec.Decode(next)
-	if err == nil || n == 0 && !errors.Is(err, ErrUnknownType) {
-		return event, err
-	}
-	// The event is not newer than the program, nor unknown: the program is wrong.
-	return none, fmt.Errorf("%w: %s of %s version %d: upcast from schema %d to %s schema %d, which is not read: %s: complete the upcasters, or raise EventSchema",
+	return done, nil
+}
+
+// incomplete is what an event is that becomes what is not read: it is not newer than the
+// program, nor unknown, so the program is wrong.
+func incomplete(recorded Recorded, p Payload, err error) error {
+	return fmt.Errorf("%w: %s of %s version %d: upcast from schema %d to %s schema %d, which is not read: %s: complete the upcasters, or raise EventSchema",
 		ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, max(recorded.Schema, 1), p.Type, p.Schema, err.Error())
 }
 
@@ -184,8 +260,8 @@ type writingAs[E Event] struct {
 	down      func([]byte) ([]byte, error)
 }
 
-func (c writingAs[E]) Encode(event E) (EventData, error) {
-	data, err := c.Codec.Encode(event)
+func (c writingAs[E]) Encode(ctx context.Context, stream StreamID, event E) (EventData, error) {
+	data, err := c.Codec.Encode(ctx, stream, event)
 	if err != nil || data.Type != c.eventType {
 		return data, err
 	}

@@ -110,7 +110,7 @@ func Example() {
 	codec := es.JSON[es.Event](Deposited{})
 	account := es.StreamID{Category: "account", ID: "a-1"}
 
-	data, err := codec.Encode(Deposited{Cents: 100})
+	data, err := codec.Encode(ctx, account, Deposited{Cents: 100})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -128,7 +128,7 @@ func Example() {
 			fmt.Println(err)
 			return
 		}
-		event, err := codec.Decode(recorded)
+		event, err := es.One(codec.Decode(ctx, nil, recorded))
 		fmt.Println(recorded.Version, recorded.Type, event, err)
 	}
 	// Output:

@@ -121,7 +121,7 @@ func (w *world) append(id string, events ...Event) es.Position {
 	data := make([]es.EventData, len(events))
 	for i, event := range events {
 		var err error
-		if data[i], err = w.codec.Encode(event); err != nil {
+		if data[i], err = w.codec.Encode(w.Context(), es.StreamID{}, event); err != nil {
 			w.Fatal(err)
 		}
 	}
@@ -176,7 +176,7 @@ func (w *world) foldBalances(history []es.RecordedEvent) map[string]Balance {
 	def := balances()
 	rows := map[string]Balance{}
 	for _, recorded := range history {
-		event, err := w.codec.Decode(recorded)
+		event, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if err != nil {
 			continue
 		}
@@ -192,7 +192,7 @@ func (w *world) foldTotals(history []es.RecordedEvent) map[string]Total {
 	def := totals()
 	rows := map[string]Total{}
 	for _, recorded := range history {
-		event, err := w.codec.Decode(recorded)
+		event, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if err != nil {
 			continue
 		}

@@ -132,7 +132,7 @@ func anyEvent(w *world) *rapid.Generator[es.EventData] {
 		case 20:
 			return es.EventData{ID: es.NewID(), Type: "account.deposited", Data: []byte(`{"Cents":"many"}`)}
 		}
-		data, err := w.codec.Encode(e)
+		data, err := w.codec.Encode(w.Context(), es.StreamID{}, e)
 		if err != nil {
 			t.Fatal(err)
 		}

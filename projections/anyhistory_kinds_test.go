@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -92,7 +93,7 @@ func stays[R any](*R) bool { return false }
 func (m *model) parts(history []es.RecordedEvent, lacks ...units) []part {
 	var list []part
 	for _, recorded := range history {
-		event, err := m.codec.Decode(recorded)
+		event, err := es.One(m.codec.Decode(context.Background(), nil, recorded))
 		if err != nil {
 			continue
 		}
@@ -119,7 +120,7 @@ func (m *model) parked(history []es.RecordedEvent, skipped units) units {
 	behind, list := map[sequence]bool{}, units{}
 	for _, recorded := range history {
 		whole := sequence{recorded.Stream, ""}
-		event, err := m.codec.Decode(recorded)
+		event, err := es.One(m.codec.Decode(context.Background(), nil, recorded))
 		if errors.Is(err, es.ErrUnknownType) || skipped[unit{recorded.ID, ""}] {
 			continue
 		}
@@ -336,12 +337,12 @@ type Last struct {
 // lenient does not know what it cannot read.
 type lenient struct{ es.Codec[Event] }
 
-func (l lenient) Decode(r es.RecordedEvent) (Event, error) {
-	e, err := l.Codec.Decode(r)
+func (l lenient) Decode(ctx context.Context, into []Event, r es.RecordedEvent) ([]Event, error) {
+	events, err := l.Codec.Decode(ctx, into, r)
 	if err != nil {
 		err = es.ErrUnknownType
 	}
-	return e, err
+	return events, err
 }
 
 // modelOfLasts needs the order of the log, and so has nothing that stops it.

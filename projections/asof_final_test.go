@@ -81,7 +81,7 @@ func TestAsOf_is_final_under_load(t *testing.T) {
 // openForAWhile appends in a transaction that is committed some milliseconds later.
 func openForAWhile(ctx context.Context, w *world) error {
 	return pgx.BeginFunc(ctx, w.pool, func(tx pgx.Tx) error {
-		data, err := w.codec.Encode(Deposited{Cents: 1})
+		data, err := w.codec.Encode(ctx, es.StreamID{}, Deposited{Cents: 1})
 		if err == nil {
 			_, err = w.store.InTx(tx).Append(ctx, w.stream("slow"), es.Any, data)
 		}
@@ -140,7 +140,7 @@ func TestProjector_goes_on_after_its_database_was_put_back(t *testing.T) {
 	other := pgstore.New(server.Pool())
 	var last es.Position
 	until(t, "the database answers", func() bool {
-		data, err := w.codec.Encode(Deposited{Cents: 70})
+		data, err := w.codec.Encode(t.Context(), es.StreamID{}, Deposited{Cents: 70})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestProjector_goes_on_after_its_database_was_put_back(t *testing.T) {
 		return err == nil
 	})
 	for range 10 { // past the position where the projector was
-		data, err := w.codec.Encode(Deposited{Cents: 1})
+		data, err := w.codec.Encode(t.Context(), es.StreamID{}, Deposited{Cents: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

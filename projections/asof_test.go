@@ -51,7 +51,7 @@ func (w *world) foldMoves(history []es.RecordedEvent) map[string]Move {
 	w.Helper()
 	rows := map[string]Move{}
 	for _, recorded := range history {
-		event, err := w.codec.Decode(recorded)
+		event, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if err != nil {
 			continue
 		}
@@ -164,7 +164,7 @@ func TestAsOf_waits_for_an_append_under_way(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(context.Background())
-	data, err := w.codec.Encode(Deposited{Cents: 9})
+	data, err := w.codec.Encode(t.Context(), es.StreamID{}, Deposited{Cents: 9})
 	if err != nil {
 		t.Fatal(err)
 	}

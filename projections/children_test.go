@@ -101,7 +101,7 @@ func (w *world) sheetsAre(history []es.RecordedEvent) []string {
 	}
 	all := map[string]*sheet{}
 	for _, recorded := range history {
-		e, err := w.codec.Decode(recorded)
+		e, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if err != nil {
 			w.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func (w *world) foldDaily(history []es.RecordedEvent) map[string]Daily {
 	w.Helper()
 	rows := map[string]Daily{}
 	for _, recorded := range history {
-		e, err := w.codec.Decode(recorded)
+		e, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if err != nil {
 			w.Fatal(err)
 		}

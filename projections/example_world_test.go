@@ -51,7 +51,7 @@ func (e *example) publish(store *pgstore.Store, client *kafka.Client, prefix str
 
 // record appends an event to an account.
 func record(ctx context.Context, store *pgstore.Store, id string, event Event) es.Recorded {
-	data, err := codec().Encode(event)
+	data, err := codec().Encode(ctx, es.StreamID{}, event)
 	must(err)
 	recorded, err := store.Append(ctx, account(id), es.Any, data)
 	must(err)

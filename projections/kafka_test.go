@@ -347,7 +347,7 @@ func TestKafka_beside_an_append_that_stays_open(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	data, err := c.codec.Encode(Deposited{Cents: 1})
+	data, err := c.codec.Encode(t.Context(), es.StreamID{}, Deposited{Cents: 1})
 	if err == nil {
 		_, err = c.store.InTx(tx).Append(t.Context(), c.stream("slow"), es.Any, data)
 	}

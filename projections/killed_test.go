@@ -44,7 +44,7 @@ func (w *world) stubborn(writers int) (stop func()) {
 	for n := range writers {
 		work.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
-				data, err := w.codec.Encode(Deposited{Cents: int64(i)})
+				data, err := w.codec.Encode(w.Context(), es.StreamID{}, Deposited{Cents: int64(i)})
 				if err == nil {
 					_, err = w.store.Append(context.WithoutCancel(ctx), w.stream(name(n*100+i%37)), es.Any, data)
 				}

@@ -1,6 +1,7 @@
 package projections_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ func (l *Ledger) count(e Event, r es.Recorded) {
 func foldLedger(order projections.Order, history []es.RecordedEvent, out func(e es.RecordedEvent, key string) bool) []string {
 	rows := map[string]*Ledger{}
 	for _, recorded := range history {
-		e, err := codec().Decode(recorded)
+		e, err := es.One(codec().Decode(context.Background(), nil, recorded))
 		if err != nil || out(recorded, "") {
 			continue
 		}

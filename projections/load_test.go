@@ -21,7 +21,7 @@ func (w *world) load(writers int) (stop func() es.Position) {
 	for n := range writers {
 		group.Go(func() error {
 			for i := 0; ctx.Err() == nil; i++ {
-				data, err := w.codec.Encode(Deposited{Cents: int64(i)})
+				data, err := w.codec.Encode(w.Context(), es.StreamID{}, Deposited{Cents: int64(i)})
 				if err != nil {
 					return err
 				}

@@ -50,7 +50,7 @@ func TestEvent_of_a_newer_schema_is_waited_for(t *testing.T) {
 			p := projections.New(w.store, def)
 			w.append("a-1", Opened{Owner: "ann"}, Deposited{Cents: 5})
 			stop := start(t, p)
-			newer, err := newerCodec().Encode(deposited2{Amount: 100})
+			newer, err := newerCodec().Encode(t.Context(), es.StreamID{}, deposited2{Amount: 100})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestKafka_event_of_a_newer_schema_is_waited_for(t *testing.T) {
 			until(t, "it reads", func() bool { return at.number(`select count(*) from asof.offsets`) == partitions })
 			g.publish(g.history()...)
 			until(t, "it is applied", func() bool { return at.number(`select count(*) from balances.balances`) == 1 })
-			newer, err := newerCodec().Encode(deposited2{Amount: 100})
+			newer, err := newerCodec().Encode(t.Context(), es.StreamID{}, deposited2{Amount: 100})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -183,7 +183,7 @@ func poisonedSteps(w *world) *rapid.Generator[[]step] {
 		case 7, 8:
 			e = Withdrawn{Cents: rapid.Int64Range(100, 1<<40).Draw(t, "cents")}
 		}
-		data, err := w.codec.Encode(e)
+		data, err := w.codec.Encode(w.Context(), es.StreamID{}, e)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -78,7 +78,7 @@ func lacking[R any](w *world, history []es.RecordedEvent, mended bool, keys func
 	rows, behind := map[string]R{}, map[sequence]bool{}
 	for _, recorded := range history {
 		whole := sequence{recorded.Stream, ""}
-		event, err := w.codec.Decode(recorded)
+		event, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if errors.Is(err, es.ErrUnknownType) {
 			continue
 		}

@@ -197,7 +197,7 @@ func (p *Projector) skippedKeys(ctx context.Context, tx pgx.Tx, b books.Build, u
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Decode([]es.RecordedEvent{units[0].Event}).Keys()) == len(keys) {
+	if len(m.Decode(ctx, []es.RecordedEvent{units[0].Event}).Keys()) == len(keys) {
 		return []string{""}, nil
 	}
 	return keys, nil

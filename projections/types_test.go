@@ -129,7 +129,7 @@ func (w *world) foldEverything(history []es.RecordedEvent) map[string]string {
 	w.Helper()
 	rows := map[string]Everything{}
 	for _, recorded := range history {
-		event, err := w.codec.Decode(recorded)
+		event, err := es.One(w.codec.Decode(w.Context(), nil, recorded))
 		if err != nil {
 			w.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestColumns_of_types_that_the_DDL_makes(t *testing.T) {
 	w.wait(p, w.append("a-1", Deposited{Cents: 1}))
 	want := map[string]Feeling{}
 	for _, recorded := range w.history() {
-		event, err := w.codec.Decode(recorded)
+		event, err := es.One(w.codec.Decode(t.Context(), nil, recorded))
 		if err != nil {
 			t.Fatal(err)
 		}

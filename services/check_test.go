@@ -60,7 +60,7 @@ func fold[S any, E es.Event](t testing.TB, d aggregates.Decider[S, E], events []
 		if recorded.Stream.Category != d.Category {
 			continue
 		}
-		event, err := d.Codec.Decode(recorded)
+		event, err := es.One(d.Codec.Decode(t.Context(), nil, recorded))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package aggregatetest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -105,9 +106,10 @@ type recorder struct {
 	cleanups []func()
 }
 
-func (*recorder) Helper()             {}
-func (r *recorder) Cleanup(f func())  { r.cleanups = append(r.cleanups, f) }
-func (r *recorder) Error(args ...any) { r.failures = append(r.failures, fmt.Sprint(args...)) }
+func (*recorder) Helper()                  {}
+func (*recorder) Context() context.Context { return context.Background() }
+func (r *recorder) Cleanup(f func())       { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Error(args ...any)      { r.failures = append(r.failures, fmt.Sprint(args...)) }
 func (r *recorder) Errorf(text string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(text, args...))
 }
@@ -138,15 +140,15 @@ type watched struct {
 	decoded *[]es.RecordedEvent
 }
 
-func (c watched) Encode(e Event) (es.EventData, error) {
-	data, err := c.Codec.Encode(e)
+func (c watched) Encode(ctx context.Context, stream es.StreamID, e Event) (es.EventData, error) {
+	data, err := c.Codec.Encode(ctx, stream, e)
 	data.Schema, data.ContentType, data.Metadata = 0, "text/x-cart", es.Metadata{CorrelationID: "own"}
 	return data, err
 }
 
-func (c watched) Decode(r es.RecordedEvent) (Event, error) {
+func (c watched) Decode(ctx context.Context, into []Event, r es.RecordedEvent) ([]Event, error) {
 	*c.decoded = append(*c.decoded, r)
-	return c.Codec.Decode(r)
+	return c.Codec.Decode(ctx, into, r)
 }
 
 // A codec decodes what a store would give it, and the state is made of what it returns.

@@ -72,7 +72,7 @@ func (o *Outcome[S, E]) decided() []E {
 	if len(o.events) > 0 {
 		data := make([]es.EventData, len(o.events))
 		for i, event := range o.events {
-			data[i], _ = o.decider.Codec.Encode(event) // it did before
+			data[i], _ = o.decider.Codec.Encode(o.t.Context(), tested(o.decider), event) // it did before
 		}
 		if err := es.ValidateAppend(tested(o.decider), es.Any, data); err != nil {
 			o.t.Errorf("aggregatetest: the decision would be refused by a store: %v", err)

@@ -19,7 +19,7 @@ func recorded(t *testing.T, events ...orders.Event) []es.RecordedEvent {
 	t.Helper()
 	var list []es.RecordedEvent
 	for i, event := range events {
-		data, err := orders.Codec.Encode(event)
+		data, err := orders.Codec.Encode(t.Context(), es.StreamID{}, event)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func shipped(t *testing.T) []es.RecordedEvent {
 
 func fold(t *testing.T, events []es.RecordedEvent) *orderLog {
 	t.Helper()
-	l, err := foldOrders(events)
+	l, err := foldOrders(t.Context(), events)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestStock_given_away_twice_is_seen(t *testing.T) {
 		inventory.StockReceived{Reference: "d-1", Quantity: 2}, inventory.StockReserved{Order: "o-1", Quantity: 2},
 		inventory.StockReserved{Order: "o-2", Quantity: 1}, inventory.StockReleased{Order: "o-1", Quantity: 2},
 	} {
-		data, err := inventory.ProductCodec.Encode(event)
+		data, err := inventory.ProductCodec.Encode(t.Context(), es.StreamID{}, event)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestStock_given_away_twice_is_seen(t *testing.T) {
 		e.Type, e.Stream, e.Version = data.Type, es.StreamID{Category: "product", ID: "apple"}, es.Version(i+1)
 		events = append(events, e)
 	}
-	l, err := foldStock(events)
+	l, err := foldStock(t.Context(), events)
 	if err != nil || l.negative == nil || l.stock["apple"].Free != 1 {
 		t.Errorf("%+v, %v: the stock was below zero for a moment", l, err)
 	}

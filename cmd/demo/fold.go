@@ -64,14 +64,16 @@ type foldedOrder struct {
 	payment, tracking string
 }
 
-func foldOrders(events []es.RecordedEvent) (*orderLog, error) {
+func foldOrders(ctx context.Context, events []es.RecordedEvent) (*orderLog, error) {
 	l := &orderLog{orders: map[string]*foldedOrder{}, summary: map[string]orders.SummaryRow{}, customers: map[string]orders.CustomerRow{}}
 	for _, recorded := range events {
-		event, err := orders.Codec.Decode(recorded)
+		decoded, err := orders.Codec.Decode(ctx, nil, recorded)
 		if err != nil {
 			return nil, err
 		}
-		l.add(event, recorded.Recorded)
+		for _, event := range decoded {
+			l.add(event, recorded.Recorded)
+		}
 	}
 	return l, nil
 }
@@ -136,36 +138,42 @@ type stockLog struct {
 	negative     error               // the first time that less than nothing was free
 }
 
-func foldStock(events []es.RecordedEvent) (*stockLog, error) {
+func foldStock(ctx context.Context, events []es.RecordedEvent) (*stockLog, error) {
 	l := &stockLog{stock: map[string]inventory.StockRow{}, reservations: map[string][]string{}}
 	for _, recorded := range events {
 		if recorded.Stream.Category == inventory.ReservationDecider.Category {
 			l.reservations[recorded.Stream.ID] = append(l.reservations[recorded.Stream.ID], recorded.Type)
 			continue
 		}
-		event, err := inventory.ProductCodec.Decode(recorded)
+		decoded, err := inventory.ProductCodec.Decode(ctx, nil, recorded)
 		if err != nil {
 			return nil, err
 		}
-		row := l.stock[recorded.Stream.ID]
-		row.Product, row.Version, row.UpdatedAt = recorded.Stream.ID, int64(recorded.Version), recorded.RecordedAt
-		switch e := event.(type) {
-		case inventory.StockReceived:
-			row.Received += e.Quantity
-		case inventory.StockReserved:
-			row.Reserved += e.Quantity
-		case inventory.StockReleased:
-			row.Reserved -= e.Quantity
-		case inventory.StockShipped:
-			row.Reserved -= e.Quantity
-			row.Shipped += e.Quantity
+		for _, event := range decoded {
+			l.add(event, recorded.Recorded)
 		}
-		if row.Free = row.Received - row.Reserved - row.Shipped; row.Free < 0 && l.negative == nil {
-			l.negative = fmt.Errorf("%s at position %d: %d pieces are free", row.Product, recorded.Position, row.Free)
-		}
-		l.stock[recorded.Stream.ID] = row
 	}
 	return l, nil
+}
+
+func (l *stockLog) add(event inventory.ProductEvent, r es.Recorded) {
+	row := l.stock[r.Stream.ID]
+	row.Product, row.Version, row.UpdatedAt = r.Stream.ID, int64(r.Version), r.RecordedAt
+	switch e := event.(type) {
+	case inventory.StockReceived:
+		row.Received += e.Quantity
+	case inventory.StockReserved:
+		row.Reserved += e.Quantity
+	case inventory.StockReleased:
+		row.Reserved -= e.Quantity
+	case inventory.StockShipped:
+		row.Reserved -= e.Quantity
+		row.Shipped += e.Quantity
+	}
+	if row.Free = row.Received - row.Reserved - row.Shipped; row.Free < 0 && l.negative == nil {
+		l.negative = fmt.Errorf("%s at position %d: %d pieces are free", row.Product, r.Position, row.Free)
+	}
+	l.stock[r.Stream.ID] = row
 }
 
 // agree checks that both services say the same of every order.

@@ -21,13 +21,13 @@ func (s *scenario) past(ctx context.Context, events []es.RecordedEvent) {
 	s.check("an order's history is readable", s.history(id, len(history)), "order %s", id)
 	for _, version := range []int{1, len(history) - 1} {
 		at := history[version-1].RecordedAt
-		s.check(fmt.Sprintf("order as of %s", at.Format(time.RFC3339Nano)), s.stateAt(id, at, history), "version %d", version)
+		s.check(fmt.Sprintf("order as of %s", at.Format(time.RFC3339Nano)), s.stateAt(ctx, id, at, history), "version %d", version)
 	}
 	for _, share := range []int{3, 2} {
 		at := es.AtPosition(events[len(events)/share].Position)
 		rows := 0
 		err := projections.New(s.ordersDB.store, orders.Customers).AsOf(ctx, at, func(ctx context.Context, tx pgx.Tx) error {
-			prefix, err := foldOrders(events[:len(events)/share+1])
+			prefix, err := foldOrders(ctx, events[:len(events)/share+1])
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,7 @@ func (s *scenario) history(id string, want int) error {
 }
 
 // stateAt asks the command for the order as of a moment and compares it with a fold.
-func (s *scenario) stateAt(id string, at time.Time, history []es.RecordedEvent) error {
+func (s *scenario) stateAt(ctx context.Context, id string, at time.Time, history []es.RecordedEvent) error {
 	out, _, err := once(s.orders.environment, s.orders.program, "state", "order", id, "--at", at.Format(time.RFC3339Nano), "--output", "json")
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *scenario) stateAt(id string, at time.Time, history []es.RecordedEvent) 
 			prefix = append(prefix, e)
 		}
 	}
-	folded, err := foldOrders(prefix)
+	folded, err := foldOrders(ctx, prefix)
 	if err != nil {
 		return err
 	}

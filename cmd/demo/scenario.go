@@ -183,10 +183,10 @@ func (s *scenario) readLogs(ctx context.Context) (l logs, err error) {
 	if l.stockEvents, err = readAll(ctx, s.stockDB.store); err != nil {
 		return l, err
 	}
-	if l.orders, err = foldOrders(l.ordersEvents); err != nil {
+	if l.orders, err = foldOrders(ctx, l.ordersEvents); err != nil {
 		return l, err
 	}
-	l.stock, err = foldStock(l.stockEvents)
+	l.stock, err = foldStock(ctx, l.stockEvents)
 	return l, err
 }
 

@@ -2,6 +2,7 @@ package estest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -25,7 +26,8 @@ const WriteEnv = "ASOF_GOLDEN"
 // which is committed, stands a payload of each type and schema version:
 //
 //	order.paid.v1.json                a payload as it was written once
-//	order.paid.v1@order.paid.v2.json  what it is now, by the upcasters
+//	order.paid.v1@order.paid.v2.json  what it is now, by the upcasters; where it has become
+//	                                  several events, the first is ….v1@1.order.paid.v2.json
 //	order.paid.v2.json                a payload as it is written now
 //
 // The test fails when a payload does not decode any more, when a field of it disappears or
@@ -36,7 +38,7 @@ const WriteEnv = "ASOF_GOLDEN"
 // ([es.WriteAs]), give the one beneath.
 func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ...es.Event) {
 	t.Helper()
-	g := golden[E]{codec: codec, dir: dir, write: os.Getenv(WriteEnv) == "write", current: map[string]bool{}}
+	g := golden[E]{ctx: t.Context(), codec: codec, dir: dir, write: os.Getenv(WriteEnv) == "write", current: map[string]bool{}}
 	types := map[string]bool{}
 	for _, example := range examples {
 		types[example.EventType()] = true
@@ -73,6 +75,7 @@ func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ..
 const as = "@"
 
 type golden[E es.Event] struct {
+	ctx     context.Context //nolint:containedctx // it is the test
 	codec   es.Codec[E]
 	dir     string
 	write   bool
@@ -98,11 +101,11 @@ func (g *golden[E]) example(given es.Event) error {
 	if err != nil {
 		return err
 	}
-	back, err := g.codec.Decode(recorded(data.Type, data.Schema, was))
+	back, err := g.decode(data.Type, data.Schema, was)
 	if err != nil {
 		return fmt.Errorf("%w: events like that in %s are stored: raise EventSchema and add an upcaster", err, g.path(name))
 	}
-	again, err := g.codec.Encode(back)
+	again, err := g.encoded(back[0])
 	if err != nil {
 		return err
 	}
@@ -117,12 +120,12 @@ func (g *golden[E]) example(given es.Event) error {
 
 // encode encodes an example that is filled in, or as it is where that cannot be read.
 func (g *golden[E]) encode(example E) (es.EventData, error) {
-	data, err := g.codec.Encode(filled(example))
+	data, err := g.encoded(filled(example))
 	if err == nil {
-		_, err = g.codec.Decode(recorded(data.Type, data.Schema, data.Data))
+		_, err = g.decode(data.Type, data.Schema, data.Data)
 	}
 	if err != nil {
-		return g.codec.Encode(example)
+		return g.encoded(example)
 	}
 	return data, nil
 }
@@ -136,27 +139,64 @@ func (g *golden[E]) former(name, eventType string, schema int) error {
 	if err != nil {
 		return err
 	}
-	event, err := g.codec.Decode(recorded(eventType, schema, was))
+	events, err := g.decode(eventType, schema, was)
 	if err != nil {
 		return err
 	}
-	is, err := g.codec.Encode(event)
-	if err != nil {
-		return err
+	var become []string
+	for n, event := range events {
+		is, err := g.encoded(event)
+		if err != nil {
+			return err
+		}
+		now := name + as + base(is.Type, is.Schema)
+		if len(events) > 1 {
+			now = fmt.Sprintf("%s%s%d.%s", name, as, n+1, base(is.Type, is.Schema))
+		}
+		become = append(become, now)
+		if err := g.becomes(now, is.Data); err != nil {
+			return err
+		}
 	}
-	name += as + base(is.Type, is.Schema)
+	return g.nothingElse(name, become)
+}
+
+// becomes holds an event that a former payload is now against its file.
+func (g *golden[E]) becomes(name string, is []byte) error {
 	want, err := os.ReadFile(g.path(name))
 	if os.IsNotExist(err) {
-		return g.keep(name, is.Data, fmt.Errorf("there is no %s", g.path(name)))
+		return g.keep(name, is, fmt.Errorf("there is no %s", g.path(name)))
 	}
 	if err != nil {
 		return err
 	}
-	if lost := differences(want, is.Data, true); len(lost) > 0 {
+	if lost := differences(want, is, true); len(lost) > 0 {
 		return fmt.Errorf("upcast, %s is not what it was in %s: correct the upcasters, or remove that file if it was never right", strings.Join(lost, ", "), g.path(name))
 	}
-	if more := differences(is.Data, want, true); len(more) > 0 {
-		return g.keep(name, is.Data, fmt.Errorf("upcast, %s is not in %s", strings.Join(more, ", "), g.path(name)))
+	if more := differences(is, want, true); len(more) > 0 {
+		return g.keep(name, is, fmt.Errorf("upcast, %s is not in %s", strings.Join(more, ", "), g.path(name)))
+	}
+	return nil
+}
+
+// nothingElse finds files of what a former payload was once by the upcasters and is not now: it
+// has become another type, other parts or nothing. One of a version that is former itself
+// by now stays.
+func (g *golden[E]) nothingElse(name string, become []string) error {
+	names, err := filepath.Glob(g.path(name + as + "*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range names {
+		file := strings.TrimSuffix(filepath.Base(path), ".json")
+		was := strings.TrimPrefix(file, name+as)
+		if part, rest, found := strings.Cut(was, "."); found && number(part) {
+			was = rest
+		}
+		if slices.Contains(become, file) || !g.current[was] {
+			continue
+		}
+		return fmt.Errorf("upcast, it is not what it was in %s: correct the upcasters, or remove that file if it is meant to be something else now", path)
 	}
 	return nil
 }
@@ -185,6 +225,11 @@ func base(eventType string, schema int) string {
 	return strings.NewReplacer("/", "%2F", ":", "%3A").Replace(eventType) + ".v" + strconv.Itoa(schema)
 }
 
+func number(text string) bool {
+	_, err := strconv.Atoi(text)
+	return err == nil
+}
+
 func parse(base string) (eventType string, schema int, err error) {
 	at := strings.LastIndex(base, ".v")
 	if at > 0 {
@@ -196,9 +241,17 @@ func parse(base string) (eventType string, schema int, err error) {
 	return strings.NewReplacer("%2F", "/", "%3A", ":").Replace(base[:at]), schema, nil
 }
 
+func (g *golden[E]) encoded(event E) (es.EventData, error) { return g.codec.Encode(g.ctx, file, event) }
+
+func (g *golden[E]) decode(eventType string, schema int, data []byte) ([]E, error) {
+	return g.codec.Decode(g.ctx, nil, recorded(eventType, schema, data))
+}
+
+var file = es.StreamID{Category: "golden", ID: "file"}
+
 func recorded(eventType string, schema int, data []byte) es.RecordedEvent {
 	return es.RecordedEvent{
-		Recorded:    es.Recorded{ID: es.NewID(), Type: eventType, Schema: schema, Stream: es.StreamID{Category: "golden", ID: "file"}, Version: 1, Position: 1},
+		Recorded:    es.Recorded{ID: es.NewID(), Type: eventType, Schema: schema, Stream: file, Version: 1, Position: 1},
 		ContentType: es.JSONContentType, Data: data,
 	}
 }

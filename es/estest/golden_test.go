@@ -1,6 +1,7 @@
 package estest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -21,7 +22,8 @@ type recorder struct {
 	failures []string
 }
 
-func (*recorder) Helper() {}
+func (*recorder) Helper()                  {}
+func (*recorder) Context() context.Context { return context.Background() }
 
 func (r *recorder) Errorf(format string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))

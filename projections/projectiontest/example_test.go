@@ -42,7 +42,7 @@ func ExampleReplay() {
 	defer t.End()
 	store, codec := pgstoretest.New(t), es.JSON[Paid](Paid{})
 	for i := range 12 {
-		data, _ := codec.Encode(Paid{Cents: 5})
+		data, _ := codec.Encode(t.Context(), es.StreamID{}, Paid{Cents: 5})
 		if _, err := store.Append(t.Context(), es.StreamID{Category: "order", ID: fmt.Sprintf("o-%d", i%3)}, es.Any, data); err != nil {
 			t.Fatalf("%v", err)
 		}
@@ -70,7 +70,7 @@ func ExampleWithout() {
 	defer t.End()
 	store, codec := pgstoretest.New(t), es.JSON[Paid](Paid{})
 	for i := range 12 {
-		data, _ := codec.Encode(Paid{Cents: 5})
+		data, _ := codec.Encode(t.Context(), es.StreamID{}, Paid{Cents: 5})
 		if _, err := store.Append(t.Context(), es.StreamID{Category: "order", ID: fmt.Sprintf("o-%d", i%3)}, es.Any, data); err != nil {
 			t.Fatalf("%v", err)
 		}

@@ -74,7 +74,7 @@ func history(t *testing.T, options ...pgstoretest.Option) *pgstore.Store {
 	t.Helper()
 	store, codec := pgstoretest.New(t, options...), es.JSON[Counted](Counted{})
 	for i := range 30 {
-		data, err := codec.Encode(Counted{N: int64(i)})
+		data, err := codec.Encode(t.Context(), es.StreamID{}, Counted{N: int64(i)})
 		if err != nil {
 			t.Fatal(err)
 		}

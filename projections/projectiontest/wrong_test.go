@@ -1,6 +1,7 @@
 package projectiontest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -85,9 +86,13 @@ func (Raw) EventType() string { return "counted" }
 // keeping is a codec that keeps the payload, and not a copy of it.
 type keeping struct{ es.Codec[Counted] }
 
-func (keeping) Encode(Raw) (es.EventData, error) { return es.EventData{}, es.ErrInvalid }
+func (keeping) Encode(context.Context, es.StreamID, Raw) (es.EventData, error) {
+	return es.EventData{}, es.ErrInvalid
+}
 
-func (keeping) Decode(r es.RecordedEvent) (Raw, error) { return Raw{r.Data}, nil }
+func (keeping) Decode(_ context.Context, into []Raw, r es.RecordedEvent) ([]Raw, error) {
+	return append(into, Raw{r.Data}), nil
+}
 
 func keepsPayloads() projections.Definition {
 	return projections.Fold[Sum, Raw]{

@@ -77,13 +77,13 @@ func (a *App) receive(w http.ResponseWriter, r *http.Request) error {
 	if err := checkReceipt(product, body); err != nil {
 		return err
 	}
-	data, err := ProductCodec.Encode(body)
+	stream := es.StreamID{Category: ProductDecider.Category, ID: product}
+	data, err := ProductCodec.Encode(r.Context(), stream, body)
 	if err != nil {
 		return err
 	}
 	data.ID = uuid.NewSHA1(uuid.NameSpaceURL, []byte("asof:receipt\n"+product+"\n"+body.Reference))
 	data.Metadata = es.MetadataFrom(r.Context())
-	stream := es.StreamID{Category: ProductDecider.Category, ID: product}
 	recorded, err := a.config.Store.Append(r.Context(), stream, es.Any, data)
 	if err != nil {
 		return err

@@ -104,7 +104,7 @@ func TestProducts_are_taken_in_the_order_of_their_names(t *testing.T) {
 	}
 	items := []Item{{"tea", 1}, {"pan", 1}, {"cup", 1}, {"pot", 1}, {"jug", 1}}
 	w.must(t, "order.placed", "o-1", items...)
-	confirmed, err := ReservationCodec.Encode(Confirmed{items}) // by a program that did not sort
+	confirmed, err := ReservationCodec.Encode(t.Context(), es.StreamID{}, Confirmed{items}) // by a program that did not sort
 	if err != nil {
 		t.Fatal(err)
 	}

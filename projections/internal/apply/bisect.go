@@ -64,7 +64,7 @@ func (a *Applier) parkRefused(ctx context.Context, m fold.Model, event []es.Reco
 func (a *Applier) culprits(ctx context.Context, m fold.Model, event []es.RecordedEvent, why error, try trial) (map[fold.Unit]error, error) {
 	id := event[0].ID
 	why = fmt.Errorf("the database refuses what it comes to: %w", why)
-	keys := m.Decode(event).Keys()
+	keys := m.Decode(ctx, event).Keys()
 	if len(keys) < 2 || table.NotAKey(why) || !fold.NewParking(a.Def, a.Most).Parks() { // nobody can tell which row it is, or need to
 		key := ""
 		if len(keys) == 1 && !table.NotAKey(why) {

@@ -148,7 +148,7 @@ func (a *Applier) foldDraft(ctx context.Context, send table.Send, d *draft) erro
 	if err != nil {
 		return err
 	}
-	events := m.Decode(d.todo)
+	events := m.Decode(ctx, d.todo)
 	d.state, d.skipped = m.Open(d.b.Place(), d.b.Empty()), events.Skipped()
 	err = a.pace.measure(len(d.todo), send, func(send table.Send) error { return d.state.Fold(ctx, send, events, d.parking) })
 	if err != nil {

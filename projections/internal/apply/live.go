@@ -45,7 +45,7 @@ func (a *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.Reco
 		return b, err
 	}
 	if pg == nil {
-		pg = a.Def.Page(m.Model, events)
+		pg = a.Def.Page(ctx, m.Model, events)
 	}
 	for try := 1; ; try++ {
 		now, err := a.tryPage(ctx, m, pg)
@@ -58,7 +58,7 @@ func (a *Applier) ApplyPage(ctx context.Context, b books.Build, events []es.Reco
 				return b, fmt.Errorf("%w: %s, build %d", errors.Join(fault.ErrFenced, err), b.Name, b.ID)
 			}
 		case a.Refused(err):
-			return a.Careful(ctx, now, pg.Beyond(a.Def, m.Model, now.Position).Events, false)
+			return a.Careful(ctx, now, pg.Beyond(ctx, a.Def, m.Model, now.Position).Events, false)
 		default:
 			return now, fault.Wrap("apply a batch", a.orFenced(ctx, b, false, err))
 		}
@@ -93,7 +93,7 @@ func (a *Applier) tryPage(ctx context.Context, m *Memory, pg *fold.Page) (books.
 		return m.B, nil
 	}
 	if pg.Events[0].Position <= m.B.Position {
-		pg = pg.Beyond(a.Def, m.Model, m.B.Position)
+		pg = pg.Beyond(ctx, a.Def, m.Model, m.B.Position)
 	}
 	err := a.Fold(ctx, m, pg)
 	if err == nil {

@@ -139,17 +139,20 @@ func (j *job[R, E]) judge(i int, ask func() (bool, error)) (ok, goOn bool) {
 	return ok, err == nil
 }
 
-// change folds an event into a row, in memory. After an error the row is as it was. A row that
-// begins with it has the text as its key.
+// change folds an event into a row, in memory, with all of its parts that touch the row. After
+// an error the row is as it was. A row that begins with it has the text as its key.
 func (j *job[R, E]) change(hand *table.Hand[R], i int) error {
-	t := &j.list[i]
+	at := i
 	return guard(func() error {
-		return hand.Change(i, j.touched[i], j.texts[i], func(value *R) error {
+		return hand.Change(i, j.touched[i], j.texts[i], func(value *R) (more bool, err error) {
+			t := &j.list[at]
 			if j.rules.TryApply != nil {
-				return j.rules.TryApply(value, t.event, t.r.Recorded)
+				err = j.rules.TryApply(value, t.event, t.recorded())
+			} else {
+				j.rules.Apply(value, t.event, t.recorded())
 			}
-			j.rules.Apply(value, t.event, t.r.Recorded)
-			return nil
+			at = j.next(j.list, j.touched, at)
+			return at >= 0, err
 		}, j.rules.Delete)
 	})
 }

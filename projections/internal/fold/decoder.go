@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -22,19 +23,27 @@ func newDecoder[E es.Event](codec es.Codec[E]) decoder[E] {
 	return d
 }
 
-// Decode returns false for an event of a type that the codec does not know.
-func (d *decoder[E]) Decode(recorded *es.RecordedEvent) (event E, known bool, err error) {
+// Decode returns the events that were recorded as one, in memory that is used again if it is
+// given back, and false for a type that the codec does not know.
+func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.RecordedEvent) (events []E, known bool, err error) {
 	if !d.known[recorded.Type] { // asking the codec would format an error for each
-		return event, false, nil
+		return into, false, nil
 	}
-	err = guard(func() error { event, err = d.codec.Decode(*recorded); return err })
+	events = into
+	err = guard(func() error { events, err = d.codec.Decode(ctx, into, *recorded); return err })
 	switch {
 	case errors.Is(err, es.ErrUnknownType):
-		return event, false, nil
-	case errors.Is(err, es.ErrNewerSchema): // a newer program reads it: this one waits for that
+		return into, false, nil
+	case err != nil && passes(ctx, err):
 		err = passing{err}
 	}
-	return event, true, err
+	return events, true, err
+}
+
+// passes reports an error that says nothing of the event. One of a newer schema is read by a
+// newer program, for which this one waits.
+func passes(ctx context.Context, err error) bool {
+	return errors.Is(err, es.ErrNewerSchema) || errors.Is(err, es.ErrUnavailable) || ctx.Err() != nil
 }
 
 // passing is an error that is to be tried again, in its own words.

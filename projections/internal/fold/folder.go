@@ -60,10 +60,13 @@ type folder[R any, E es.Event] struct {
 
 // touch is an event and a row that it changes.
 type touch[E es.Event] struct {
-	event E
-	r     *es.RecordedEvent
-	key   string
+	event       E
+	r           *es.RecordedEvent
+	key         string
+	part, parts int32 // of what was recorded; 0 of 1 when it is all
 }
+
+func (t *touch[E]) recorded() es.Recorded { return t.r.PartOf(int(t.part), int(t.parts)) }
 
 // touches are those of a batch, in the order of its events.
 type touches[E es.Event] struct {
@@ -85,17 +88,20 @@ func (t *touches[E]) Keys() []string {
 	return keys
 }
 
-func (f *folder[R, E]) Decode(events []es.RecordedEvent) Decoded {
+func (f *folder[R, E]) Decode(ctx context.Context, events []es.RecordedEvent) Decoded {
 	t := f.newTouches(len(events))
+	var parts []E
 	for i := range events {
 		r, n := &events[i], len(t.list)
-		event, known, err := f.decoder.Decode(r)
+		var known bool
+		var err error
+		parts, known, err = f.decoder.Decode(ctx, parts[:0], r)
 		if !known {
 			t.unknown++
 			continue
 		}
 		if err == nil {
-			err = guard(func() error { return f.touched(t, event, r) })
+			err = guard(func() error { return f.touched(t, parts, r) })
 		}
 		if err != nil {
 			if t.unread == nil {
@@ -117,19 +123,25 @@ func (f *folder[R, E]) newTouches(events int) *touches[E] {
 
 func (t *touches[E]) Recycle() { t.of.Put(t) }
 
-func (f *folder[R, E]) touched(t *touches[E], event E, r *es.RecordedEvent) error {
-	if f.rules.Key != nil {
-		return f.add(t, event, r, f.rules.Key(event, r.Recorded))
-	}
-	for _, key := range f.rules.Keys(event, r.Recorded) {
-		if err := f.add(t, event, r, key); err != nil {
-			return err
+func (f *folder[R, E]) touched(t *touches[E], events []E, r *es.RecordedEvent) error {
+	for i, event := range events {
+		at := touch[E]{event: event, r: r, part: int32(i), parts: int32(len(events))} //nolint:gosec // so many there are not
+		if f.rules.Key != nil {
+			if err := f.add(t, at, f.rules.Key(event, at.recorded())); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, key := range f.rules.Keys(event, at.recorded()) {
+			if err := f.add(t, at, key); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (f *folder[R, E]) add(t *touches[E], event E, r *es.RecordedEvent, key string) error {
+func (f *folder[R, E]) add(t *touches[E], at touch[E], key string) error {
 	if pg.Storable(key) != key { // the database would refuse it, where it is looked up
 		return fmt.Errorf("the key %q is no text that the database takes: it has a NUL, or is no UTF-8", key)
 	}
@@ -139,7 +151,8 @@ func (f *folder[R, E]) add(t *touches[E], event E, r *es.RecordedEvent, key stri
 	if err := f.shape.CheckKey(key); err != nil {
 		return err
 	}
-	t.list = append(t.list, touch[E]{event, r, key})
+	at.key = key
+	t.list = append(t.list, at)
 	return nil
 }
 
@@ -223,6 +236,19 @@ func rowsOf[E es.Event](list []touch[E]) map[uuid.UUID][]string {
 		rows[list[i].r.ID] = append(rows[list[i].r.ID], list[i].key)
 	}
 	return rows
+}
+
+// next finds where the next part of the same event touches the same row; -1 when none does.
+func (f *folding[R, E]) next(list []touch[E], touched []*table.Row[R], i int) int {
+	if list[i].parts == 1 {
+		return -1
+	}
+	for j := i + 1; j < len(list) && list[j].r == list[i].r; j++ {
+		if touched[j] == touched[i] && list[j].part != list[i].part {
+			return j
+		}
+	}
+	return -1
 }
 
 // again reports a row that the same event has named before.

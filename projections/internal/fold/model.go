@@ -20,7 +20,7 @@ import (
 type Model interface {
 	// Decode reads events that are wanted, in order. It is safe for concurrent use. What
 	// cannot be read is among them, with why.
-	Decode(events []es.RecordedEvent) Decoded
+	Decode(ctx context.Context, events []es.RecordedEvent) Decoded
 	// Open returns the state of tables that are empty or not.
 	Open(place table.Place, empty bool) State
 }

@@ -18,9 +18,9 @@ type Page struct {
 }
 
 // Page reads events of the log for a model.
-func (d *Definition) Page(m Model, events []es.RecordedEvent) *Page {
+func (d *Definition) Page(ctx context.Context, m Model, events []es.RecordedEvent) *Page {
 	pg := &Page{Events: events, Wanted: d.wanted(events)}
-	pg.Decoded = m.Decode(pg.Wanted)
+	pg.Decoded = m.Decode(ctx, pg.Wanted)
 	return pg
 }
 
@@ -53,9 +53,9 @@ func (d *Definition) Wants(category string) bool {
 func (pg *Page) Last() *es.RecordedEvent { return &pg.Events[len(pg.Events)-1] }
 
 // Beyond returns what of the page comes after a position.
-func (pg *Page) Beyond(d *Definition, m Model, position es.Position) *Page {
+func (pg *Page) Beyond(ctx context.Context, d *Definition, m Model, position es.Position) *Page {
 	n, _ := slices.BinarySearchFunc(pg.Events, position+1, func(e es.RecordedEvent, p es.Position) int { return int(e.Position - p) })
-	return d.Page(m, pg.Events[n:])
+	return d.Page(ctx, m, pg.Events[n:])
 }
 
 // readAhead is how many pages are read and Decoded before they are used.
@@ -70,7 +70,7 @@ type ahead struct {
 // Pipeline reads pages, decodes several at once and uses them in order, all at the same
 // time. What was used is given back: nothing points into it any more, as what is parked is a
 // copy.
-func Pipeline(ctx context.Context, read func(ctx context.Context, give func(*pgstore.Page) error) error, decode func(*pgstore.Page) *Page, use func(context.Context, *Page) error) error {
+func Pipeline(ctx context.Context, read func(ctx context.Context, give func(*pgstore.Page) error) error, decode func(context.Context, *pgstore.Page) *Page, use func(context.Context, *Page) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	pages := make(chan ahead, readAhead)
 	group.Go(func() error {
@@ -82,7 +82,7 @@ func Pipeline(ctx context.Context, read func(ctx context.Context, give func(*pgs
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			group.Go(func() error { next.decoded <- decode(page); return nil })
+			group.Go(func() error { next.decoded <- decode(ctx, page); return nil })
 			return nil
 		})
 	})

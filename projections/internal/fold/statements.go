@@ -24,11 +24,11 @@ type queuer[E es.Event] struct {
 	decoder decoder[E]
 }
 
-// known is an event of a type that the codec knows.
+// known is what was recorded as one, of a type that the codec knows.
 type known[E es.Event] struct {
-	event E
-	r     *es.RecordedEvent
-	why   error // it cannot be read
+	events []E
+	r      *es.RecordedEvent
+	why    error // it cannot be read
 }
 
 // knownEvents are those of a batch.
@@ -41,12 +41,15 @@ func (k *knownEvents[E]) Skipped() int64 { return k.unknown }
 func (k *knownEvents[E]) Keys() []string { return []string{""} }
 func (k *knownEvents[E]) Recycle()       {}
 
-func (q *queuer[E]) Decode(events []es.RecordedEvent) Decoded {
+func (q *queuer[E]) Decode(ctx context.Context, events []es.RecordedEvent) Decoded {
 	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}
+	all := make([]E, 0, len(events))
 	for i := range events {
-		event, ok, err := q.decoder.Decode(&events[i])
+		begin := len(all)
+		decoded, ok, err := q.decoder.Decode(ctx, all, &events[i])
 		if ok {
-			k.list = append(k.list, known[E]{event, &events[i], err})
+			all = decoded
+			k.list = append(k.list, known[E]{all[begin:len(all):len(all)], &events[i], err})
 		} else {
 			k.unknown++
 		}
@@ -74,7 +77,12 @@ func (q *queue[E]) Fold(_ context.Context, _ table.Send, events Decoded, parking
 			continue
 		}
 		before := len(mine.QueuedQueries)
-		err = guard(func() error { q.apply(mine, k.event, k.r.Recorded); return nil })
+		err = guard(func() error {
+			for i, event := range k.events {
+				q.apply(mine, event, k.r.PartOf(i, len(k.events)))
+			}
+			return nil
+		})
 		if err == nil {
 			continue
 		}

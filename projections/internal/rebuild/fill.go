@@ -61,7 +61,9 @@ func (r *Rebuild) fill(ctx context.Context, upTo es.Position) error {
 			func(ctx context.Context, give func(*pgstore.Page) error) error {
 				return r.applier.Log.Stream(ctx, r.applier.Checkpoint(r.b), upTo, limit, give)
 			},
-			func(page *pgstore.Page) *fold.Page { return r.applier.Def.Page(m.Model, page.Events) },
+			func(ctx context.Context, page *pgstore.Page) *fold.Page {
+				return r.applier.Def.Page(ctx, m.Model, page.Events)
+			},
 			use)
 	}
 	err = s.foldAll(ctx, upTo)

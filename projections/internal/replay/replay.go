@@ -150,9 +150,9 @@ func (r *replay) pass(ctx context.Context, use func(context.Context, *fold.Page)
 	if r.applier.Beside() {
 		read = r.pages
 	}
-	return fold.Pipeline(ctx, read, func(page *pgstore.Page) *fold.Page {
+	return fold.Pipeline(ctx, read, func(ctx context.Context, page *pgstore.Page) *fold.Page {
 		included := slices.DeleteFunc(page.Events, func(e es.RecordedEvent) bool { return !r.at.Includes(e.Recorded) })
-		return r.applier.Def.Page(r.model, included)
+		return r.applier.Def.Page(ctx, r.model, included)
 	}, use)
 }
 
@@ -218,7 +218,7 @@ func (r *replay) tryHow(ctx context.Context, events []es.RecordedEvent, refused 
 	state, parking, out := r.model.Open(r.place, false), r.parking.Fork(), &pgx.Batch{}
 	parking.Refused, parking.Trying = refused, !keep
 	err := pgx.BeginFunc(ctx, r.tx, func(tx pgx.Tx) error {
-		if err := state.Fold(ctx, apply.SendIn(tx), r.model.Decode(events), parking); err != nil {
+		if err := state.Fold(ctx, apply.SendIn(tx), r.model.Decode(ctx, events), parking); err != nil {
 			return err
 		}
 		if err := state.Write(ctx, tx.Conn(), out, how); err != nil {

@@ -114,7 +114,7 @@ func (s *stage) run(ctx context.Context) error {
 func (s *stage) apply(ctx context.Context, events []es.RecordedEvent, crash rehearsal.Crash) error {
 	todo := s.admit(events)
 	if len(todo) < len(events) { // a reader is ahead of what is applied, and decodes all
-		s.model.Decode(s.wanted(events))
+		s.model.Decode(ctx, s.wanted(events))
 	}
 	if len(todo) == 0 {
 		return nil
@@ -166,19 +166,19 @@ func (s *stage) wanted(events []es.RecordedEvent) []es.RecordedEvent {
 }
 
 func (s *stage) fold(ctx context.Context, events []es.RecordedEvent) error {
-	return s.state.Fold(ctx, s.applier.Send, s.decode(events), &fold.Parking{Def: s.applier.Def}) // it parks nothing
+	return s.state.Fold(ctx, s.applier.Send, s.decode(ctx, events), &fold.Parking{Def: s.applier.Def}) // it parks nothing
 }
 
 // decode is what a reader does with a page, whose memory the next one may have.
-func (s *stage) decode(events []es.RecordedEvent) fold.Decoded {
+func (s *stage) decode(ctx context.Context, events []es.RecordedEvent) fold.Decoded {
 	if !s.plan.Reuse {
-		return s.model.Decode(events)
+		return s.model.Decode(ctx, events)
 	}
 	events = slices.Clone(events)
 	for i := range events {
 		events[i].Data = slices.Clone(events[i].Data)
 	}
-	decoded := s.model.Decode(events)
+	decoded := s.model.Decode(ctx, events)
 	for i := range events {
 		for n := range events[i].Data {
 			events[i].Data[n] = '!'

@@ -90,7 +90,7 @@ func (f *Feed) readOn(ctx context.Context, at es.Checkpoint, m fold.Model, pages
 		}
 		pg := &fold.Page{}
 		if len(events) > 0 {
-			pg = f.Applier.Def.Page(m, events)
+			pg = f.Applier.Def.Page(ctx, m, events)
 			at.Position, at.EventID = pg.Last().Position, pg.Last().ID
 		}
 		select {

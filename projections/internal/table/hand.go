@@ -48,7 +48,7 @@ func (rs *Rows[R]) Gather(hands []Hand[R]) {
 // gives. When it does not exist it comes as the zero value with its key set to text. A row of
 // which gone says true, where it is given, is removed. After an error or a panic the row is as
 // it was. At says which touch of the batch it is.
-func (h *Hand[R]) Change(at int, r *Row[R], text string, apply func(*R) error, gone func(*R) bool) (err error) {
+func (h *Hand[R]) Change(at int, r *Row[R], text string, apply func(*R) (more bool, err error), gone func(*R) bool) (err error) {
 	was := saved[R]{clone(&r.Value, h.rs.deep), r.text(), r.Exists, r.removed}
 	done := false
 	defer func() {
@@ -57,12 +57,14 @@ func (h *Hand[R]) Change(at int, r *Row[R], text string, apply func(*R) error, g
 			r.Value, r.Exists, r.removed = was.value, was.exists, was.removed
 		}
 	}()
-	if err := h.change(at, r, text, apply); err != nil {
-		return err
-	}
-	if gone != nil && gone(&r.Value) {
-		clear(r)
-		r.Exists, r.removed = false, true
+	for more := true; more; {
+		if more, err = h.change(at, r, text, apply); err != nil {
+			return err
+		}
+		if gone != nil && gone(&r.Value) {
+			clear(r)
+			r.Exists, r.removed = false, true
+		}
 	}
 	done = true
 	return nil
@@ -75,13 +77,13 @@ type saved[R any] struct {
 	exists, removed bool
 }
 
-func (h *Hand[R]) change(at int, r *Row[R], text string, apply func(*R) error) error {
+func (h *Hand[R]) change(at int, r *Row[R], text string, apply func(*R) (bool, error)) (more bool, err error) {
 	value, shape := reflect.ValueOf(&r.Value).Elem(), h.rs.shape
 	if !r.Exists {
 		clear(r)
 		r.setText(text)
 		if err := shape.setKey(value, text); err != nil {
-			return err
+			return false, err
 		}
 		r.Exists = true
 	}
@@ -90,24 +92,24 @@ func (h *Hand[R]) change(at int, r *Row[R], text string, apply func(*R) error) e
 		h.dirty = append(h.dirty, touched[R]{r, at})
 	}
 	h.was = shape.keyOf(value, h.was[:0])
-	if err := apply(&r.Value); err != nil {
-		return err
+	if more, err = apply(&r.Value); err != nil {
+		return false, err
 	}
 	if err := shape.keepsKey(value, h.was, r.text()); err != nil {
-		return err
+		return false, err
 	}
 	if err := shape.canonical(value); err != nil {
-		return err
+		return false, err
 	}
 	if err := shape.settleChildren(value, r.text()); err != nil {
-		return err
+		return false, err
 	}
 	copied := shape.children
 	if h.rs.blank {
 		copied = nil
 	}
 	h.sizes.sample(value, copied)
-	return nil
+	return more, nil
 }
 
 func clear[R any](r *Row[R]) {
