@@ -1,6 +1,7 @@
 package aggregatetest_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 type printed struct{ testing.TB }
 
 func (printed) Helper()                         {}
+func (printed) Context() context.Context        { return context.Background() }
 func (printed) Cleanup(func())                  {}
 func (printed) Errorf(text string, args ...any) { fmt.Printf(text+"\n", args...) }
 func (p printed) Fatalf(text string, a ...any)  { p.Errorf(text, a...) }
