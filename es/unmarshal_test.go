@@ -1,9 +1,11 @@
 package es_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -98,7 +100,7 @@ func (*byPointer) EventType() string { return "pointer" }
 func same(t *testing.T, codec es.Codec[es.Event], of es.Event, data []byte) {
 	t.Helper()
 	want := reflect.New(reflect.TypeOf(of))
-	wantErr := json.Unmarshal(data, want.Interface())
+	wantErr := plainly(of, data, want.Interface())
 	payload := slices.Clone(data)
 	got, err := es.One(codec.Decode(t.Context(), nil, es.RecordedEvent{Recorded: es.Recorded{Type: of.EventType()}, Data: payload}))
 	for i := range payload {
@@ -114,8 +116,35 @@ func same(t *testing.T, codec es.Codec[es.Event], of es.Event, data []byte) {
 	}
 }
 
+// plainly decodes by encoding/json.
+func plainly(of es.Event, data []byte, into any) error {
+	if _, strict := of.(es.Strict); !strict {
+		return json.Unmarshal(data, into)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after the payload")
+	}
+	return nil
+}
+
+// Types that take no other fields.
+type (
+	strictWide struct{ wide }
+	strictOdd  struct{ odd }
+)
+
+func (strictWide) EventType() string { return "wide.strict" }
+func (strictWide) EventStrict() bool { return true }
+func (strictOdd) EventType() string  { return "odd.strict" }
+func (strictOdd) EventStrict() bool  { return true }
+
 func decodedTypes() (es.Codec[es.Event], []es.Event) {
-	types := []es.Event{wide{}, odd{}, twice{}, &byPointer{}}
+	types := []es.Event{wide{}, odd{}, twice{}, &byPointer{}, strictWide{}, strictOdd{}}
 	return es.JSON(types...), types
 }
 

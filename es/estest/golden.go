@@ -241,17 +241,17 @@ func parse(base string) (eventType string, schema int, err error) {
 	return strings.NewReplacer("%2F", "/", "%3A", ":").Replace(base[:at]), schema, nil
 }
 
-func (g *golden[E]) encoded(event E) (es.EventData, error) { return g.codec.Encode(g.ctx, file, event) }
+func (g *golden[E]) encoded(event E) (es.EventData, error) { return g.codec.Encode(g.ctx, file(), event) }
 
 func (g *golden[E]) decode(eventType string, schema int, data []byte) ([]E, error) {
 	return g.codec.Decode(g.ctx, nil, recorded(eventType, schema, data))
 }
 
-var file = es.StreamID{Category: "golden", ID: "file"}
+func file() es.StreamID { return es.StreamID{Category: "golden", ID: "file"} }
 
 func recorded(eventType string, schema int, data []byte) es.RecordedEvent {
 	return es.RecordedEvent{
-		Recorded:    es.Recorded{ID: es.NewID(), Type: eventType, Schema: schema, Stream: file, Version: 1, Position: 1},
+		Recorded:    es.Recorded{ID: es.NewID(), Type: eventType, Schema: schema, Stream: file(), Version: 1, Position: 1},
 		ContentType: es.JSONContentType, Data: data,
 	}
 }

@@ -34,7 +34,7 @@ func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.Recorded
 	switch {
 	case errors.Is(err, es.ErrUnknownType):
 		return into, false, nil
-	case err != nil && passes(ctx, err):
+	case passes(err):
 		err = passing{err}
 	}
 	return events, true, err
@@ -42,8 +42,8 @@ func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.Recorded
 
 // passes reports an error that says nothing of the event. One of a newer schema is read by a
 // newer program, for which this one waits.
-func passes(ctx context.Context, err error) bool {
-	return errors.Is(err, es.ErrNewerSchema) || errors.Is(err, es.ErrUnavailable) || ctx.Err() != nil
+func passes(err error) bool {
+	return errors.Is(err, es.ErrNewerSchema) || errors.Is(err, es.ErrUnavailable)
 }
 
 // passing is an error that is to be tried again, in its own words.
