@@ -49,7 +49,7 @@ func (r *Repository[S, E]) LoadAsOf(ctx context.Context, id string, at es.AsOf) 
 // a stream ascend together.
 func (r *Repository[S, E]) upTo(ctx context.Context, state State[S], at es.AsOf) (_ State[S], passed bool, _ error) {
 	passed = at == es.AsOf{}
-	state, err := r.decider.fold(ctx, state, r.after(ctx, state), func(e es.Recorded) bool {
+	state, err := r.fold(ctx, state, r.after(ctx, state), func(e es.Recorded) bool {
 		passed = passed || !at.Includes(e)
 		return passed
 	}, nil)

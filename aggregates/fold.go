@@ -11,7 +11,10 @@ import (
 // with the state that it leads to: all that reads an aggregate goes through this loop. It ends
 // before the first event that lies beyond, which is not decoded (nil: none does), and when
 // nobody wants to see more. With an error the state is that before what failed.
-func (d Decider[S, E]) fold(ctx context.Context, state State[S], events iter.Seq2[es.RecordedEvent, error], beyond func(es.Recorded) bool, see func(Step[S, E]) bool) (State[S], error) {
+func (r *Repository[S, E]) fold(ctx context.Context, state State[S], events iter.Seq2[es.RecordedEvent, error], beyond func(es.Recorded) bool, see func(Step[S, E]) bool) (State[S], error) {
+	if contracts, ok := r.store.(es.Contracts); ok {
+		ctx = es.WithContracts(ctx, contracts)
+	}
 	var decoded []E
 	for recorded, err := range events {
 		if err != nil {
@@ -20,12 +23,12 @@ func (d Decider[S, E]) fold(ctx context.Context, state State[S], events iter.Seq
 		if beyond != nil && beyond(recorded.Recorded) {
 			break
 		}
-		if decoded, err = d.Codec.Decode(ctx, decoded[:0], recorded); err != nil {
+		if decoded, err = r.decider.Codec.Decode(ctx, decoded[:0], recorded); err != nil {
 			return state, err
 		}
 		state = state.at(recorded.Recorded) // of no event, too: nobody reads it any more, but the stream has it
 		for i, event := range decoded {
-			state.Value = d.Evolve(state.Value, event)
+			state.Value = r.decider.Evolve(state.Value, event)
 			if see != nil && !see(Step[S, E]{Event: event, Recorded: recorded.PartOf(i, len(decoded)), State: state}) {
 				return state, nil
 			}

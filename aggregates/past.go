@@ -41,10 +41,10 @@ func (p *past[S, E]) now(ctx context.Context) (State[S], error) {
 	var state State[S]
 	var err error
 	if r.values {
-		state, err = r.decider.fold(ctx, p.state, r.after(ctx, p.state), nil, nil)
+		state, err = r.fold(ctx, p.state, r.after(ctx, p.state), nil, nil)
 	} else {
 		begin := r.decider.initial(p.state.ID)
-		state, err = r.decider.fold(ctx, begin, p.again(ctx, begin), nil, nil)
+		state, err = r.fold(ctx, begin, p.again(ctx, begin), nil, nil)
 	}
 	if err != nil && (state.Version > 0 || !errors.Is(err, es.ErrStreamNotFound)) {
 		return State[S]{}, wrap("load", err)

@@ -61,7 +61,7 @@ func (r *Repository[S, E]) Load(ctx context.Context, id string) (State[S], error
 		return State[S]{}, r.invalid
 	}
 	begin := r.decider.initial(id)
-	state, err := r.decider.fold(ctx, begin, r.after(ctx, begin), nil, nil)
+	state, err := r.fold(ctx, begin, r.after(ctx, begin), nil, nil)
 	if err != nil {
 		return State[S]{}, wrap("load", err)
 	}
@@ -77,7 +77,7 @@ func (r *Repository[S, E]) History(ctx context.Context, id string) iter.Seq2[Ste
 			return
 		}
 		begin := r.decider.initial(id)
-		_, err := r.decider.fold(ctx, begin, r.after(ctx, begin), nil, func(s Step[S, E]) bool { return yield(s, nil) })
+		_, err := r.fold(ctx, begin, r.after(ctx, begin), nil, func(s Step[S, E]) bool { return yield(s, nil) })
 		if err != nil {
 			yield(Step[S, E]{}, wrap("read the history", err))
 		}

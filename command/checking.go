@@ -51,6 +51,7 @@ func newCheck(s *Session, most int64, shown *Printer) *check {
 
 // run decodes the log, and folds it.
 func (c *check) run(ctx context.Context, keep bool) (err error) {
+	ctx = es.WithContracts(ctx, c.session.Store)
 	if c.head, err = c.session.Store.Settle(ctx, time.Time{}); err != nil {
 		return err
 	}

@@ -42,6 +42,9 @@ type EventData struct {
 	ContentType string
 	// Data is the payload, at most [MaxData] bytes. A JSON payload must be valid.
 	Data []byte
+	// Contract is what the payload is written by, where it needs that to be read: a store
+	// keeps it.
+	Contract *Contract
 	// Metadata tells why and by whom; at most [MaxMetadata] bytes as JSON.
 	Metadata Metadata
 }

@@ -75,6 +75,9 @@ func (e *EventData) validate() (int, error) {
 	if (e.ContentType == "" || e.ContentType == JSONContentType) && !validJSON(e.Data) {
 		return 0, fmt.Errorf("%w: payload of %s is not valid JSON in UTF-8: correct it or name another content type", ErrInvalid, e.Type)
 	}
+	if err := e.Contract.validate(); err != nil {
+		return 0, err
+	}
 	n, err := e.Metadata.validate()
 	return len(e.Data) + n, err
 }

@@ -105,6 +105,9 @@ func New(target Target, def Definition, options ...Option) *Projector {
 		if p.concurrency != nil {
 			p.apply.Def.Concurrency = *p.concurrency
 		}
+		if p.apply.Log != nil {
+			p.apply.Def.Contracts = p.apply.Log
+		}
 		p.apply.Logger = p.apply.Logger.With("projection", p.apply.Def.Name, "version", p.apply.Def.Version)
 		p.invalid = p.source.Check(p.feed)
 	}

@@ -241,7 +241,9 @@ func parse(base string) (eventType string, schema int, err error) {
 	return strings.NewReplacer("%2F", "/", "%3A", ":").Replace(base[:at]), schema, nil
 }
 
-func (g *golden[E]) encoded(event E) (es.EventData, error) { return g.codec.Encode(g.ctx, file(), event) }
+func (g *golden[E]) encoded(event E) (es.EventData, error) {
+	return g.codec.Encode(g.ctx, file(), event)
+}
 
 func (g *golden[E]) decode(eventType string, schema int, data []byte) ([]E, error) {
 	return g.codec.Decode(g.ctx, nil, recorded(eventType, schema, data))

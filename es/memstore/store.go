@@ -14,22 +14,25 @@ import (
 
 // Store is an event store in memory. It is safe for concurrent use.
 type Store struct {
-	mu      sync.RWMutex
-	log     []es.RecordedEvent    // the event at position p is log[p-1]
-	streams map[es.StreamID][]int // of each stream, the indexes of its events in log
-	ids     map[uuid.UUID]es.Recorded
-	topics  map[string]string // what Kafka takes a category's topic for → the category
-	clock   time.Time         // never goes back
+	mu        sync.RWMutex
+	log       []es.RecordedEvent    // the event at position p is log[p-1]
+	streams   map[es.StreamID][]int // of each stream, the indexes of its events in log
+	ids       map[uuid.UUID]es.Recorded
+	topics    map[string]string         // what Kafka takes a category's topic for → the category
+	contracts map[[2]string]es.Contract // by kind and fingerprint
+	clock     time.Time                 // never goes back
 }
 
 var (
 	_ es.Store = (*Store)(nil)
 	_ es.Log   = (*Store)(nil)
+
+	_ es.Contracts = (*Store)(nil)
 )
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{streams: map[es.StreamID][]int{}, ids: map[uuid.UUID]es.Recorded{}, topics: map[string]string{}}
+	return &Store{streams: map[es.StreamID][]int{}, ids: map[uuid.UUID]es.Recorded{}, topics: map[string]string{}, contracts: map[[2]string]es.Contract{}}
 }
 
 // Append records events: see [es.Store].
@@ -53,6 +56,9 @@ func (s *Store) Append(ctx context.Context, stream es.StreamID, want es.Expected
 	got := es.Version(len(indexes))
 	if !want.Matches(got) {
 		return nil, &es.ConflictError{Stream: stream, Want: want, Got: got}
+	}
+	if err := s.keepContracts(events); err != nil {
+		return nil, err
 	}
 	now := s.now()
 	recorded := make([]es.RecordedEvent, len(events))

@@ -112,7 +112,10 @@ func (a *appender) prepare(ctx context.Context) error {
 	if err := a.store.mayAppend(ctx, a.db); err != nil {
 		return err
 	}
-	return a.store.register(ctx, a.db, a.stream, a.inTx)
+	if err := a.store.register(ctx, a.db, a.stream, a.inTx); err != nil {
+		return err
+	}
+	return a.store.keepContracts(ctx, a.db, a.events, a.inTx)
 }
 
 // run appends in one round trip. When the events were not appended, it finds out

@@ -16,7 +16,7 @@ import (
 // every table that the store uses, so that old ones are noticed.
 const readySQL = `
 select seqcache, current_setting('server_encoding'), exists (select from pg_subscription_rel where srrelid = {events}),
-       (select count(moment) from {asof}.settled_head), (select count(*) from {asof}.categories where false)
+       (select count(moment) from {asof}.settled_head), (select count(*) from {asof}.categories where false) + (select count(*) from {asof}.contracts where false)
 from pg_sequence where seqrelid = {sequence}`
 
 // ready looks, until it has found all in order, whether the tables are there and keep

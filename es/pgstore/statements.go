@@ -13,6 +13,9 @@ type statements struct {
 	lost, again         string
 	lockStream          string
 	category, register  string
+	contract            string
+	keptContract        string
+	keepContract        string
 	readStream, exists  string
 	readLog, scan       string // the limit comes behind
 	probe, place, ready string
@@ -37,6 +40,7 @@ func newStatements(schema string) statements {
 	}
 	st := statements{
 		lost: with(lostSQL), again: with(againSQL), lockStream: with(lockStreamSQL), category: with(categorySQL), register: with(registerSQL),
+		contract: with(contractSQL), keptContract: with(keptContractSQL), keepContract: with(keepContractSQL),
 		readStream: with(readStreamSQL) + " ", exists: with(existsSQL), readLog: with(readLogSQL) + " ", scan: with(scanSQL) + " ",
 		probe: with(probeSQL), place: with(placeSQL), gap: with(gapSQL), ready: with(readySQL), mayAppend: with(mayAppendSQL),
 		head: with(headSQL), holders: with(holdersSQL), loadHead: with(loadHeadSQL), storeHead: with(storeHeadSQL),

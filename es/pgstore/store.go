@@ -23,6 +23,7 @@ type Store struct {
 	invalid    error // what every call returns
 	sql        statements
 	categories categories
+	contracts  contracts
 	sizes      sizes
 	tail       tail
 
@@ -40,6 +41,9 @@ var (
 	_ es.Store = (*Store)(nil)
 	_ es.Log   = (*Store)(nil)
 	_ es.Store = (*Tx)(nil)
+
+	_ es.Contracts = (*Store)(nil)
+	_ es.Contracts = (*Tx)(nil)
 )
 
 // Option changes how a store is opened.

@@ -52,6 +52,11 @@ func (t *Tx) ReadStream(ctx context.Context, stream es.StreamID, from es.Version
 	}
 }
 
+// Contract returns a contract that payloads of the log were written by: see [es.Contracts].
+func (t *Tx) Contract(ctx context.Context, kind, fingerprint string) (es.Contract, error) {
+	return t.store.Contract(ctx, kind, fingerprint)
+}
+
 // Settle is refused: a transaction would wait for its own appends, and its snapshot
 // may be older than the answer. Ask the store outside of the transaction.
 func (t *Tx) Settle(context.Context, time.Time) (es.Position, error) { return 0, errSettleInTx }

@@ -49,6 +49,7 @@ func storeTests() map[string]func(*world) {
 		"append/batch is atomic":       batchIsAtomic,
 		"append/nothing is shared":     nothingIsShared,
 		"append/cancelled":             cancelled,
+		"append/contracts":             contractsAreKept,
 		"expected/versions":            expectedVersions,
 		"expected/exactly, concurrent": exactlyConcurrent,
 		"expected/any, concurrent":     anyConcurrent,

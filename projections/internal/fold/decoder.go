@@ -11,16 +11,25 @@ import (
 
 // decoder turns recorded events into the service's. It is safe for concurrent use.
 type decoder[E es.Event] struct {
+	def   *Definition
 	codec es.Codec[E]
 	known map[string]bool
 }
 
-func newDecoder[E es.Event](codec es.Codec[E]) decoder[E] {
-	d := decoder[E]{codec: codec, known: map[string]bool{}}
+func newDecoder[E es.Event](def *Definition, codec es.Codec[E]) decoder[E] {
+	d := decoder[E]{def: def, codec: codec, known: map[string]bool{}}
 	for _, t := range codec.Types() {
 		d.known[t] = true
 	}
 	return d
+}
+
+// begin prepares a context for the events of a page.
+func (d *decoder[E]) begin(ctx context.Context) context.Context {
+	if d.def.Contracts == nil {
+		return ctx
+	}
+	return es.WithContracts(ctx, d.def.Contracts)
 }
 
 // Decode returns the events that were recorded as one, in memory that is used again if it is

@@ -26,6 +26,8 @@ type Definition struct {
 	// for each processor. Always means also where it is quick.
 	Concurrency int
 	Always      bool
+	// Contracts are those of the log, for codecs; nil when there is none.
+	Contracts es.Contracts
 	// Bind looks at the tables that ddl made, on whose schema the search path is.
 	Bind func(ctx context.Context, tx pgx.Tx, schema string) (Model, error)
 }

@@ -33,7 +33,7 @@ func Rows[R any, E es.Event](d *Definition, codec es.Codec[E], rules Rules[R, E]
 	if err != nil {
 		return fmt.Errorf("%w: %q: %w", fault.ErrInvalid, d.Name, err)
 	}
-	decoder := newDecoder(codec)
+	decoder := newDecoder(d, codec)
 	d.Bind = func(ctx context.Context, tx pgx.Tx, schema string) (Model, error) {
 		shape, err := table.Fit(ctx, tx, schema, row)
 		if _, mine := errors.AsType[table.MismatchError](err); mine {
@@ -89,6 +89,7 @@ func (t *touches[E]) Keys() []string {
 }
 
 func (f *folder[R, E]) Decode(ctx context.Context, events []es.RecordedEvent) Decoded {
+	ctx = f.decoder.begin(ctx)
 	t := f.newTouches(len(events))
 	var parts []E
 	for i := range events {

@@ -12,7 +12,7 @@ import (
 
 // Statements makes a definition one of statements that apply queues for each event.
 func Statements[E es.Event](d *Definition, codec es.Codec[E], apply func(b *pgx.Batch, e E, r es.Recorded)) {
-	decoder := newDecoder(codec)
+	decoder := newDecoder(d, codec)
 	d.Bind = func(context.Context, pgx.Tx, string) (Model, error) {
 		return &queuer[E]{apply: apply, decoder: decoder}, nil
 	}
@@ -42,6 +42,7 @@ func (k *knownEvents[E]) Keys() []string { return []string{""} }
 func (k *knownEvents[E]) Recycle()       {}
 
 func (q *queuer[E]) Decode(ctx context.Context, events []es.RecordedEvent) Decoded {
+	ctx = q.decoder.begin(ctx)
 	k := &knownEvents[E]{list: make([]known[E], 0, len(events))}
 	all := make([]E, 0, len(events))
 	for i := range events {

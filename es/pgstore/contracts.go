@@ -1,0 +1,194 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
+)
+
+// contracts are those that this program knows to be in the store.
+type contracts struct {
+	mu    sync.RWMutex
+	kept  map[contractUse]string    // their texts
+	texts map[[2]string]es.Contract // by kind and fingerprint
+	asked map[[2]string]time.Time   // for what is not there
+}
+
+// askAgain is when a contract is looked for again that was not there.
+const askAgain = time.Second
+
+// find returns what is known of a contract: the error of before, for a while.
+func (c *contracts) find(kind, fingerprint string) (found es.Contract, known bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	key := [2]string{kind, fingerprint}
+	if found, known = c.texts[key]; known {
+		return found, true
+	}
+	asked, known := c.asked[key]
+	return es.Contract{}, known && time.Since(asked) < askAgain
+}
+
+// note remembers a contract, or that there is none.
+func (c *contracts) note(found es.Contract) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.texts == nil {
+		c.texts, c.asked = map[[2]string]es.Contract{}, map[[2]string]time.Time{}
+	}
+	key := [2]string{found.Kind, found.Fingerprint}
+	if found.Text != "" {
+		c.texts[key] = found
+		return
+	}
+	if len(c.asked) >= mostAsked {
+		clear(c.asked)
+	}
+	c.asked[key] = time.Now()
+}
+
+// mostAsked bounds what is remembered of contracts that are not there: payloads name them.
+const mostAsked = 1000
+
+// contractUse is a contract and what is written by it.
+type contractUse struct {
+	kind, fingerprint, eventType string
+	schema                       int
+}
+
+func (c *contracts) has(use contractUse, text string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.kept[use] == text
+}
+
+func (c *contracts) add(use contractUse, text string) {
+	c.note(es.Contract{Kind: use.kind, Fingerprint: use.fingerprint, Text: text})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil {
+		c.kept = map[contractUse]string{}
+	}
+	c.kept[use] = text
+}
+
+const (
+	// contractSQL finds a contract. Bind: $1 kind, $2 fingerprint.
+	contractSQL = `select text from {asof}.contracts where kind = $1 and fingerprint = $2 limit 1`
+
+	// keptContractSQL is contractSQL for events of a type and schema version. Bind: $3 type,
+	// $4 schema version.
+	keptContractSQL = `select text from {asof}.contracts where kind = $1 and fingerprint = $2 and type = $3 and schema_version = $4`
+
+	// keepContractSQL keeps a contract unless it is there, or another has its fingerprint.
+	// Bind: as keptContractSQL, $5 text.
+	keepContractSQL = `
+insert into {asof}.contracts (kind, fingerprint, type, schema_version, text)
+select $1, $2, $3, $4, $5 where not exists (select from {asof}.contracts where kind = $1 and fingerprint = $2 and text <> $5)
+on conflict do nothing`
+)
+
+// keepContracts makes sure that the store has what the events are written by. As with
+// categories it is committed by itself before the append: a contract without an event does no
+// harm, and an event without its contract could not be read.
+func (s *Store) keepContracts(ctx context.Context, db db, events []es.EventData, inTx bool) error {
+	for i := range events {
+		e := &events[i]
+		if e.Contract == nil {
+			continue
+		}
+		use := contractUse{e.Contract.Kind, e.Contract.Fingerprint, e.Type, max(e.Schema, 1)}
+		if s.contracts.has(use, e.Contract.Text) {
+			continue
+		}
+		if err := s.keepContract(ctx, db, use, e.Contract, inTx); err != nil {
+			return explain("keep the contract of "+e.Type, err)
+		}
+		s.contracts.add(use, e.Contract.Text)
+	}
+	return nil
+}
+
+func (s *Store) keepContract(ctx context.Context, db db, use contractUse, c *es.Contract, inTx bool) error {
+	text, err := s.keptContract(ctx, db, use)
+	if err == nil && text == "" {
+		text, err = s.keepNewContract(ctx, use, c, inTx)
+	}
+	if err == nil && text != c.Text {
+		err = fmt.Errorf("pgstore: %w: the store has another contract of kind %s with fingerprint %s: a fingerprint is to be of the text", es.ErrInvalid, c.Kind, c.Fingerprint)
+	}
+	return err
+}
+
+// keptContract returns the text of what is kept, and none when nothing is.
+func (s *Store) keptContract(ctx context.Context, db db, use contractUse) (string, error) {
+	rows, err := db.Query(ctx, s.sql.keptContract, use.kind, use.fingerprint, use.eventType, use.schema)
+	if err != nil {
+		return "", err
+	}
+	return firstText(rows)
+}
+
+func firstText(rows pgx.Rows) (string, error) {
+	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(texts) == 0 {
+		return "", err
+	}
+	return texts[0], nil
+}
+
+// keepNewContract returns the text that is kept then; none when another contract has the
+// fingerprint. Inside the caller's transaction it takes a connection beside the pool.
+func (s *Store) keepNewContract(ctx context.Context, use contractUse, c *es.Contract, inTx bool) (text string, err error) {
+	keep := func(on interface {
+		db
+		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	}) error {
+		args := []any{use.kind, use.fingerprint, use.eventType, use.schema, c.Text}
+		_, err := on.Exec(ctx, s.sql.keepContract, args...)
+		if pg.LostRace(err) { // of an isolation that the role has by default
+			_, err = on.Exec(ctx, s.sql.keepContract, args...)
+		}
+		if err == nil {
+			text, err = s.keptContract(ctx, on, use)
+		}
+		return err
+	}
+	if !inTx {
+		return text, keep(s.pool)
+	}
+	err = s.beside(ctx, func(conn *pgx.Conn) error { return keep(conn) })
+	return text, err
+}
+
+// Contract returns a contract that payloads of the log were written by: see [es.Contracts]. It
+// asks the database once for each, on a connection beside the pool, since who reads the log
+// holds one of these.
+func (s *Store) Contract(ctx context.Context, kind, fingerprint string) (es.Contract, error) {
+	c, known := s.contracts.find(kind, fingerprint)
+	if !known {
+		c = es.Contract{Kind: kind, Fingerprint: fingerprint}
+		err := s.beside(ctx, func(conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, s.sql.contract, kind, fingerprint)
+			if err == nil {
+				c.Text, err = firstText(rows)
+			}
+			return err
+		})
+		if err != nil {
+			return es.Contract{}, fmt.Errorf("pgstore: look up the contract %s %s: %w: %w", kind, fingerprint, es.ErrUnavailable, err)
+		}
+		s.contracts.note(c)
+	}
+	if c.Text == "" {
+		return es.Contract{}, fmt.Errorf("%w: %s %s is not in the table %s.contracts", es.ErrUnknownContract, kind, fingerprint, s.schema)
+	}
+	return c, nil
+}
