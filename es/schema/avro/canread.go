@@ -7,13 +7,15 @@
 //	}
 //
 // The rules are those of "Schema Resolution" in the Avro specification (1.11 and 1.12), with
-// three choices where it leaves one:
+// a choice where it leaves one:
 //
 //   - Names of records, enums and fixed match by full name, or by an alias of the reader's.
 //     The section says "(unqualified) name", while "Names" defines equality on the full name;
 //     libraries differ (Apache's for Python compares full names), and consumers find types by
 //     them. So a changed namespace is a problem, and an alias its cure.
-//   - A union that wrote is read when each of its branches is: what may be written counts, not
+//   - Null is a field's default where it is written. (The library takes it for that of each field
+//     that may be null.)
+//   - A union of the writer is read when each of its branches is: what may be written counts, not
 //     what happens to be.
 //   - Logical types, of which the section says nothing but that decimals match by precision and
 //     scale: the reader may leave one out, or put one on a type of which each value is one (a
@@ -27,6 +29,7 @@ package avro
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/avro"
 
@@ -61,7 +64,7 @@ func parse(whose, text string) (*node, error) {
 	}
 	parsed, err := avro.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("avro: the %s's text is no Avro schema: %w", whose, err)
+		return nil, fmt.Errorf("avro: the %s's text is no Avro schema: %s", whose, strings.TrimPrefix(err.Error(), "avro: "))
 	}
 	return newTree(parsed.Root()), nil
 }

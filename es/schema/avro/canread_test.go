@@ -145,7 +145,12 @@ func TestCanRead(t *testing.T) {
 		"an enum's name":               {enum(`"symbols": ["A"]`), of(`{"type": "enum", "name": "State", "symbols": ["A"]}`), []string{"field total has the name shop.Status (it was shop.State): keep the old name as an alias"}},
 		"an enum's alias":              {enum(`"symbols": ["A"], "aliases": ["State"]`), of(`{"type": "enum", "name": "State", "symbols": ["A"]}`), nil},
 
-		"a size":              {fixed("Hash", `"size": 16`), fixed("Hash", `"size": 20`), []string{"field total became fixed Hash of 16 bytes (it was fixed Hash of 20 bytes): add a new field"}},
+		"a size":         {fixed("Hash", `"size": 16`), fixed("Hash", `"size": 20`), []string{"field total became fixed Hash of 16 bytes (it was fixed Hash of 20 bytes): add a new field"}},
+		"a smaller size": {fixed("Hash", `"size": 20`), fixed("Hash", `"size": 16`), []string{"field total became fixed Hash of 20 bytes (it was fixed Hash of 16 bytes): add a new field"}},
+		"a size of a branch": {
+			of(`["null", {"type": "fixed", "name": "Hash", "size": 20}]`), of(`["null", {"type": "fixed", "name": "Hash", "size": 16}]`),
+			[]string{"field total does not take fixed Hash of 16 bytes any more (it was null or fixed Hash of 16 bytes): keep it among the types"},
+		},
 		"a fixed's name":      {fixed("Hash", `"size": 16`), fixed("Digest", `"size": 16`), []string{"field total has the name shop.Hash (it was shop.Digest): keep the old name as an alias"}},
 		"fixed to bytes":      {of(`"bytes"`), fixed("Hash", `"size": 16`), []string{"field total became bytes (it was fixed Hash of 16 bytes): add a new field"}},
 		"a record's name":     {of(strings.Replace(money, "Money", "Amount", 1)), of(money), []string{"field total has the name shop.Amount (it was shop.Money): keep the old name as an alias"}},
@@ -215,6 +220,7 @@ func TestCanRead(t *testing.T) {
 		"a uuid read as a string":     {of(`"string"`), of(`{"type": "string", "logicalType": "uuid"}`), nil},
 		"a uuid read as bytes":        {of(`"bytes"`), of(`{"type": "string", "logicalType": "uuid"}`), nil},
 		"no logical type of the kind": {of(`{"type": "int", "logicalType": "timestamp-millis"}`), of(`{"type": "int", "logicalType": "date"}`), nil},
+		"a date that is long":         {long("date"), long("timestamp-millis"), nil},
 		"logical types of others":     {of(`{"type": "long", "logicalType": "money"}`), of(`{"type": "long", "logicalType": "weight"}`), nil},
 		"a duration":                  {fixed("D", `"size": 12, "logicalType": "duration"`), fixed("D", `"size": 12`), nil},
 	} {

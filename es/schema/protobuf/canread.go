@@ -6,9 +6,9 @@
 //		fmt.Println(p) // field total became string (it was int64): add a new field
 //	}
 //
-// A text is proto2, proto3 or edition 2023, in one piece: of imports it may have google/protobuf/*.proto
-// alone. The payload is its first message, whose full name stays what it is: consumers find it
-// by that.
+// A text is proto2, proto3 or edition 2023, in one piece: it may import google/protobuf/*.proto
+// alone. The payload is its first message, whose full name stays what it is, since consumers
+// find it by that.
 //
 // The rules are those of the binary encoding, which is what is written; there fields are
 // numbers:
@@ -29,7 +29,7 @@
 //   - A message that is gone is a problem, unless a field has its like by another name: it may
 //     stand in an Any.
 //
-// Of account are not left: extensions, default values (which are the reader's), and names in JSON.
+// Extensions, default values (which are the reader's) and names in JSON are left out of account.
 package protobuf
 
 import (

@@ -47,10 +47,12 @@ func (c *comparison) mapped(at *place, r, w protoreflect.FieldDescriptor) {
 func (c *comparison) single(at *place, r, w protoreflect.FieldDescriptor) {
 	loss := ": only the last of its values is read"
 	switch fit := fits(r, w); {
-	case fit != fine && !w.IsPacked():
-		loss = string(fit)
+	case fit == bits:
+		loss = string(bits)
 	case w.IsPacked():
 		loss = ": packed values are not read"
+	case fit != fine:
+		loss = string(fit)
 	case r.Message() != nil:
 		loss = ": its values are read as one"
 	}

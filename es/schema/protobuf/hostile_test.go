@@ -16,6 +16,7 @@ func TestCanRead_nested_deep(t *testing.T) {
 		"messages":      {`message M { `, ``, `}`},
 		"groups":        {`message M { optional group G = 1 { `, ``, `}}`},
 		"open":          {`message M { `, ``, ``},
+		"with others":   {`message M { message N { } `, ``, `}`},
 		"shut by other": {`message M { > `, ``, ``},
 		"options":       {`{a:`, `1`, `}`},
 		"angles":        {`<a:`, `1`, `>`},
@@ -26,10 +27,10 @@ func TestCanRead_nested_deep(t *testing.T) {
 		if !strings.HasPrefix(deep, "message") {
 			deep = `option (x) = ` + deep + `; message A {}`
 		}
-		if _, err := protobuf.CanRead(deep, order(``)); err == nil || !strings.Contains(err.Error(), "reader") {
+		if _, err := protobuf.CanRead(deep, order(``)); err == nil || err.Error() != "protobuf: the reader's text: line 1: more than 64 brackets within each other" {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := protobuf.CanRead(order(``), deep); err == nil || !strings.Contains(err.Error(), "writer") {
+		if _, err := protobuf.CanRead(order(``), deep); err == nil || err.Error() != "protobuf: the writer's text: line 1: more than 64 brackets within each other" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
