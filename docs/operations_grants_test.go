@@ -53,7 +53,7 @@ func rightsAreEnough(t *testing.T, address string) {
 	pgstoretest.Open(t, address)
 	moments := []string{`usage, update on sequence asof.settled_moment`, `update on asof.settled_head`}
 
-	appender := w.role(address, "appender", `insert on asof.events, asof.categories`, `usage on sequence asof.events_position, asof.settled_moment`,
+	appender := w.role(address, "appender", `insert on asof.events, asof.categories, asof.contracts`, `usage on sequence asof.events_position, asof.settled_moment`,
 		`select, insert, update, delete on asof.inbox, asof.inbox_lives`)
 	event := es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}
 	recorded, err := appender.Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.NoStream, event)
@@ -109,7 +109,7 @@ func rightsAreEnough(t *testing.T, address string) {
 	})
 
 	// Who may set the sequence and not see it would set it back.
-	blind := w.role(address, "blind", `update on sequence asof.settled_moment`, `insert on asof.events, asof.categories`, `usage on sequence asof.events_position`)
+	blind := w.role(address, "blind", `update on sequence asof.settled_moment`, `insert on asof.events, asof.categories, asof.contracts`, `usage on sequence asof.events_position`)
 	if _, err := blind.Append(w.ctx, es.StreamID{Category: "note", ID: "3"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}); err == nil || !strings.Contains(err.Error(), "grant usage on sequence asof.settled_moment") {
 		t.Errorf("an append that does not see the settled moment: %v", err)
 	}

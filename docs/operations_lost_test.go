@@ -220,7 +220,7 @@ func TestOperating_an_upgrade_that_goes_wrong(t *testing.T) {
 	before := pgstoretest.Open(t, old.URL())
 	p := &program{walk: w, store: before}
 	p.append("1", 10)
-	w.exec(old.URL(), `create publication upgrade for table asof.events, asof.categories`) // without who it is
+	w.exec(old.URL(), `create publication upgrade for table asof.events, asof.categories, asof.contracts`) // without who it is
 	usual := embeddedtest.Server(t)
 	after := &program{walk: w, store: pgstoretest.Open(t, usual.URL())}
 	w.exec(usual.URL(), `create subscription upgrade connection '`+old.URL()+`' publication upgrade`)

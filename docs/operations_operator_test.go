@@ -40,7 +40,7 @@ func TestRights_of_operators_are_enough(t *testing.T) {
 			w.exec(address, `create role migrator login password 'x'`, `create schema asof authorization migrator`)
 			migrator := w.login(address, "migrator")
 			w.must(migrations.Up(w.ctx, migrator))
-			appender := w.role(address, "appender", `insert on asof.events, asof.categories`, `usage on sequence asof.events_position, asof.settled_moment`)
+			appender := w.role(address, "appender", `insert on asof.events, asof.categories, asof.contracts`, `usage on sequence asof.events_position, asof.settled_moment`)
 			event := es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}
 			recorded, err := appender.Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.NoStream, event)
 			w.must(err)

@@ -29,7 +29,7 @@ func splits() []es.Upcaster {
 		}),
 		es.SplitJSON("order.seen", 1, func(struct{}) ([]es.Event, error) { return nil, nil }),
 		// What comes of it is of a former version and of a former name.
-		es.Upcaster{Type: "order.taken", Schema: 1, Up: func(p es.Payload) ([]es.Payload, error) {
+		es.Upcaster{Type: "order.taken", Schema: 1, Up: func(_ context.Context, p es.Payload) ([]es.Payload, error) {
 			return []es.Payload{{"order.created", 1, p.ContentType, []byte(`{"number":3}`)}, {"order.paid", 1, p.ContentType, p.Data}}, nil
 		}},
 		// Its fields have become those of another type.
@@ -68,10 +68,10 @@ func TestUpcast_may_split_an_event(t *testing.T) {
 // An event of which a part cannot be read is not read at all.
 func TestUpcast_that_fails_in_a_part_gives_nothing(t *testing.T) {
 	t.Parallel()
-	lost := es.Upcaster{Type: "order.taken", Schema: 1, Up: func(p es.Payload) ([]es.Payload, error) {
+	lost := es.Upcaster{Type: "order.taken", Schema: 1, Up: func(_ context.Context, p es.Payload) ([]es.Payload, error) {
 		return []es.Payload{{"order.placed", 1, p.ContentType, []byte(`{}`)}, {"order.lost", 1, p.ContentType, p.Data}}, nil
 	}}
-	twice := es.Upcaster{Type: "order.a", Schema: 1, Up: func(p es.Payload) ([]es.Payload, error) { return []es.Payload{p, p}, nil }}
+	twice := es.Upcaster{Type: "order.a", Schema: 1, Up: func(_ context.Context, p es.Payload) ([]es.Payload, error) { return []es.Payload{p, p}, nil }}
 	for _, c := range []struct {
 		codec  es.Codec[es.Event]
 		stored es.RecordedEvent

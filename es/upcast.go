@@ -25,13 +25,14 @@ type Upcaster struct {
 	// Up returns what comes next, of another schema version or type: one payload as a rule,
 	// several where an event has become several, none where nobody reads it any more. It is a
 	// pure function of the one that it is given, and may be called by several goroutines at
-	// once. It copies of Data what it keeps.
-	Up func(Payload) ([]Payload, error)
+	// once; ctx is there to read that one, as by its contract ([ContractOf]). It copies of Data
+	// what it keeps.
+	Up func(ctx context.Context, p Payload) ([]Payload, error)
 }
 
 // UpcastBytes makes a payload of a schema version one of the next.
 func UpcastBytes(eventType string, schema int, up func(data []byte) ([]byte, error)) Upcaster {
-	return Upcaster{Type: eventType, Schema: schema, Up: func(p Payload) ([]Payload, error) {
+	return Upcaster{Type: eventType, Schema: schema, Up: func(_ context.Context, p Payload) ([]Payload, error) {
 		data, err := up(p.Data)
 		if err != nil {
 			return nil, err
@@ -62,7 +63,7 @@ func UpcastJSON[Old, New any](eventType string, schema int, up func(Old) (New, e
 // the place of the one at its version, in the order in which they are returned: see
 // [Recorded.Part].
 func SplitJSON[Old any](eventType string, schema int, split func(Old) ([]Event, error)) Upcaster {
-	return Upcaster{Type: eventType, Schema: schema, Up: func(p Payload) ([]Payload, error) {
+	return Upcaster{Type: eventType, Schema: schema, Up: func(_ context.Context, p Payload) ([]Payload, error) {
 		var old Old
 		if err := json.Unmarshal(p.Data, &old); err != nil {
 			return nil, err
@@ -94,8 +95,8 @@ func Renamed(oldType string, oldSchema int, newType string, newSchema int) Upcas
 // have become those of another type.
 func (u Upcaster) As(eventType string, schema int) Upcaster {
 	up := u.Up
-	u.Up = func(p Payload) ([]Payload, error) {
-		parts, err := up(p)
+	u.Up = func(ctx context.Context, p Payload) ([]Payload, error) {
+		parts, err := up(ctx, p)
 		for i := range parts {
 			parts[i].Type, parts[i].Schema = eventType, schema
 		}
@@ -119,7 +120,7 @@ func Upcast[E Event](codec Codec[E], steps ...Upcaster) Codec[E] {
 		}
 		of, known := c.from[s.Type]
 		if !known {
-			of.up = map[int]func(Payload) ([]Payload, error){}
+			of.up = map[int]func(context.Context, Payload) ([]Payload, error){}
 		}
 		if _, twice := of.up[s.Schema]; twice {
 			panic(fmt.Sprintf("es: two upcasters of %s, schema %d: there may be one way up", s.Type, s.Schema))
@@ -138,7 +139,7 @@ type upcasting[E Event] struct {
 
 // ladder are the upcasters of a type, by schema version; last is the highest.
 type ladder struct {
-	up   map[int]func(Payload) ([]Payload, error)
+	up   map[int]func(context.Context, Payload) ([]Payload, error)
 	last int
 }
 
@@ -164,7 +165,7 @@ func (c *upcasting[E]) Decode(ctx context.Context, into []E, recorded RecordedEv
 		}
 		return events, err
 	}
-	payloads, err := c.up(recorded.Recorded, first)
+	payloads, err := c.up(ctx, recorded.Recorded, first)
 	if err != nil {
 		return into, err
 	}
@@ -183,7 +184,7 @@ func (c *upcasting[E]) Decode(ctx context.Context, into []E, recorded RecordedEv
 }
 
 // up takes all steps that there are, from a payload to those that none leads on from.
-func (c *upcasting[E]) up(recorded Recorded, first Payload) ([]Payload, error) {
+func (c *upcasting[E]) up(ctx context.Context, recorded Recorded, first Payload) ([]Payload, error) {
 	type step struct {
 		Payload
 		taken int
@@ -197,9 +198,12 @@ func (c *upcasting[E]) up(recorded Recorded, first Payload) ([]Payload, error) {
 			done = append(done, p.Payload)
 			continue
 		}
-		parts, err := up(p.Payload)
+		parts, err := up(ctx, p.Payload)
 		if err == nil && p.taken == mostSteps {
 			err = errCircle
+		}
+		if errors.Is(err, ErrUnavailable) {
+			return nil, err
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s of %s version %d: upcast %s from schema %d: %w", ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, p.Type, p.Schema, err)

@@ -184,7 +184,7 @@ func (versionless) EventSchema() int  { return 0 }
 
 func TestCodecs_that_are_mistakes_panic(t *testing.T) {
 	t.Parallel()
-	same := func(p es.Payload) ([]es.Payload, error) { return []es.Payload{p}, nil }
+	same := func(_ context.Context, p es.Payload) ([]es.Payload, error) { return []es.Payload{p}, nil }
 	down := func(data []byte) ([]byte, error) { return data, nil }
 	for what, make := range map[string]func(){
 		"a schema of zero":                    func() { es.JSON[es.Event](versionless{}) },
