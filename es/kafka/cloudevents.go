@@ -3,6 +3,7 @@ package kafka
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,10 @@ const (
 	headerCorrelation = "ce_correlationid"
 	headerCausation   = "ce_causationid"
 	headerLife        = "ce_life" // of the store: see LifeHeader
+	headerPart        = "ce_part" // of what was recorded as one: 2
+	headerOf          = "ce_of"   // of 3
+	headerDense       = "ce_dense"
+	headerDataSchema  = "ce_dataschema"
 	headerContentType = "content-type"
 
 	// The trace context stands twice: as the extension attributes that CloudEvents
@@ -49,7 +54,8 @@ const (
 // (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md).
 // The source is a URI reference that names the service, such as "/orders"; source
 // and event id identify the event, and source, category (ce_category) and stream id
-// (ce_subject) its stream, whatever topic it lies in. The message's timestamp is left to
+// (ce_subject) its stream, whatever topic it lies in. Parts of an event say which of how many
+// they are (ce_part, ce_of), and have its id, # and their number as theirs. The message's timestamp is left to
 // the producer, since retention counts from it; when the event was recorded is ce_time.
 func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	contentType := e.ContentType
@@ -60,7 +66,7 @@ func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	var text [64]byte
 	h := headers{list: m.Headers, bytes: make([]byte, 0, headerBytes)}
 	h.add(headerSpec, specVersion)
-	h.add(headerID, e.ID.String())
+	h.add(headerID, idOf(e.Recorded))
 	h.add(headerSource, source)
 	h.add(headerType, e.Type)
 	h.add(headerCategory, e.Stream.Category)
@@ -70,6 +76,10 @@ func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	h.add(headerVersion, string(strconv.AppendInt(text[:0], int64(e.Version), 10)))
 	h.add(headerPosition, string(strconv.AppendInt(text[:0], int64(e.Position), 10)))
 	h.add(headerSchema, string(strconv.AppendInt(text[:0], int64(e.Schema), 10)))
+	if e.Parts > 0 {
+		h.add(headerPart, strconv.Itoa(e.Part))
+		h.add(headerOf, strconv.Itoa(e.Parts))
+	}
 	h.addSet(headerCorrelation, e.Metadata.CorrelationID)
 	h.addSet(headerCausation, e.Metadata.CausationID)
 	h.addSet(headerTraceParent, e.Metadata.TraceParent)
@@ -83,6 +93,14 @@ func FromEvent(source, topic string, e es.RecordedEvent) Message {
 	}
 	m.Headers = h.list
 	return m
+}
+
+// idOf tells an event's messages apart: of a part it is the event's id, # and its number.
+func idOf(r es.Recorded) string {
+	if r.Parts == 0 {
+		return r.ID.String()
+	}
+	return r.ID.String() + "#" + strconv.Itoa(r.Part)
 }
 
 // headerBytes is what the values of an event's headers usually need.
@@ -127,6 +145,9 @@ func ToEvent(m Message) (es.RecordedEvent, error) {
 			return es.RecordedEvent{}, fmt.Errorf("%w: %s partition %d offset %d has no header %s: another system wrote it", ErrNotAnEvent, m.Topic, m.Partition, m.Offset, name)
 		}
 	}
+	if id, _ := m.Header(headerID); e.Parts < 0 || e.Part < 0 || e.Part > e.Parts || (e.Part == 0) != (e.Parts == 0) || id != idOf(e.Recorded) && strings.Contains(id, "#") {
+		return es.RecordedEvent{}, fmt.Errorf("%w: %s partition %d offset %d is part %d of %d with id %.60q, which cannot be", ErrNotAnEvent, m.Topic, m.Partition, m.Offset, e.Part, e.Parts, id)
+	}
 	if e.ContentType == "" {
 		e.ContentType = es.JSONContentType
 	}
@@ -146,7 +167,12 @@ func set(e *es.RecordedEvent, name, value string) (err error) {
 			return fmt.Errorf("CloudEvents %s is not known", value)
 		}
 	case headerID:
-		e.ID, err = uuid.Parse(value)
+		id, _, _ := strings.Cut(value, "#")
+		e.ID, err = uuid.Parse(id)
+	case headerPart:
+		e.Part, err = strconv.Atoi(value)
+	case headerOf:
+		e.Parts, err = strconv.Atoi(value)
 	case headerType:
 		e.Type = value
 	case headerCategory:
@@ -172,7 +198,7 @@ func set(e *es.RecordedEvent, name, value string) (err error) {
 		e.Metadata.TraceParent = value
 	case headerTraceState:
 		e.Metadata.TraceState = value
-	case headerSource, headerLife, "ce_dataschema", "ce_datacontenttype":
+	case headerSource, headerLife, headerDense, headerDataSchema, "ce_datacontenttype":
 	default:
 		if key, ok := strings.CutPrefix(name, attribute); ok {
 			if e.Metadata.Extra == nil {
@@ -194,6 +220,22 @@ func number(text string, to *int64) (err error) {
 func Source(m Message) string {
 	source, _ := m.Header(headerSource)
 	return source
+}
+
+// SparseHeader tells the consumers of a topic that nothing is published there of some events:
+// the versions of a stream have holes.
+func SparseHeader() Header { return Header{Key: headerDense, Value: []byte("false")} }
+
+// Sparse reports a message of a topic in which streams have holes.
+func Sparse(m Message) bool {
+	dense, _ := m.Header(headerDense)
+	return dense == "false"
+}
+
+// ContractHeader names the contract that a payload is written by, as the CloudEvents attribute
+// dataschema: urn:asof:contract:KIND:FINGERPRINT.
+func ContractHeader(c es.Contract) Header {
+	return Header{Key: headerDataSchema, Value: []byte("urn:asof:contract:" + strings.ToLower(c.Kind) + ":" + url.QueryEscape(c.Fingerprint))}
 }
 
 // LifeHeader tells the consumers of a store's events which life of the store they are

@@ -10,6 +10,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/mapping"
 )
 
 // Option changes a relay.
@@ -23,19 +24,38 @@ func WithLogger(l *slog.Logger) Option { return func(r *Relay) { r.logger = l } 
 // the first is a letter, a digit or a hyphen. Readers must be told the same.
 func WithTopicPrefix(prefix string) Option { return func(r *Relay) { r.prefix = prefix } }
 
-// WithPartitions sets with how many partitions topics are made: those of the given
-// categories, or without any, all others. It is 6 unless said otherwise, and cannot
-// be changed for a topic that exists.
-func WithPartitions(n int, categories ...string) Option {
+// WithPartitions sets with how many partitions topics are made: the given ones, which
+// have the names of categories or of mappings' topics, without the prefix; or without any, all
+// others. It is 6 unless said otherwise, and cannot be changed for a topic that exists.
+func WithPartitions(n int, topics ...string) Option {
 	return func(r *Relay) {
-		if len(categories) == 0 {
+		if len(topics) == 0 {
 			r.partitions = n
 		}
-		for _, category := range categories {
-			r.byCategory[category] = n
+		for _, topic := range topics {
+			r.byTopic[topic] = n
 		}
 	}
 }
+
+// WithMappings sets what is published of the events of some categories, instead of what the log
+// has. An event that a mapping cannot publish is held, and with it what comes after it in its
+// stream, to that mapping's topic: see [ListHeld]. The relay tries it again by itself.
+func WithMappings(mappings ...mapping.Mapping) Option {
+	return func(r *Relay) {
+		for _, m := range mappings {
+			r.mappings[m.Category()] = append(r.mappings[m.Category()], m)
+		}
+	}
+}
+
+// WithHeld sets of how many streams mappings may hold events: 1,000 unless said otherwise. More
+// stop the relay, with [ErrTooManyHeld] in its status: the program is wrong then.
+func WithHeld(streams int) Option { return func(r *Relay) { r.mostHeld = streams } }
+
+// WithHeldRetry sets how often the relay tries to publish what is held: every 30 s unless said
+// otherwise, and when it begins.
+func WithHeldRetry(every time.Duration) Option { return func(r *Relay) { r.retryHeld = every } }
 
 // WithReplication sets with how many replicas topics are made; the broker's default
 // unless said otherwise, or for 0.
@@ -84,9 +104,33 @@ func (r *Relay) validate() error {
 	case r.partitions < 1:
 		return fmt.Errorf("%w: %d partitions: give at least 1", ErrInvalid, r.partitions)
 	}
-	for category, n := range r.byCategory {
+	for topic, n := range r.byTopic {
 		if n < 1 {
-			return fmt.Errorf("%w: %d partitions for %s: give at least 1", ErrInvalid, n, category)
+			return fmt.Errorf("%w: %d partitions for %s: give at least 1", ErrInvalid, n, topic)
+		}
+	}
+	return r.validateMappings()
+}
+
+// validateMappings refuses what could not be told apart afterwards.
+func (r *Relay) validateMappings() error {
+	if r.mostHeld < 1 || r.retryHeld <= 0 {
+		return fmt.Errorf("%w: WithHeld of %d streams, WithHeldRetry of %s: give more than zero", ErrInvalid, r.mostHeld, r.retryHeld)
+	}
+	names := map[string]bool{}
+	for category, list := range r.mappings {
+		topics := map[string]bool{}
+		for _, m := range list {
+			if err := m.Validate(); err != nil {
+				return fmt.Errorf("%w: %w", ErrInvalid, err)
+			}
+			if names[m.Name()] {
+				return fmt.Errorf("%w: two mappings of name %s: what they cannot publish is remembered by it", ErrInvalid, m.Name())
+			}
+			if topics[m.Topic()] {
+				return fmt.Errorf("%w: two mappings of category %s to topic %s: consumers would take the one for a repetition of the other", ErrInvalid, category, m.Topic())
+			}
+			names[m.Name()], topics[m.Topic()] = true, true
 		}
 	}
 	return nil

@@ -115,11 +115,14 @@ func (s *sent) awaitLittle(ctx context.Context) {
 // send sends a page to topics that there are.
 func (p *publisher) send(ctx context.Context, flow *kafka.Flow, page page) (acknowledged func() error, err error) {
 	defer p.looks.end()
-	for _, category := range page.categories {
-		p.looks.begin("the topic "+p.term.relay.topicOf(category)+" could not be looked at or made", "check that Kafka's brokers run and can be reached")
-		if err := p.topics.ensure(ctx, category); err != nil {
+	for _, topic := range page.topics {
+		p.looks.begin("the topic "+p.term.relay.topicOf(topic)+" could not be looked at or made", "check that Kafka's brokers run and can be reached")
+		if err := p.topics.ensure(ctx, topic); err != nil {
 			return nil, err
 		}
+	}
+	if len(page.messages) == 0 { // all of it is held, or nothing is to be published of it
+		return func() error { return nil }, nil
 	}
 	acknowledged, err = flow.Send(page.messages...)
 	if err != nil {
@@ -137,6 +140,9 @@ func (p *publisher) awaitPages(ctx context.Context, giveUp context.CancelCauseFu
 			return fmt.Errorf("outbox: publish the events after position %d: %w", from, err)
 		}
 		close(page.done)
+		for _, published := range page.published {
+			close(published)
+		}
 		p.waits.end()
 		p.room.Release(page.weight())
 		from = page.end.position
@@ -156,7 +162,7 @@ func (p *publisher) await(ctx context.Context, giveUp context.CancelCauseFunc, p
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		for wait.For(watching, slow) == nil {
-			if err := p.topics.remake(watching, page.categories); final(err) {
+			if err := p.topics.remake(watching, page.topics); final(err) {
 				giveUp(err)
 			}
 		}

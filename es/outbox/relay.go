@@ -12,6 +12,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/mapping"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/internal/wait"
@@ -30,9 +31,12 @@ type Relay struct {
 	source string
 	logger *slog.Logger
 
+	mappings    map[string][]mapping.Mapping // by category; none: as the log has it
+	mostHeld    int
+	retryHeld   time.Duration
 	prefix      string
 	partitions  int
-	byCategory  map[string]int
+	byTopic     map[string]int
 	replication int
 	poll, lease time.Duration
 	batch       int
@@ -45,7 +49,7 @@ type Relay struct {
 func New(store *pgstore.Store, client *kafka.Client, source string, options ...Option) *Relay {
 	r := &Relay{
 		store: store, client: client, source: source, logger: slog.Default(),
-		partitions: 6, byCategory: map[string]int{}, poll: 75 * time.Millisecond, lease: 5 * time.Second, batch: 5000,
+		partitions: 6, byTopic: map[string]int{}, mappings: map[string][]mapping.Mapping{}, mostHeld: 1000, retryHeld: 30 * time.Second, poll: 75 * time.Millisecond, lease: 5 * time.Second, batch: 5000,
 	}
 	for _, option := range options {
 		option(r)
@@ -132,12 +136,13 @@ func worthKnowing(ctx context.Context, err error) error {
 	return err
 }
 
-// topicOf returns the topic of a category.
-func (r *Relay) topicOf(category string) string { return r.prefix + category }
+// topicOf returns the whole name of a topic, which is that of a category where no mapping says
+// another.
+func (r *Relay) topicOf(topic string) string { return r.prefix + topic }
 
-// partitionsOf returns how many partitions the topic of a category has to have.
-func (r *Relay) partitionsOf(category string) int {
-	if n, ok := r.byCategory[category]; ok {
+// partitionsOf returns how many partitions a topic has to have.
+func (r *Relay) partitionsOf(topic string) int {
+	if n, ok := r.byTopic[topic]; ok {
 		return n
 	}
 	return r.partitions

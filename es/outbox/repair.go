@@ -25,6 +25,9 @@ const (
 	skippedSQL = `
 select count(*) from {asof}.relay r join {asof}.events e on e.position > r.position and e.position <= $1`
 
+	// freeLostSQL forgets what is held of events that are lost. Bind: nothing.
+	freeLostSQL = `delete from {asof}.held h where not exists (select from {asof}.events e where e.event_id = h.event_id)`
+
 	// repairSQL begins a new epoch without a holder, so that no relay of before can move
 	// the checkpoint. Bind: $1 position, $2 life.
 	repairSQL = `
@@ -105,6 +108,9 @@ func (r *repair) inTx(ctx context.Context, tx pgx.Tx, found pgstore.Repaired, kn
 		return fmt.Errorf("%w: position %d: the log goes from 0 to %d", ErrInvalid, r.from, found.Head)
 	case skipped > known:
 		return fmt.Errorf("repair: %w: an append that was open has put %d events at or below position %d meanwhile, which would not be published: look at the log again and say from where to go on", es.ErrNotSettled, skipped-known, r.from)
+	}
+	if _, err := tx.Exec(ctx, expand(freeLostSQL, r.store)); err != nil {
+		return pg.Explain("repair", "forget what is held of lost events", err)
 	}
 	_, err := tx.Exec(ctx, expand(repairSQL, r.store), int64(r.from), found.Life)
 	return pg.Explain("repair", "move the checkpoint", err)

@@ -116,7 +116,7 @@ func (t *term) publishLog(ctx context.Context, producer *kafka.Producer) error {
 		if text := publisher.failure(); text != nil {
 			return text
 		}
-		return reader.holdup.failure()
+		return reader.failure()
 	}
 	read, pages, marks := make(chan page), make(chan page), make(chan mark, 1)
 	fits := func(p, next page) bool {

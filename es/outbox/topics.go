@@ -29,33 +29,33 @@ type topics struct {
 	producer *kafka.Producer
 
 	mu    sync.Mutex      // held while one is made
-	known map[string]bool // categories whose topics were looked at in this term
+	known map[string]bool // those that were looked at in this term
 }
 
 func newTopics(r *Relay, producer *kafka.Producer) *topics {
 	return &topics{relay: r, producer: producer, known: map[string]bool{}}
 }
 
-// ensure makes a category's topic before its first event of the term. It must have as
+// ensure makes a topic before its first event of the term. It must have as
 // many partitions as it was made with and as the options say: with another number the
 // partitioner would send a key elsewhere.
-func (t *topics) ensure(ctx context.Context, category string) error {
+func (t *topics) ensure(ctx context.Context, name string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.ensureLocked(ctx, category)
+	return t.ensureLocked(ctx, name)
 }
 
-func (t *topics) ensureLocked(ctx context.Context, category string) error {
-	if t.known[category] {
+func (t *topics) ensureLocked(ctx context.Context, name string) error {
+	if t.known[name] {
 		return nil
 	}
-	topic, want := t.relay.topicOf(category), t.relay.partitionsOf(category)
+	topic, want := t.relay.topicOf(name), t.relay.partitionsOf(name)
 	recorded, err := t.ask(ctx, "look up topic "+topic, topicSQL, topic)
 	if err != nil {
 		return err
 	}
 	if recorded != 0 && recorded != want {
-		return fmt.Errorf("%w: topic %s was made with %d and the relay is told %d: give WithPartitions(%d, %q)", ErrPartitions, topic, recorded, want, recorded, category)
+		return fmt.Errorf("%w: topic %s was made with %d and the relay is told %d: give WithPartitions(%d, %q)", ErrPartitions, topic, recorded, want, recorded, name)
 	}
 	err = t.relay.client.EnsureTopics(ctx, kafka.Topic{Name: topic, Partitions: want, Replication: t.relay.replication})
 	if errors.Is(err, kafka.ErrPartitions) {
@@ -71,7 +71,7 @@ func (t *topics) ensureLocked(ctx context.Context, category string) error {
 		return fmt.Errorf("%w: topic %s was just made with %d by another relay and this one is told %d", ErrPartitions, topic, recorded, want)
 	}
 	t.producer.Fix(topic, want)
-	t.known[category] = true
+	t.known[name] = true
 	return nil
 }
 
@@ -83,20 +83,20 @@ func (t *topics) ask(ctx context.Context, what, sql string, args ...any) (partit
 
 // remake makes topics again that were deleted. What was in them stays lost: see
 // Repair to publish it again.
-func (t *topics) remake(ctx context.Context, categories []string) error {
+func (t *topics) remake(ctx context.Context, names []string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, category := range categories {
-		n, err := t.relay.client.Partitions(ctx, t.relay.topicOf(category))
+	for _, name := range names {
+		n, err := t.relay.client.Partitions(ctx, t.relay.topicOf(name))
 		switch {
 		case final(err):
-			return fmt.Errorf("outbox: look at topic %s: %w", t.relay.topicOf(category), err)
-		case err != nil && !errors.Is(err, kafka.ErrNoTopic), n >= t.relay.partitionsOf(category):
+			return fmt.Errorf("outbox: look at topic %s: %w", t.relay.topicOf(name), err)
+		case err != nil && !errors.Is(err, kafka.ErrNoTopic), n >= t.relay.partitionsOf(name):
 			continue
 		}
-		t.relay.logger.WarnContext(ctx, "topic was deleted and is made again", "topic", t.relay.topicOf(category))
-		delete(t.known, category)
-		if err := t.ensureLocked(ctx, category); err != nil {
+		t.relay.logger.WarnContext(ctx, "topic was deleted and is made again", "topic", t.relay.topicOf(name))
+		delete(t.known, name)
+		if err := t.ensureLocked(ctx, name); err != nil {
 			return err
 		}
 	}
