@@ -178,7 +178,7 @@ func (c *comparison) possible(w *claim) mask {
 	for q := minLength; q < counts; q += 2 {
 		least, most := w.count(q), w.count(q+1)
 		if least != nil && most != nil && least.Cmp(most) > 0 {
-			types &^= quantities[q].of
+			types &^= q.of()
 		}
 	}
 	if types&tObject != 0 && c.lacks(w) {

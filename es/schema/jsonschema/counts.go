@@ -20,17 +20,13 @@ const (
 	counts
 )
 
-var quantities = [counts]struct {
-	keyword string
-	of      mask
-}{
-	{"minLength", tString},
-	{"maxLength", tString},
-	{"minItems", tArray},
-	{"maxItems", tArray},
-	{"minProperties", tObject},
-	{"maxProperties", tObject},
+// keyword is the quantity's name.
+func (q quantity) keyword() string {
+	return [counts]string{"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}[q]
 }
+
+// of is the type that has it.
+func (q quantity) of() mask { return [...]mask{tString, tArray, tObject}[q/2] }
 
 func (q quantity) least() bool { return q%2 == 0 }
 
@@ -57,7 +53,7 @@ func (w *claim) count(q quantity) *big.Rat {
 func (c *comparison) readsCounts(w *claim, r *node) (problems []schema.Problem) {
 	for q := range counts {
 		mine := r.counts[q]
-		if mine == nil || w.types&quantities[q].of == 0 || q.least() && mine.Sign() == 0 {
+		if mine == nil || w.types&q.of() == 0 || q.least() && mine.Sign() == 0 {
 			continue
 		}
 		theirs, was := w.count(q), "none"
@@ -67,7 +63,7 @@ func (c *comparison) readsCounts(w *claim, r *node) (problems []schema.Problem) 
 			}
 			was = decimal(theirs)
 		}
-		problems = append(problems, one("has a "+quantities[q].keyword+" that became "+decimal(mine)+" (it was "+was+")",
+		problems = append(problems, one("has a "+q.keyword()+" that became "+decimal(mine)+" (it was "+was+")",
 			"keep it as wide as it was, or "+addField)...)
 	}
 	return problems

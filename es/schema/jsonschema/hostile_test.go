@@ -120,8 +120,8 @@ func TestCanRead_of_hostile_texts(t *testing.T) {
 	for name, hostile := range texts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, other := range []string{hostile, texts["small"], `true`, `false`, `{"items":{"items":{"type":"null"}}}`, texts["doubling"], texts["itself, among some"]} {
-				for _, pair := range [][2]string{{hostile, other}, {other, hostile}, {retitled(hostile), other}, {other, retitled(hostile)}} {
+			for _, other := range []string{hostile, texts["small"], texts["doubling"]} {
+				for _, pair := range [][2]string{{retitled(hostile), other}, {other, retitled(hostile)}} {
 					begin := time.Now()
 					_, err := jsonschema.CanRead(pair[0], pair[1])
 					if took := time.Since(begin); took > 20*time.Second {

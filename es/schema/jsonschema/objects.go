@@ -1,6 +1,7 @@
 package jsonschema
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/asof-dev/asof/es/schema"
@@ -115,7 +116,7 @@ func (c *comparison) readsNames(w *claim, r *node) (problems []schema.Problem) {
 	for _, name := range sorted(of.names) {
 		if !c.none(c.field(w, name)) {
 			is := c.exactly(&value{kind: tString, text: name})
-			problems = append(problems, c.below(dot(name), c.claim(append(known[:len(known):len(known)], is)...), r.names)...)
+			problems = append(problems, c.below(dot(name), c.claim(append(slices.Clip(known), is)...), r.names)...)
 		}
 	}
 	open := !c.none(c.others(w))

@@ -49,22 +49,23 @@ func (m mask) each() (list []mask) {
 }
 
 func (m mask) String() string {
-	switch m {
-	case tAny:
+	if m == tAny {
 		return "anything"
-	case 0:
+	}
+	if m == 0 {
 		return "nothing"
 	}
 	var names []string
 	for _, name := range []string{"object", "array", "string", "number", "boolean", "null"} {
 		t, _ := typeNamed(name)
-		switch {
-		case m&t == t:
+		switch m & t {
+		case t:
 			names = append(names, name)
-		case m&t == tInteger:
+		case tInteger:
 			names = append(names, "integer")
-		case m&t == tFraction:
+		case tFraction:
 			names = append(names, "number with a fraction")
+		default:
 		}
 	}
 	return strings.Join(names, " or ")
