@@ -232,6 +232,12 @@ func Sparse(m Message) bool {
 	return dense == "false"
 }
 
+// Whole reports a message that carries all of what was recorded as one, and not a part of it.
+func Whole(m Message) bool {
+	of, _ := m.Header(headerOf)
+	return of == "" || of == "1"
+}
+
 // ContractHeader names the contract that a payload is written by, as the CloudEvents attribute
 // dataschema: urn:asof:contract:KIND:FINGERPRINT.
 func ContractHeader(c es.Contract) Header {

@@ -225,6 +225,24 @@ func TestMapping_that_fails_holds_one_stream(t *testing.T) {
 	}
 }
 
+// A stream that has waited for long is published page by page, and free after the last.
+func TestHeld_stream_of_many_events_is_published_whole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	board := &switchboard{fails: map[int]error{1: errors.New("no such thing")}}
+	start(t, w.relay(outbox.WithBatch(2), outbox.WithHeldRetry(20*time.Millisecond), outbox.WithMappings(board.mapping("order-v1", "order", false))))
+	want := []string{`1 public.counted/4 {"count":1}`}
+	w.one("order", "o-1", 1)
+	for n := range 8 {
+		w.one("order", "o-1", 3*n)
+		want = append(want, fmt.Sprintf(`%d public.counted/4 {"count":%d}`, n+2, 3*n))
+	}
+	w.wait()
+	board.set(func(s *switchboard) { s.fails = nil })
+	w.until("nothing is held", func() bool { return w.status().Held == 0 })
+	w.tells("order-v1", "o-1", want...)
+}
+
 // The last event of a stream can be skipped once, and what comes later is not.
 func TestSkipped_event_at_the_end_of_its_stream(t *testing.T) {
 	t.Parallel()

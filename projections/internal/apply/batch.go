@@ -31,6 +31,7 @@ type Work struct {
 	Source   string              // of topics alone: whose events they are
 	Life     uuid.UUID           // of the source's store; Nil when its messages do not say
 	Offsets  []int64             // of the events' messages
+	Sparse   bool                // versions of a stream have holes: what comes later is applied
 	Again    *Gap                // it is the whole stream, from where it has waited
 	Gapped   bool                // found: some of the streams have gaps
 	Foreign  int64               // messages of Kafka that are not events of the log

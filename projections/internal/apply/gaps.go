@@ -66,7 +66,7 @@ func (a *Applier) admitStreams(w *Work, d *draft) []es.RecordedEvent {
 		last := d.seen[e.Stream]
 		switch {
 		case e.Version <= last:
-		case e.Version == last+1:
+		case e.Version == last+1 || w.Sparse:
 			todo = append(todo, *e)
 			d.seen[e.Stream] = e.Version
 		default:

@@ -35,7 +35,7 @@ func (a *Applier) CommitTogether(ctx context.Context, b books.Build, list []*Wor
 // together is the works of partitions as one.
 func together(list []*Work) *Work {
 	first := list[0]
-	all := &Work{Source: first.Source, Life: first.Life, Offset: first.Offset}
+	all := &Work{Source: first.Source, Life: first.Life, Sparse: first.Sparse, Offset: first.Offset}
 	for i, w := range list {
 		all.Events, all.Offsets, all.Foreign = append(all.Events, w.Events...), append(all.Offsets, w.Offsets...), all.Foreign+w.Foreign
 		if i > 0 {

@@ -35,6 +35,9 @@ func (d *decoder[E]) begin(ctx context.Context) context.Context {
 // Decode returns the events that were recorded as one, in memory that is used again if it is
 // given back, and false for a type that the codec does not know.
 func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.RecordedEvent) (events []E, known bool, err error) {
+	if recorded.ContentType == partsType {
+		return d.decodeParts(ctx, into, recorded)
+	}
 	if !d.known[recorded.Type] { // asking the codec would format an error for each
 		return into, false, nil
 	}
@@ -47,6 +50,24 @@ func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.Recorded
 		err = passing{err}
 	}
 	return events, true, err
+}
+
+// decodeParts decodes what several messages carry. Parts of types that the codec does not know
+// are left out.
+func (d *decoder[E]) decodeParts(ctx context.Context, into []E, recorded *es.RecordedEvent) (events []E, known bool, err error) {
+	parts, err := split(recorded)
+	if err != nil {
+		return into, true, err
+	}
+	events = into
+	for i := range parts {
+		more, ok, err := d.Decode(ctx, events, &parts[i])
+		if err != nil {
+			return into, true, err
+		}
+		events, known = more, known || ok
+	}
+	return events, known, nil
 }
 
 // passes reports an error that says nothing of the event. One of a newer schema is read by a

@@ -84,13 +84,18 @@ func (r *Rebuild) readWaiting(ctx context.Context, s *source.Kafka, found *sourc
 
 func (r *Rebuild) fillPartition(ctx context.Context, s *source.Kafka, at apply.Partition, from, to int64, commit func(*apply.Work) error) error {
 	next := from
+	var rest []kafka.Message // of an event of which a part has yet to come
 	take := func(messages []kafka.Message) error {
-		gapped, err := s.Deliver(at, next, messages, commit)
-		if err != nil {
-			return err
-		}
 		before := next
 		next = messages[len(messages)-1].Offset + 1
+		var gapped bool
+		var err error
+		if rest, gapped, err = s.Deliver(at, before, append(rest, messages...), commit); err != nil {
+			return err
+		}
+		if len(rest) > 0 {
+			next = rest[0].Offset
+		}
 		r.progress.Done += next - before
 		r.tell("reading")
 		if !gapped {
@@ -138,9 +143,13 @@ func (r *Rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 		if !begun {
 			return fmt.Errorf("%w: partition %d of %s is new", errBehind, at.Number, at.Topic)
 		}
-		err := s.Client.Range(ctx, at.Topic, at.Number, from, next, func(messages []kafka.Message) error {
-			_, err := s.Deliver(at, from, messages, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
-			from = messages[len(messages)-1].Offset + 1
+		var rest []kafka.Message
+		err := s.Client.Range(ctx, at.Topic, at.Number, from, next, func(messages []kafka.Message) (err error) {
+			all := append(rest, messages...) //nolint:gocritic // rest is made anew each time
+			rest, _, err = s.Deliver(at, from, all, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
+			if from = messages[len(messages)-1].Offset + 1; len(rest) > 0 {
+				from = rest[0].Offset
+			}
 			return err
 		})
 		if err != nil {

@@ -32,7 +32,14 @@ type desk struct {
 	mu       sync.Mutex
 	messages []kafka.Message
 	bytes    int
+	hungry   bool // of an event a part has yet to come: there is always room
 }
+
+// Of an event whose parts do not come no more is waited for than until so much has come behind it.
+const (
+	mostBehind      = 100_000
+	mostBehindBytes = 64 << 20
+)
 
 func newDesk(f *follower, at apply.Partition, next int64) *desk {
 	return &desk{f: f, at: at, next: next, came: make(chan struct{}, 1), left: make(chan struct{}, 1)}
@@ -54,7 +61,7 @@ func (d *desk) put(ctx context.Context, messages []kafka.Message) error {
 func (d *desk) tryPut(messages []kafka.Message) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.messages) >= d.f.feed.Batch || d.bytes >= deskBytes {
+	if !d.hungry && (len(d.messages) >= d.f.feed.Batch || d.bytes >= deskBytes) {
 		return false
 	}
 	d.messages = append(d.messages, messages...)
@@ -62,9 +69,26 @@ func (d *desk) tryPut(messages []kafka.Message) bool {
 	return true
 }
 
+// ready reports that the next work has something: a message, with all parts of its event.
+func (d *desk) ready() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.messages) == 0 {
+		return false
+	}
+	ready := d.f.feed.Applier.Log != nil || d.lost() || d.f.begins(d.messages)
+	if d.hungry = !ready; d.hungry {
+		signal(d.left)
+	}
+	return ready
+}
+
+// lost reports that the first message's event is waited for no longer.
+func (d *desk) lost() bool { return len(d.messages) > mostBehind || d.bytes > mostBehindBytes }
+
 // await waits for messages, or for streams that are to be looked at.
 func (d *desk) await(ctx context.Context) error {
-	for d.count() == 0 && !d.again.Load() {
+	for !d.ready() && !d.again.Load() {
 		select {
 		case <-d.came:
 		case <-ctx.Done():
@@ -81,15 +105,22 @@ func (d *desk) count() int {
 	return min(len(d.messages), d.f.feed.Batch)
 }
 
-// origin is whose events come next, where no log says it.
-func (d *desk) origin() (source string, life uuid.UUID) {
+// origin is whose events come next, where no log says it, and of what kind of topic.
+func (d *desk) origin() (o origin) {
 	if d.f.feed.Applier.Log != nil {
-		return "", uuid.Nil
+		return origin{}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	life, _ = kafka.Life(d.messages[0])
-	return kafka.Source(d.messages[0]), life
+	o.life, _ = kafka.Life(d.messages[0])
+	o.source, o.sparse = kafka.Source(d.messages[0]), kafka.Sparse(d.messages[0])
+	return o
+}
+
+type origin struct {
+	source string
+	life   uuid.UUID
+	sparse bool
 }
 
 // work is what is to be applied now: the same until it is applied. It is called by whose
@@ -102,7 +133,12 @@ func (d *desk) work() *apply.Work {
 	defer d.mu.Unlock()
 	n := min(len(d.messages), d.f.feed.Batch)
 	if d.f.feed.Applier.Log == nil {
-		d.now, n = d.f.runOf(d.at, d.next, d.messages[:n])
+		if d.now, n = d.f.runOf(d.at, d.next, d.messages[:n], false); n == 0 { // an event with many parts
+			if d.lost() {
+				d.f.feed.Applier.Logger.Error("an event of which parts do not come is left out", "topic", d.at.Topic, "partition", d.at.Number, "offset", d.messages[0].Offset)
+			}
+			d.now, n = d.f.runOf(d.at, d.next, d.messages, d.lost())
+		}
 	} else {
 		d.now = d.f.workOf(d.at, d.next, d.messages[:n])
 	}

@@ -73,7 +73,7 @@ func (f *follower) applyNext(ctx context.Context, d *desk) (foreign bool, err er
 		return false, err
 	}
 	if d.again.Swap(false) {
-		if err := f.readWaiting(ctx, d); err != nil || d.count() == 0 {
+		if err := f.readWaiting(ctx, d); err != nil || !d.ready() {
 			return false, err
 		}
 	}

@@ -14,9 +14,7 @@ func (f *Feed) newRoom() *gather.Room[*desk] {
 		for _, d := range group {
 			n += d.count()
 		}
-		source, life := group[0].origin()
-		nextSource, nextLife := next.origin()
-		return n <= f.Batch && source == nextSource && life == nextLife
+		return n <= f.Batch && group[0].origin() == next.origin()
 	})
 }
 

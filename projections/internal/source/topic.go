@@ -140,39 +140,20 @@ func (t *WholeTopics) Begin() *apply.Work {
 }
 
 // Deliver gives messages of one partition to commit, which applies each work with the offset.
-func (s *Kafka) Deliver(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (gapped bool, err error) {
+// It returns those of an event of which a part has yet to come, and what is behind them.
+func (s *Kafka) Deliver(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (rest []kafka.Message, gapped bool, err error) {
 	for len(messages) > 0 {
-		w, n := s.runOf(at, from, messages)
+		w, n := s.runOf(at, from, messages, false)
+		if n == 0 {
+			break
+		}
 		if err := commit(w); err != nil {
-			return gapped, err
+			return nil, gapped, err
 		}
 		gapped = gapped || w.Gapped
 		from, messages = w.Offset.Next, messages[n:]
 	}
-	return gapped, nil
-}
-
-// runOf is the work of the first messages that are of one source and life.
-func (s *Kafka) runOf(at apply.Partition, from int64, messages []kafka.Message) (*apply.Work, int) {
-	w := &apply.Work{Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: from}}
-	for i, m := range messages {
-		e, ok := s.event(m)
-		if !ok {
-			w.Foreign++
-		} else {
-			life, _ := kafka.Life(m)
-			source := kafka.Source(m)
-			if len(w.Events) == 0 {
-				w.Source, w.Life = source, life
-			}
-			if w.Source != source || w.Life != life {
-				return w, i
-			}
-			w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, m.Offset)
-		}
-		w.Offset.Next = m.Offset + 1
-	}
-	return w, len(messages)
+	return messages, gapped, nil
 }
 
 // ReadAgain reads streams again that have got what they waited for, up to where their
@@ -200,15 +181,22 @@ func (f *Feed) ReadAgain(ctx context.Context, s *Kafka, b books.Build, at apply.
 // readStream reads a stream from its gap on.
 func (f *Feed) readStream(ctx context.Context, s *Kafka, b books.Build, at apply.Partition, g apply.Gap, next int64, commit func(*apply.Work) error) error {
 	w := &apply.Work{Again: &g, Source: g.Source, Offset: &apply.Offset{Topic: at.Topic, Partition: at.Number, From: next, Next: next}}
+	var of []kafka.Message
 	err := s.Client.Range(ctx, at.Topic, at.Number, g.Next, next, func(messages []kafka.Message) error {
 		for _, m := range messages {
-			if e, ok := s.event(m); ok && e.Stream == g.Stream && kafka.Source(m) == g.Source {
-				w.Life, _ = kafka.Life(m)
-				w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, m.Offset)
+			if l := s.read(m); l.ours && l.event.Stream == g.Stream && l.source == g.Source {
+				of = append(of, m)
 			}
 		}
 		return nil
 	})
+	for m, i := s.mail(of), 0; i < len(of); i++ {
+		l := m.at(i)
+		w.Life, w.Sparse = l.life, l.sparse
+		if e, state := m.whole(i); state == complete {
+			w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, l.offset)
+		}
+	}
 	if !errors.Is(err, kafka.ErrGone) {
 		if err != nil {
 			return err

@@ -1,0 +1,208 @@
+package projections_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/mapping"
+	"github.com/asof-dev/asof/projections"
+)
+
+// inParts publishes a deposit of more than five as two or three events, and nothing of a
+// withdrawal where it is sparse.
+func inParts(category string, sparse bool) mapping.Mapping {
+	return mapping.Of(mapping.Config[Event, Event]{
+		Name: "public", Category: category, Codec: codec(), Public: codec(), Sparse: sparse,
+		Map: func(_ context.Context, e Event, _ es.Recorded) ([]Event, error) {
+			switch d := e.(type) {
+			case Deposited:
+				if d.Cents > 5 {
+					return []Event{Deposited{d.Cents - 3}, Withdrawn{2}, Deposited{5}}, nil
+				}
+				if d.Cents == 5 {
+					return []Event{Withdrawn{1}, Deposited{6}}, nil
+				}
+			case Withdrawn:
+				if sparse {
+					return nil, nil
+				}
+			}
+			return []Event{e}, nil
+		},
+	})
+}
+
+// letters are the messages of events, each with where its event begins.
+func (g *guest) letters(m mapping.Mapping, events []es.RecordedEvent) (list []kafka.Message, begins []int) {
+	g.Helper()
+	for _, e := range events {
+		public, err := m.Publish(context.Background(), e)
+		if err != nil {
+			g.Fatal(err)
+		}
+		begin := len(list)
+		for i := range public {
+			message := kafka.FromEvent(eventSource, g.cluster.category, public[i].RecordedEvent)
+			message.Headers = append(message.Headers, kafka.LifeHeader(g.life))
+			if m.Sparse() {
+				message.Headers = append(message.Headers, kafka.SparseHeader())
+			}
+			list, begins = append(list, message), append(begins, begin)
+		}
+	}
+	return list, begins
+}
+
+// toldPieces is what the rows must be: of all parts, in order, each once.
+func toldPieces(t testing.TB, m mapping.Mapping, history []es.RecordedEvent) map[string]Piece {
+	t.Helper()
+	rows := map[string]Piece{}
+	for _, recorded := range history {
+		public, err := m.Publish(context.Background(), recorded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range public {
+			e, err := es.One(codec().Decode(context.Background(), nil, public[i].RecordedEvent))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{recorded.Stream.ID, "all"} {
+				if _, ok := e.(Opened); ok && name == "all" {
+					continue
+				}
+				next := rows[name]
+				next.Name = name
+				next.tell(e, public[i].Recorded)
+				if rows[name] = next; next.Cents == 0 {
+					delete(rows, name)
+				}
+			}
+		}
+	}
+	return rows
+}
+
+// However the messages come, in whatever pieces, repeated from whatever event on, and however
+// the projector is stopped: all parts of an event are applied once, and together.
+func TestTopics_alone_apply_parts_once_and_together(t *testing.T) {
+	t.Parallel()
+	n := 0
+	rapid.Check(t, func(r *rapid.T) {
+		if n++; n > 12 {
+			return
+		}
+		g := newGuest(t)
+		g.target.exec(`create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`)
+		published := inParts(g.category, rapid.Bool().Draw(r, "sparse"))
+		def := pieces("", g.category, new(atomic.Bool))
+		def.Codec = codec()
+		batch := projections.WithBatch(rapid.IntRange(1, 9).Draw(r, "batch"))
+		for range rapid.IntRange(1, 20).Draw(r, "events") {
+			id := rapid.SampledFrom([]string{"a-1", "a-2", "a-3"}).Draw(r, "stream")
+			cents := rapid.Int64Range(0, 9).Draw(r, "cents")
+			switch rapid.IntRange(0, 3).Draw(r, "kind") {
+			case 0:
+				g.append(id, Opened{"ann"})
+			case 1:
+				g.append(id, Withdrawn{cents})
+			default:
+				g.append(id, Deposited{cents})
+			}
+		}
+		messages, begins := g.letters(published, g.history())
+		p := g.projector(def, batch)
+		stop := start(t, p)
+		for at := 0; at < len(messages); {
+			some := min(rapid.IntRange(1, 7).Draw(r, "messages"), len(messages)-at)
+			g.send(messages[at : at+some]...)
+			at += some
+			switch rapid.IntRange(0, 5).Draw(r, "then") {
+			case 0: // the relay was killed
+				if at < len(messages) {
+					at = begins[at]
+				}
+				at = begins[max(0, min(at, len(messages)-1)-rapid.IntRange(0, 4).Draw(r, "repeated"))]
+			case 1: // the projector
+				if err := stop(); err != nil {
+					r.Fatal(err)
+				}
+				p = g.projector(def, batch)
+				stop = start(t, p)
+			}
+		}
+		if len(messages) == 0 {
+			return
+		}
+		check := func(what string) {
+			g.untilAll(p)
+			if diff := cmp.Diff(toldPieces(t, published, g.history()), tableOf(g.target, "pieces.pieces", byName)); diff != "" {
+				r.Fatalf("%s: %s", what, diff)
+			}
+			if s := g.status(p); s.Parked != 0 || s.Gaps != nil || s.Skipped != 0 {
+				r.Fatalf("%s: %+v, %+v", what, s, s.Gaps)
+			}
+		}
+		check("live")
+		if err := p.Rebuild(t.Context()); err != nil {
+			r.Fatal(err)
+		}
+		check("rebuilt")
+		if err := stop(); err != nil {
+			r.Fatal(err)
+		}
+	})
+}
+
+// An event of which a part was lost is not applied in part: its stream waits as at any gap,
+// other streams go on, and it is whole when it is published anew, as other parts even.
+func TestTopics_alone_wait_for_a_part_that_was_lost(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.target.exec(`create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`)
+	g.append("a-1", Deposited{1}, Deposited{9}, Deposited{2})
+	g.append("a-2", Deposited{4})
+	published := inParts(g.category, false)
+	messages, _ := g.letters(published, g.history())
+	def := pieces("", g.category, new(atomic.Bool))
+	def.Codec = codec()
+	p := g.projector(def)
+	start(t, p)
+	g.send(messages[:3]...) // 1, and two of three parts of 2
+	g.send(messages[4:]...)
+	g.untilAll(p)
+	rows := tableOf(g.target, "pieces.pieces", byName)
+	if s := g.status(p); s.Gaps == nil || s.Gaps.Streams != 1 || rows["a-1"].Story != "1.0/0 " || rows["a-2"].Cents != 4 {
+		t.Errorf("%+v, %v", s.Gaps, rows)
+	}
+	g.send(messages[1:4]...)
+	until(t, "there is no gap", func() bool { return g.status(p).Gaps == nil })
+	g.untilAll(p)
+	if diff := cmp.Diff(toldPieces(t, published, g.history()), tableOf(g.target, "pieces.pieces", byName)); diff != "" {
+		t.Error(diff)
+	}
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(toldPieces(t, published, g.history()), tableOf(g.target, "pieces.pieces", byName)); diff != "" {
+		t.Error(diff)
+	}
+
+	// A mapping that makes two of it takes over in the middle of one that made three.
+	g.append("a-1", Deposited{8})
+	messages, _ = g.letters(published, g.history()[4:])
+	g.send(messages[:2]...)
+	plain, _ := g.letters(mapping.Plain(g.category, "public"), g.history()[4:])
+	g.send(plain...)
+	g.untilAll(p)
+	if got := tableOf(g.target, "pieces.pieces", byName)["a-1"]; got.Cents != 1+9+2+8 || fmt.Sprint(got.Story) != "1.0/0 2.1/3 2.2/3 2.3/3 3.0/0 4.0/0 " {
+		t.Errorf("%+v", got)
+	}
+}
