@@ -90,6 +90,16 @@ func Passing(err error) bool {
 	return false
 }
 
+// Outage reports, of an error that may be anybody's, as it came from a program that used
+// the database, what the database has to answer for and not what was asked of it: no
+// answer came, or the server says what passes. Other errors that no server gave are not.
+func Outage(err error) bool {
+	if Code(err) != "" {
+		return Passing(err)
+	}
+	return err != nil && (Unreachable(err) || pgconn.Timeout(err) || pgconn.SafeToRetry(err))
+}
+
 // OnlyByOperator reports what no patience cures, as somebody has to run the
 // migrations, to grant a right or to change a setting: loops end with it.
 func OnlyByOperator(err error) bool {
