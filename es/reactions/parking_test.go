@@ -145,12 +145,12 @@ func TestMessages_of_others_are_parked_without_Any_and_once_with_it(t *testing.T
 		t.Fatalf("%+v, %v", list, err)
 	}
 	for _, p := range list {
-		switch {
-		case p.Message.Offset == 1 || p.Message.Offset == 11:
+		switch p.Message.Offset {
+		case 1, 11:
 			if p.Error != "" || p.Behind == 0 {
 				t.Errorf("%+v", p)
 			}
-		case p.Message.Offset == 10:
+		case 10:
 			if !strings.Contains(p.Error, "broken event") || p.Attempts != 1 || p.Stream.ID != "a" {
 				t.Errorf("%+v", p)
 			}

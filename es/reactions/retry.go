@@ -20,7 +20,7 @@ type Retried struct {
 // One that waits behind another gives [ErrWaits]: retry what it waits for. [ErrNotParked]
 // when there is none of the number.
 func (r *Reactor) RetryMessage(ctx context.Context, number int64) (Retried, error) {
-	return r.retry(ctx, func(t *retry) error {
+	return r.retry(func(t *retry) error {
 		p, err := r.find(ctx, number)
 		if err != nil {
 			return err
@@ -44,11 +44,11 @@ func (r *Reactor) RetryKey(ctx context.Context, key string) (Retried, error) {
 // RetryAll tries again all that is parked, sequence by sequence: one that fails again
 // does not hold up the others, and is no error.
 func (r *Reactor) RetryAll(ctx context.Context) (Retried, error) {
-	return r.retry(ctx, func(t *retry) error { return t.those(ctx, "", `true`) })
+	return r.retry(func(t *retry) error { return t.those(ctx, "", `true`) })
 }
 
 func (r *Reactor) retryThose(ctx context.Context, what, where string, args ...any) (Retried, error) {
-	return r.retry(ctx, func(t *retry) error { return t.those(ctx, what, where, args...) })
+	return r.retry(func(t *retry) error { return t.those(ctx, what, where, args...) })
 }
 
 // retry is one call.
@@ -57,7 +57,7 @@ type retry struct {
 	done Retried
 }
 
-func (r *Reactor) retry(ctx context.Context, work func(t *retry) error) (Retried, error) {
+func (r *Reactor) retry(work func(t *retry) error) (Retried, error) {
 	if r.refused != nil {
 		return Retried{}, r.refused
 	}

@@ -50,7 +50,7 @@ func (r *Reactor) Skip(ctx context.Context, number int64, why string) (Retried, 
 		return Retried{}, r.explain("skip a message", err)
 	}
 	r.log.InfoContext(ctx, "a message is skipped", "message", number, "reason", why)
-	done, err := r.retry(ctx, func(t *retry) error { return t.sequence(ctx, p.sequence, 0) })
+	done, err := r.retry(func(t *retry) error { return t.sequence(ctx, p.sequence, 0) })
 	if err != nil {
 		err = fmt.Errorf("reactions: message %d is skipped, but what waits behind it is still parked: retry it: %w", number, err)
 	}
