@@ -18,10 +18,12 @@ const (
 	// to the end of the transaction. Bind: $1 reaction, $2 sequence.
 	lockSQL = `select pg_advisory_xact_lock('{asof}.parked_messages'::regclass::oid::int, hashtext($1::text || '/' || $2::text))`
 
-	// lockAllSQL lets one transaction at a time count what is parked and add to it. It is
-	// taken after that of a sequence, and nothing is waited for while it is held. Bind: $1
-	// reaction.
-	lockAllSQL = `select pg_advisory_xact_lock('{asof}.skipped_messages'::regclass::oid::int, hashtext($1::text))`
+	// numberSQL gives a message its number. One transaction at a time has it, to the end,
+	// and so counts what is parked and adds to it. It is asked for under the lock of a
+	// sequence, and nothing is waited for after it. Bind: $1 reaction.
+	numberSQL = `
+insert into {asof}.parked_numbers as n (reaction, last) values ($1, 1)
+on conflict (reaction) do update set last = n.last + 1 returning last`
 
 	// waitsSQL asks by the index of sequences. Bind: $1 reaction, $2 sequence.
 	waitsSQL = `select exists (select from {asof}.parked_messages where reaction = $1 and sequence = $2)`
@@ -32,9 +34,9 @@ const (
 	// insertSQL parks a message, unless it is: its note in the inbox may have been pruned
 	// before it came again.
 	insertSQL = `
-insert into {asof}.parked_messages (reaction, message_id, sequence, topic, topic_id, partition, "offset", time_ms,
+insert into {asof}.parked_messages (reaction, id, message_id, sequence, topic, topic_id, partition, "offset", time_ms,
     key, value, headers, event_id, category, stream_id, type, error, attempts)
-values ($1, $2, $3, $4, $5::uuid, $6::int, $7::bigint, $8::bigint, $9::bytea, $10::bytea, $11::bytea[], $12::uuid, $13::text, $14::text, $15, $16::text, $17::int)
+values ($1, $18::bigint, $2, $3, $4, $5::uuid, $6::int, $7::bigint, $8::bigint, $9::bytea, $10::bytea, $11::bytea[], $12::uuid, $13::text, $14::text, $15, $16::text, $17::int)
 on conflict (reaction, message_id) do nothing`
 )
 
@@ -60,7 +62,8 @@ func (r *Reactor) waits(ctx context.Context, tx pgx.Tx, sequence string) (waits 
 // insert parks a message that the transaction has noted, under its sequence's lock. Why
 // is nil for one that waits behind another.
 func (r *Reactor) insert(ctx context.Context, tx pgx.Tx, d *delivery, why error, attempts int) error {
-	if _, err := tx.Exec(ctx, r.q(lockAllSQL), r.name); err != nil {
+	var number int64
+	if err := tx.QueryRow(ctx, r.q(numberSQL), r.name).Scan(&number); err != nil {
 		return err
 	}
 	var n int
@@ -72,7 +75,7 @@ func (r *Reactor) insert(ctx context.Context, tx pgx.Tx, d *delivery, why error,
 	}
 	p := d.people()
 	_, err := tx.Exec(ctx, r.q(insertSQL), r.name, d.id, d.sequence, d.Topic, given(d.topicID), d.Partition, d.Offset, d.Time.UnixMilli(),
-		d.Key, d.Value, flat(d.Headers), given(p.event), p.category, p.stream, p.kind, reason(why), attempts)
+		d.Key, d.Value, flat(d.Headers), given(p.event), p.category, p.stream, p.kind, reason(why), attempts, number)
 	return err
 }
 

@@ -151,8 +151,8 @@ const (
 	// Bind: $1 reaction, $2 sequence. Zero: nothing of it is parked.
 	firstSQL = `select coalesce(min(id), 0) from {asof}.parked_messages where reaction = $1 and sequence = $2`
 
-	// Bind: $1 number.
-	deleteSQL = `delete from {asof}.parked_messages where id = $1`
+	// Bind: $1 reaction, $2 number.
+	deleteSQL = `delete from {asof}.parked_messages where reaction = $1 and id = $2`
 )
 
 // unpark reacts to the first message of a sequence and takes it out, in one transaction.
@@ -190,7 +190,7 @@ func (r *Reactor) unpark(ctx context.Context, number int64, d *delivery) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, r.q(deleteSQL), number)
+		_, err = tx.Exec(ctx, r.q(deleteSQL), r.name, number)
 		return err
 	})
 	if err == nil {
@@ -202,7 +202,7 @@ func (r *Reactor) unpark(ctx context.Context, number int64, d *delivery) error {
 // failedAgainSQL notes a try that failed, and counts what is parked of the sequence. Bind:
 // $1 number, $2 error, $3 reaction, $4 sequence.
 const failedAgainSQL = `
-with tried as (update {asof}.parked_messages set attempts = attempts + 1, error = $2, last_at = clock_timestamp() where id = $1)
+with tried as (update {asof}.parked_messages set attempts = attempts + 1, error = $2, last_at = clock_timestamp() where reaction = $3 and id = $1)
 select count(*) from {asof}.parked_messages where reaction = $3 and sequence = $4`
 
 func (r *Reactor) failedAgain(ctx context.Context, number int64, sequence string, why error) (n int, err error) {

@@ -12,9 +12,9 @@ import (
 )
 
 // skipSQL takes a message out and keeps why. No row: somebody else has. Bind: $1 number,
-// $2 reason.
+// $2 reason, $3 reaction.
 const skipSQL = `
-with gone as (delete from {asof}.parked_messages where id = $1 returning *)
+with gone as (delete from {asof}.parked_messages where reaction = $3 and id = $1 returning *)
 insert into {asof}.skipped_messages (id, reaction, message_id, topic, partition, "offset", event_id, category, stream_id, type, reason)
 select id, reaction, message_id, topic, partition, "offset", event_id, category, stream_id, type, $2 from gone`
 
@@ -37,7 +37,7 @@ func (r *Reactor) Skip(ctx context.Context, number int64, why string) (Retried, 
 		if err := r.lock(ctx, tx, p.sequence); err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, r.q(skipSQL), number, pg.Storable(why))
+		tag, err := tx.Exec(ctx, r.q(skipSQL), number, pg.Storable(why), r.name)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = fmt.Errorf("%w: somebody else has retried or skipped message %d of %s", ErrNotParked, number, r.name)
 		}

@@ -8,8 +8,8 @@
 -- One row for every message that is set aside. It is noted in the inbox, too, so that it
 -- does not come again from Kafka.
 create table parked_messages (
-    id          bigint      generated always as identity primary key, -- a sequence goes on in this order
     reaction    text        not null,               -- the consumer of the inbox
+    id          bigint      not null,               -- its number: a sequence goes on in this order
     message_id  text        not null,               -- as the inbox has it
     sequence    text        not null,               -- what waits for each other: a stream's messages, or a key's
     topic       text        not null,               -- the whole name
@@ -28,15 +28,23 @@ create table parked_messages (
     attempts    integer     not null,
     first_at    timestamptz not null default clock_timestamp(), -- parked
     last_at     timestamptz not null default clock_timestamp(), -- tried
+    primary key (reaction, id),
     unique (reaction, message_id)
 );
 alter table parked_messages alter column value set storage external;
 create index parked_messages_sequence on parked_messages (reaction, sequence, id);
 
+-- The numbers that were given. A row, and no sequence: whoever parks waits for it, and it goes
+-- along where the rows are replicated.
+create table parked_numbers (
+    reaction    text        primary key,
+    last        bigint      not null
+);
+
 -- Messages that a reaction leaves out.
 create table skipped_messages (
-    id          bigint      primary key,            -- that it had when it was parked
     reaction    text        not null,
+    id          bigint      not null,               -- that it had when it was parked
     message_id  text        not null,
     topic       text        not null,
     partition   integer     not null,
@@ -46,9 +54,9 @@ create table skipped_messages (
     stream_id   text,
     type        text        not null,
     reason      text        not null,
-    skipped_at  timestamptz not null default clock_timestamp()
+    skipped_at  timestamptz not null default clock_timestamp(),
+    primary key (reaction, id)
 );
-create index skipped_messages_reaction on skipped_messages (reaction, id);
 
 -- Where a reaction does not go on, and why: a row for each partition that waits, or that
 -- the reaction has stopped at. It goes when the partition goes on.
@@ -66,4 +74,5 @@ create table reaction_waits (
 -- +goose Down
 drop table reaction_waits;
 drop table skipped_messages;
+drop table parked_numbers;
 drop table parked_messages;
