@@ -464,6 +464,41 @@ func TestParts_of_an_event_are_one_transaction(t *testing.T) {
 	w.wantEffects("a", 1, 2, 1, 2, 3)
 }
 
+// asking is a codec that asks for the contract of each event.
+type asking struct{ es.Codec[Event] }
+
+func (c asking) Decode(ctx context.Context, into []Event, recorded es.RecordedEvent) ([]Event, error) {
+	if _, err := es.ContractOf(ctx, "JSON", "one"); err != nil {
+		return into, err
+	}
+	return c.Codec.Decode(ctx, into, recorded)
+}
+
+type registry struct{}
+
+func (registry) Contract(context.Context, string, string) (es.Contract, error) {
+	return es.Contract{}, nil
+}
+
+func TestCodec_finds_contracts_where_it_is_told(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.reaction()
+	c.Codec = asking{codec}
+	w.deliver(reactions.New(c), placed("none", 1, 1))
+	if err := reactions.New(c).Deliver(es.WithContracts(t.Context(), registry{}), placed("of the call", 1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	c.Contracts = registry{}
+	w.deliver(reactions.New(c), placed("of the reaction", 1, 3))
+	w.wantEffects("none")
+	w.wantEffects("of the call", 1)
+	w.wantEffects("of the reaction", 1)
+	if got := w.parked(); len(got) != 1 || !strings.Contains(got[0], "unknown contract") {
+		t.Errorf("%q", got)
+	}
+}
+
 // What follows from an event names it, also when it follows late.
 func TestAppends_name_their_cause(t *testing.T) {
 	t.Parallel()

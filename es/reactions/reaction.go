@@ -39,6 +39,10 @@ type Reaction[E es.Event] struct {
 	// Codec has the events that React is for. Give it no more types, and types no more
 	// fields, than React reads: events of other types are skipped.
 	Codec es.Codec[E]
+	// Contracts has those that the events were written by, for a codec that asks for them:
+	// a registry, or the store of the service that they are of. Without it the codec has
+	// what the context of the call says (see [es.WithContracts]).
+	Contracts es.Contracts
 	// React does, in tx, what follows from an event. When the codec decodes a message into
 	// several events it is called for each, in one transaction (see [es.Recorded.Part]).
 	// What it appends with ctx is correlated with the event and caused by it. It may be

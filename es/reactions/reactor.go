@@ -71,6 +71,9 @@ func New[E es.Event](c Reaction[E]) *Reactor {
 // reader reads a message's event into what is done about it.
 func reader[E es.Event](c Reaction[E]) func(context.Context, es.RecordedEvent) (work, error) {
 	return func(ctx context.Context, recorded es.RecordedEvent) (work, error) {
+		if c.Contracts != nil {
+			ctx = es.WithContracts(ctx, c.Contracts)
+		}
 		events, err := c.Codec.Decode(ctx, nil, recorded)
 		if err != nil {
 			return nil, err
