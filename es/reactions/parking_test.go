@@ -340,6 +340,11 @@ func TestError_of_the_reaction_parks_after_its_tries(t *testing.T) {
 			_, _ = tx.Tx().Exec(ctx, `do $$ begin raise exception 'it is poison'; end $$`)
 			return nil
 		},
+		"what is refused and met again": func(ctx context.Context, tx *pgstore.Tx) error {
+			_, _ = tx.Tx().Exec(ctx, `do $$ begin raise exception 'it is poison'; end $$`)
+			_, err := tx.Tx().Exec(ctx, `select 1`)
+			return err
+		},
 		"what the commit refuses": func(ctx context.Context, tx *pgstore.Tx) error {
 			_, err := tx.Tx().Exec(ctx, `insert into public.once values (1), (1)`)
 			return err

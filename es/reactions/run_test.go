@@ -81,6 +81,9 @@ func TestRun_waits_for_its_topics_and_parks_what_is_poison(t *testing.T) {
 	f.poisons("a", 2, errPanic)
 	r := reactions.New(f.reaction())
 	stop, ended := begin(t, r) // before there is a topic
+	if status, err := r.Status(t.Context()); err != nil || status.Lag != -1 {
+		t.Errorf("%+v, %v", status, err)
+	}
 	f.publish(1, placed("a", 1, 0), placed("a", 2, 0), placed("a", 3, 0), placed("b", 1, 0))
 	until(t, "all is taken", func() bool {
 		status, err := r.Status(t.Context())

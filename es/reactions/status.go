@@ -2,10 +2,12 @@ package reactions
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/internal/pg"
 )
@@ -14,7 +16,7 @@ import (
 type Status struct {
 	Name string
 	// Lag is how many messages of the topics the group has not taken: see
-	// [kafka.Client.Lag]. It is -1 where nobody was asked.
+	// [kafka.Client.Lag]. It is -1 where nobody was asked, or there is no such topic yet.
 	Lag int64
 	// Parked is how many messages are parked, and Oldest since when.
 	Parked int64
@@ -47,9 +49,14 @@ func (r *Reactor) Status(ctx context.Context) (Status, error) {
 		status = list[0]
 	}
 	if r.client != nil {
-		if status.Lag, err = r.client.Lag(ctx, r.Group(), r.topics...); err != nil {
+		lag, err := r.client.Lag(ctx, r.Group(), r.topics...)
+		if errors.Is(err, kafka.ErrNoTopic) { // the service that has the events has not begun
+			return status, nil
+		}
+		if err != nil {
 			return status, r.explain("read the lag", err)
 		}
+		status.Lag = lag
 	}
 	return status, nil
 }
