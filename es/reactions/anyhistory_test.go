@@ -202,7 +202,7 @@ func TestAny_history_with_poison_is_reacted_to_once_and_in_order(t *testing.T) {
 }
 
 // Processes that know nothing of each other have the same partition at once, from places
-// of their own, sessions end at any moment, and somebody retries all the while.
+// of their own, sessions end at any moment, and two retry all the while.
 func TestProcesses_at_once_lose_nothing_and_overtake_nothing(t *testing.T) {
 	t.Parallel()
 	const streams, events, processes = 5, 12, 3
@@ -245,20 +245,22 @@ func TestProcesses_at_once_lose_nothing_and_overtake_nothing(t *testing.T) {
 	}
 	over := make(chan struct{})
 	var retrying sync.WaitGroup
-	retrying.Go(func() {
-		r := reactions.New(c)
-		for round := 0; ; round++ {
-			select {
-			case <-over:
-				return
-			default:
+	for range 2 {
+		retrying.Go(func() {
+			r := reactions.New(c)
+			for round := 0; ; round++ {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				_, _ = r.RetryAll(t.Context()) // its sessions end, too
+				if round == 20 {
+					w.poisons("0", 3, nil)
+				}
 			}
-			_, _ = r.RetryAll(t.Context()) // its sessions end, too
-			if round == 20 {
-				w.poisons("0", 3, nil)
-			}
-		}
-	})
+		})
+	}
 	group.Wait()
 	close(over)
 	retrying.Wait()

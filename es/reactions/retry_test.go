@@ -3,6 +3,7 @@ package reactions_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -155,19 +156,27 @@ func TestRetry_under_way_lets_nothing_overtake(t *testing.T) {
 		<-finish
 		return w.effect(ctx, tx, r.Stream.ID, e.(Placed).N)
 	}
-	retried, delivered := make(chan error, 1), make(chan error, 1)
+	retried, again, delivered := make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := reactions.New(c).RetryAll(t.Context())
 		retried <- err
 	}()
 	<-begun
+	w.mend()
+	go func() { // another operator
+		done, err := r.RetryAll(t.Context())
+		if err == nil && done != (reactions.Retried{}) {
+			err = fmt.Errorf("it has done %+v", done)
+		}
+		again <- err
+	}()
 	go func() { delivered <- r.Deliver(t.Context(), placed("a", 2, 2)) }()
-	until(t, "the second waits for the lock", func() bool {
-		return w.number(`select count(*) from pg_locks where locktype = 'advisory' and not granted`) > 0
+	until(t, "both wait for the lock", func() bool {
+		return w.number(`select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`) == 2
 	})
 	w.wantEffects("a")
 	close(finish)
-	for what, ended := range map[string]chan error{"retry": retried, "delivery": delivered} {
+	for what, ended := range map[string]chan error{"retry": retried, "another retry": again, "delivery": delivered} {
 		if err := <-ended; err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
