@@ -36,7 +36,7 @@ func (s *Session) number(ctx context.Context, reaction, text string) (int64, err
 		return found[0], nil
 	case 0:
 		return 0, notFound("%s has not parked event %s", reaction, id)
-	default: // of several sources
+	default: // of several sources, or parts of one
 		return 0, usage("%s has parked %d messages of event %s: give the number of one, which `dead-letters list` shows", reaction, len(found), id)
 	}
 }

@@ -368,6 +368,24 @@ func TestError_of_the_reaction_parks_after_its_tries(t *testing.T) {
 	}
 }
 
+// One of several who decide on the same is not wrong.
+func TestConflict_that_passes_is_no_failure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.reaction()
+	c.Tries = 1
+	conflicts := 3
+	c.React = func(ctx context.Context, e Event, r es.Recorded, tx *pgstore.Tx) error {
+		if conflicts--; conflicts >= 0 {
+			return fmt.Errorf("decide: %w", es.ErrConflict)
+		}
+		return w.react(ctx, e, r, tx)
+	}
+	w.deliver(reactions.New(c), placed("a", 1, 1))
+	w.wantParked()
+	w.wantEffects("a", 1)
+}
+
 func TestReaction_with_more_than_may_be_parked_ends(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

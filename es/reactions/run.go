@@ -54,44 +54,22 @@ func (r *Reactor) ready(ctx context.Context) error {
 	return nil
 }
 
-// consume is a member of the group until ctx ends.
+// consume is a member of the group until ctx ends. Where there are no topics yet it waits
+// until the relays of other services have made them, which they do before the first event.
 func (r *Reactor) consume(ctx context.Context) error {
-	for {
-		if err := r.topicsExist(ctx); err != nil {
-			return stopped(ctx, err)
-		}
+	for told := ""; ; {
 		err := r.client.Consume(ctx, kafka.Group{Name: r.Group(), Topics: r.topics, From: r.from}, r.partition)
 		if !errors.Is(err, kafka.ErrUnreachable) && !errors.Is(err, kafka.ErrNoTopic) {
 			return err
 		}
-		r.log.WarnContext(ctx, "the reaction cannot join its group yet", "error", err)
+		if text := err.Error(); ctx.Err() == nil && told != text {
+			told = text
+			r.log.WarnContext(ctx, "the reaction waits for its topics: the relay of the service that has the events makes them", "topics", r.topics, "error", err)
+		}
 		if wait.For(ctx, topicWait) != nil {
 			return nil
 		}
 	}
-}
-
-// topicsExist waits until the relays of other services have made the topics, which they
-// do before the first event.
-func (r *Reactor) topicsExist(ctx context.Context) error {
-	for _, topic := range r.topics {
-		for told := false; ; told = true {
-			_, err := r.client.Partitions(ctx, topic)
-			if err == nil {
-				break
-			}
-			if final(err) {
-				return err
-			}
-			if !told && ctx.Err() == nil {
-				r.log.InfoContext(ctx, "waiting for a topic: the relay of the service that has the events makes it", "topic", topic, "error", err)
-			}
-			if err := wait.For(ctx, topicWait); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // stopped is nil when ctx has ended.

@@ -81,6 +81,7 @@ func TestRun_waits_for_its_topics_and_parks_what_is_poison(t *testing.T) {
 	f.poisons("a", 2, errPanic)
 	r := reactions.New(f.reaction())
 	stop, ended := begin(t, r) // before there is a topic
+	until(t, "it waits for the topic", func() bool { return f.log.count("waits for its topics", f.prefix+"order") == 1 })
 	if status, err := r.Status(t.Context()); err != nil || status.Lag != -1 {
 		t.Errorf("%+v, %v", status, err)
 	}
