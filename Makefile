@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 
 # What speaks to brokers, and so is tested against Apache Kafka too.
-kafka_packages = $(addsuffix /...,$(wildcard ./es/kafka ./es/outbox ./es/inbox ./projections ./services))
+kafka_packages = $(addsuffix /...,$(wildcard ./es/kafka ./es/outbox ./es/inbox ./es/reactions ./projections ./services))
 
 .PHONY: help
 help: ## Show the targets

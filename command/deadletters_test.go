@@ -54,6 +54,21 @@ type deadLetters struct {
 		Reason     string    `json:"reason"`
 		At         time.Time `json:"at"`
 	} `json:"skipped"`
+	Messages        []parkedMessage `json:"messages"`
+	SkippedMessages []struct {
+		Reaction  string    `json:"reaction"`
+		Message   int64     `json:"message"`
+		MessageID string    `json:"message_id"`
+		Topic     string    `json:"topic"`
+		Partition int       `json:"partition"`
+		Offset    int64     `json:"offset"`
+		EventID   *string   `json:"event_id"`
+		Category  string    `json:"category"`
+		ID        string    `json:"id"`
+		Type      string    `json:"type"`
+		Reason    string    `json:"reason"`
+		At        time.Time `json:"at"`
+	} `json:"skipped_messages"`
 }
 
 type shown struct {

@@ -10,13 +10,16 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/projections"
 )
 
 // deadLettersView is what `dead-letters list` prints.
 type deadLettersView struct {
-	Parked  []parkedView  `json:"parked"` // by build and sequence
-	Skipped []skippedView `json:"skipped"`
+	Parked          []parkedView         `json:"parked"` // of read models, by build and sequence
+	Skipped         []skippedView        `json:"skipped"`
+	Messages        []messageView        `json:"messages"` // of reactions, by sequence
+	SkippedMessages []skippedMessageView `json:"skipped_messages"`
 }
 
 type parkedView struct {
@@ -75,7 +78,7 @@ func headsOf(list []projections.ParkedEvent) map[sequence]head {
 }
 
 func newDeadLettersView(parked []projections.ParkedEvent, skipped []projections.Skipped) deadLettersView {
-	v := deadLettersView{Parked: []parkedView{}, Skipped: []skippedView{}}
+	v := deadLettersView{Parked: []parkedView{}, Skipped: []skippedView{}, Messages: []messageView{}, SkippedMessages: []skippedMessageView{}}
 	heads := headsOf(parked)
 	slices.SortStableFunc(parked, func(a, b projections.ParkedEvent) int {
 		return cmp.Compare(heads[sequenceOf(a)].place, heads[sequenceOf(b)].place)
@@ -112,29 +115,62 @@ func (v unitView) why() string {
 	}
 }
 
+func (v *deadLettersView) addMessages(parked []reactions.Parked, skipped []reactions.Skipped) {
+	for _, p := range parked {
+		v.Messages = append(v.Messages, newMessageView(p))
+	}
+	for _, k := range skipped {
+		v.SkippedMessages = append(v.SkippedMessages, newSkippedMessageView(k))
+	}
+}
+
 // WriteText writes a line for all that is parked, and below one for all that is skipped.
 func (v deadLettersView) WriteText(w io.Writer) error {
-	if len(v.Parked) == 0 {
+	if len(v.Parked)+len(v.Messages) == 0 {
 		if _, err := fmt.Fprintln(w, "Nothing is parked."); err != nil {
 			return err
 		}
 	}
-	var rows []string
-	for _, p := range v.Parked {
-		rows = append(rows, row(p.Projection, p.Build, p.State, p.Event.Category+"/"+p.Event.ID, p.Key, p.Event.Version, count(int64(p.Event.Position)), p.Event.Type, p.Event.EventID,
-			p.Attempts, moment(p.FirstAt), moment(p.LastAt), p.why()))
+	blocks := &blocks{w: w, none: len(v.Parked)+len(v.Messages) > 0}
+	blocks.write("PROJECTION\tBUILD\tSTATE\tSTREAM\tKEY\tVERSION\tPOSITION\tTYPE\tEVENT\tTRIED\tFIRST\tLAST\tWHY", rowsOf(v.Parked, parkedView.row))
+	blocks.write("REACTION\tMESSAGE\tSTREAM\tKEY\tTYPE\tPARTITION\tOFFSET\tTRIED\tFIRST\tLAST\tWHY", rowsOf(v.Messages, messageView.row))
+	blocks.write("PROJECTION\tSKIPPED\tKEY\tSINCE\tREASON", rowsOf(v.Skipped, func(k skippedView) string {
+		return row(k.Projection, k.EventID, k.Key, moment(k.At), k.Reason)
+	}))
+	blocks.write("REACTION\tSKIPPED\tSTREAM\tTYPE\tPARTITION\tOFFSET\tSINCE\tREASON", rowsOf(v.SkippedMessages, func(k skippedMessageView) string {
+		return row(k.Reaction, k.Message, streamOf(k.Category, k.ID), k.Type, fmt.Sprintf("%s/%d", k.Topic, k.Partition), k.Offset, moment(k.At), k.Reason)
+	}))
+	return blocks.err
+}
+
+func (p parkedView) row() string {
+	return row(p.Projection, p.Build, p.State, p.Event.Category+"/"+p.Event.ID, p.Key, p.Event.Version, count(int64(p.Event.Position)), p.Event.Type, p.Event.EventID,
+		p.Attempts, moment(p.FirstAt), moment(p.LastAt), p.why())
+}
+
+func rowsOf[T any](list []T, text func(T) string) []string {
+	rows := make([]string, len(list))
+	for i, v := range list {
+		rows[i] = text(v)
 	}
-	if len(rows) > 0 {
-		if err := table(w, "PROJECTION\tBUILD\tSTATE\tSTREAM\tKEY\tVERSION\tPOSITION\tTYPE\tEVENT\tTRIED\tFIRST\tLAST\tWHY", rows); err != nil {
-			return err
-		}
+	return rows
+}
+
+// blocks writes tables, with an empty line between them.
+type blocks struct {
+	w    io.Writer
+	none bool // nothing is written yet
+	err  error
+}
+
+// write leaves out a table without rows.
+func (b *blocks) write(header string, rows []string) {
+	if b.err != nil || len(rows) == 0 {
+		return
 	}
-	if len(v.Skipped) == 0 {
-		return nil
+	if b.none {
+		b.none, b.err = false, table(b.w, header, rows)
+		return
 	}
-	rows = nil
-	for _, k := range v.Skipped {
-		rows = append(rows, row(k.Projection, k.EventID, k.Key, moment(k.At), k.Reason))
-	}
-	return block(w, "PROJECTION\tSKIPPED\tKEY\tSINCE\tREASON", rows)
+	b.err = block(b.w, header, rows)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections"
 )
@@ -55,10 +56,10 @@ func ExitCode(err error) int {
 		return known.code
 	case errors.Is(err, context.Canceled):
 		return ExitInterrupted
-	case isAny(err, es.ErrStreamNotFound, projections.ErrNotBuilt, projections.ErrNotParked):
+	case isAny(err, es.ErrStreamNotFound, projections.ErrNotBuilt, projections.ErrNotParked, reactions.ErrNotParked):
 		return ExitNotFound
 	case isAny(err, es.ErrConflict, es.ErrRetry, es.ErrNotSettled, es.ErrRestored, es.ErrAnotherLife, projections.ErrBusy, projections.ErrNewerVersion,
-		projections.ErrRolledBack, projections.ErrDependents, projections.ErrLive, projections.ErrByHand, projections.ErrApplied, projections.ErrWaits,
+		projections.ErrRolledBack, projections.ErrDependents, projections.ErrLive, projections.ErrByHand, projections.ErrApplied, projections.ErrWaits, reactions.ErrWaits,
 		projections.ErrAnotherProgram, outbox.ErrBusy, outbox.ErrRestored, outbox.ErrPartitions):
 		return ExitBusy
 	case isAny(err, es.ErrInvalid, outbox.ErrInvalid, kafka.ErrInvalid):

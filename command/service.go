@@ -7,6 +7,7 @@ import (
 
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/migrations"
 	"github.com/asof-dev/asof/projections"
 )
@@ -28,6 +29,9 @@ type Service struct {
 	Aggregates []Aggregate
 	// Projections are the read models, for `project`, `rebuild` and `rollback`.
 	Projections []projections.Definition
+	// Reactions returns what the service does of messages, for `dead-letters` and `status`:
+	// on the session's Store, without a Kafka, which it does not need for that.
+	Reactions func(s *Session) []*reactions.Reactor
 	// Kafka holds what a cluster of production asks for: TLS, a login. Brokers,
 	// ClientID and Logger are filled in when they are empty.
 	Kafka kafka.Config

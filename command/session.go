@@ -32,6 +32,9 @@ func (s *Session) DatabaseURL() string { return s.settings.DatabaseURL }
 // Brokers returns the brokers that the flag or the environment gives.
 func (s *Session) Brokers() []string { return slices.Clone(s.settings.brokers) }
 
+// TopicPrefix returns what stands before the names of the service's topics.
+func (s *Session) TopicPrefix() string { return s.service.TopicPrefix }
+
 // Getenv returns a variable of the command's environment.
 func (s *Session) Getenv(name string) string { return s.settings.environment[name] }
 

@@ -9,14 +9,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/asof-dev/asof/es/outbox"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/projections"
 )
 
 func newStatus(s Service) *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Show how the log, the relay and the read models stand",
-		Long: "Show how the log, the relay and the read models stand, and which open transactions hold\n" +
-			"readers of the log back.",
+		Use: "status", Short: "Show how the log, the relay, the read models and the reactions stand",
+		Long: "Show how the log, the relay, the read models and the reactions stand, and which open\n" +
+			"transactions hold readers of the log back.",
 		Args: arguments(0, 0),
 		RunE: s.action(false, func(ctx context.Context, session *Session, _ []string) error {
 			view, err := session.status(ctx)
@@ -51,7 +52,30 @@ func (s *Session) status(ctx context.Context) (statusView, error) {
 	for _, status := range list {
 		view.Projections = append(view.Projections, newProjectionView(status))
 	}
+	reacting, err := s.reactionStatus(ctx)
+	if err != nil {
+		return view, err
+	}
+	for _, status := range reacting {
+		view.Reactions = append(view.Reactions, newReactionView(status))
+	}
 	return view, nil
+}
+
+// reactionStatus is how the reactions of the service stand, and the others that have parked
+// something or wait.
+func (s *Session) reactionStatus(ctx context.Context) ([]reactions.Status, error) {
+	list, err := reactions.List(ctx, s.Store)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range s.reactors() {
+		if !slices.ContainsFunc(list, func(known reactions.Status) bool { return known.Name == r.Name() }) {
+			list = append(list, reactions.Status{Name: r.Name()})
+		}
+	}
+	slices.SortFunc(list, func(a, b reactions.Status) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
 }
 
 // projectionStatus is how the projections of the service stand, also those that are

@@ -78,6 +78,19 @@ type status struct {
 		} `json:"building"`
 		Retired int `json:"retired"`
 	} `json:"projections"`
+	Reactions []struct {
+		Name   string     `json:"name"`
+		Parked int64      `json:"parked"`
+		Oldest *time.Time `json:"oldest"`
+		Waits  []struct {
+			Topic     string    `json:"topic"`
+			Partition int       `json:"partition"`
+			Offset    int64     `json:"offset"`
+			Error     string    `json:"error"`
+			Stopped   bool      `json:"stopped"`
+			Since     time.Time `json:"since"`
+		} `json:"waits"`
+	} `json:"reactions"`
 }
 
 func (w *world) status() (s status) {

@@ -12,7 +12,7 @@ import (
 // WriteText writes the status in blocks, the log first.
 func (v statusView) WriteText(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s: database %s, schema %s, at %s\n", v.Service, oneLine(v.Database), oneLine(v.Schema), moment(v.At))
-	return errors.Join(err, v.writeLog(w), v.writeHolders(w), v.Relay.write(w), v.writeProjections(w))
+	return errors.Join(err, v.writeLog(w), v.writeHolders(w), v.Relay.write(w), v.writeProjections(w), v.writeReactions(w))
 }
 
 func (v statusView) writeLog(w io.Writer) error {
@@ -103,6 +103,36 @@ func (v statusView) writeProjections(w io.Writer) error {
 		}
 		if err == nil && p.Failure != "" {
 			_, err = fmt.Fprintf(w, "%s failing: %s\n", oneLine(p.Name), oneLine(p.Failure))
+		}
+	}
+	return err
+}
+
+func (v statusView) writeReactions(w io.Writer) error {
+	if len(v.Reactions) == 0 {
+		return nil
+	}
+	var rows []string
+	for _, r := range v.Reactions {
+		oldest := ""
+		if r.Oldest != nil {
+			oldest = moment(*r.Oldest)
+		}
+		rows = append(rows, row(r.Name, count(r.Parked), oldest, len(r.Waits)))
+	}
+	err := block(w, "REACTION\tPARKED\tOLDEST\tPARTITIONS THAT WAIT", rows)
+	for _, r := range v.Reactions {
+		for _, wait := range r.Waits {
+			does := "waits"
+			if wait.Stopped {
+				does = "has ended"
+			}
+			if err == nil {
+				_, err = fmt.Fprintf(w, "%s %s at %s partition %d offset %d, since %s: %s\n", oneLine(r.Name), does, oneLine(wait.Topic), wait.Partition, wait.Offset, moment(wait.Since), oneLine(wait.Error))
+			}
+		}
+		if err == nil && r.Parked > 0 {
+			_, err = fmt.Fprintf(w, "%s has not reacted to what is parked: see `%s dead-letters list %s`\n", oneLine(r.Name), pg.Program(), oneLine(r.Name))
 		}
 	}
 	return err

@@ -8,6 +8,7 @@ import (
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/projections"
 )
 
@@ -21,6 +22,7 @@ type statusView struct {
 	Holders     []holderView     `json:"holders"` // open transactions that have appended, oldest first
 	Relay       relayView        `json:"relay"`
 	Projections []projectionView `json:"projections"`
+	Reactions   []reactionView   `json:"reactions"`
 }
 
 type logView struct {
@@ -77,6 +79,23 @@ type projectionView struct {
 	Retired    int         `json:"retired"`  // the version kept for rollback; 0 is none
 }
 
+// reactionView says what a reaction has parked, and where it does not go on.
+type reactionView struct {
+	Name   string     `json:"name"`
+	Parked int64      `json:"parked"` // messages
+	Oldest *time.Time `json:"oldest"` // since when the first of them is; null: none is
+	Waits  []waitView `json:"waits"`
+}
+
+type waitView struct {
+	Topic     string    `json:"topic"`
+	Partition int       `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Error     string    `json:"error"`
+	Stopped   bool      `json:"stopped"` // it has ended there; else it tries again
+	Since     time.Time `json:"since"`
+}
+
 // gapsView says how many streams lack events, and wait for them.
 type gapsView struct {
 	Streams int64     `json:"streams"`
@@ -101,7 +120,7 @@ func (v *statusView) addLog(s pgstore.Status) {
 	if !s.Moment.IsZero() {
 		v.Log.Final = &s.Moment
 	}
-	v.Holders, v.Projections = []holderView{}, []projectionView{}
+	v.Holders, v.Projections, v.Reactions = []holderView{}, []projectionView{}, []reactionView{}
 	for _, c := range s.Categories {
 		v.Log.Streams += c.Streams
 		v.Log.Categories = append(v.Log.Categories, categoryView(c))
@@ -135,6 +154,19 @@ func newProjectionView(s projections.Status) projectionView {
 	}
 	if b := s.Building; b != nil {
 		v.Building = &buildView{Version: b.Version, Done: b.Done, Total: b.Total, Active: b.Active}
+	}
+	return v
+}
+
+func newReactionView(s reactions.Status) reactionView {
+	v := reactionView{Name: s.Name, Parked: s.Parked, Waits: []waitView{}}
+	if !s.Oldest.IsZero() {
+		oldest := s.Oldest.UTC()
+		v.Oldest = &oldest
+	}
+	for _, wait := range s.Waits {
+		wait.Since = wait.Since.UTC()
+		v.Waits = append(v.Waits, waitView(wait))
 	}
 	return v
 }

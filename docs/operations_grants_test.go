@@ -14,9 +14,11 @@ import (
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/inbox"
+	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/internal/pg"
 	"github.com/asof-dev/asof/projections"
 )
@@ -55,6 +57,7 @@ func rightsAreEnough(t *testing.T, address string) {
 
 	appender := w.role(address, "appender", `insert on asof.events, asof.categories, asof.contracts`, `usage on sequence asof.events_position, asof.settled_moment`,
 		`select, insert, update, delete on asof.inbox, asof.inbox_lives`)
+	rightsOfReactions(w, w.role(address, "reactor", `select, insert, update, delete on asof.inbox, asof.inbox_lives, asof.parked_messages, asof.parked_numbers, asof.skipped_messages, asof.reaction_waits`), w.role(address, "spectator"))
 	event := es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)}
 	recorded, err := appender.Append(w.ctx, es.StreamID{Category: "note", ID: "1"}, es.NoStream, event)
 	w.must(err)
@@ -131,6 +134,56 @@ func rightsAreEnough(t *testing.T, address string) {
 	_, err = reader.Append(w.ctx, es.StreamID{Category: "note", ID: "2"}, es.NoStream, es.EventData{ID: es.NewID(), Type: "note.noted", Data: []byte(`{}`)})
 	if err == nil || !strings.Contains(err.Error(), "grant usage on sequence") {
 		t.Errorf("an append of the reader: %v", err)
+	}
+}
+
+// rightsOfReactions has two messages parked: who may only read lists them, who reacts
+// retries one and skips the other.
+func rightsOfReactions(w *walk, reacting, looking *pgstore.Store) {
+	w.Helper()
+	mended := false
+	of := func(store *pgstore.Store) *reactions.Reactor {
+		return reactions.New(reactions.Reaction[es.Event]{
+			Name: "answer", Store: store, Topics: []string{"note"}, Codec: es.JSON[es.Event](Noted{}), Tries: 1, MostParked: 2,
+			React: func(context.Context, es.Event, es.Recorded, *pgstore.Tx) error {
+				if mended {
+					return nil
+				}
+				return errors.New("not yet")
+			},
+		})
+	}
+	r := of(reacting)
+	for i := range 3 {
+		e := es.RecordedEvent{Data: []byte(`{}`)}
+		e.ID, e.Type, e.Stream, e.Version = es.NewID(), "note.noted", es.StreamID{Category: "note", ID: "1"}, es.Version(i+1)
+		if err := r.Deliver(w.ctx, kafka.FromEvent("/rights", "note", e)); err != nil && !errors.Is(err, reactions.ErrTooManyParked) {
+			w.Fatal(err)
+		}
+	}
+	list, err := reactions.ListParked(w.ctx, looking)
+	if err != nil || len(list) != 2 {
+		w.Fatalf("list: %+v, %v", list, err)
+	}
+	if _, err := reactions.ShowParked(w.ctx, looking, "answer", list[0].Number); err != nil {
+		w.Errorf("show: %v", err)
+	}
+	if status, err := of(looking).Status(w.ctx); err != nil || status.Parked != 2 || len(status.Waits) != 1 {
+		w.Errorf("status: %+v, %v", status, err)
+	}
+	_, retry := of(looking).RetryAll(w.ctx)
+	_, skip := of(looking).Skip(w.ctx, list[0].Number, "no")
+	for what, err := range map[string]error{"a retry": retry, "a skip": skip} {
+		if !pg.MayNotWrite(err) || !strings.Contains(err.Error(), "docs/operating.md") {
+			w.Errorf("%s by a role that may only read: %v", what, err)
+		}
+	}
+	if done, err := r.Skip(w.ctx, list[0].Number, "tried"); err != nil || done.Parked != 1 {
+		w.Errorf("skip: %+v, %v", done, err)
+	}
+	mended = true
+	if done, err := r.RetryAll(w.ctx); err != nil || done.Reacted != 1 {
+		w.Errorf("retry: %+v, %v", done, err)
 	}
 }
 

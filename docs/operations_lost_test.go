@@ -7,15 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"github.com/asof-dev/asof/embedded/embeddedtest"
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/inbox"
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
+	"github.com/asof-dev/asof/es/reactions"
 )
 
 // What the primary had acknowledged and the standby did not have is gone.
@@ -73,36 +71,24 @@ func TestOperating_a_backup_that_lacks_an_event_in_the_middle(t *testing.T) {
 }
 
 // reacting is a process that notes every event of a topic in a store, once.
-func (w *walk) reacting(store *pgstore.Store, group string) (stop func()) {
+func (w *walk) reacting(store *pgstore.Store, name string) (stop func()) {
 	w.Helper()
-	subscriber, err := kafka.NewSubscriber(w.client, kafka.SubscriberConfig{Group: group, TopicPrefix: w.prefix})
-	w.must(err)
+	codec := es.JSON[es.Event](Noted{})
 	ctx, cancel := context.WithCancel(w.ctx)
-	messages, err := subscriber.Subscribe(ctx, "note")
-	w.must(err)
-	react := inbox.New(store, "answer").Handle(func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {
-		data, err := es.JSON[Noted](Noted{}).Encode(ctx, es.StreamID{}, Noted{int(e.Position)})
-		if err == nil {
-			_, err = tx.Append(ctx, es.StreamID{Category: "answer", ID: fmt.Sprint(e.Position)}, es.NoStream, data)
-		}
-		return err
-	})
-	ended := make(chan struct{})
+	ended := make(chan error, 1)
 	go func() {
-		defer close(ended)
-		for m := range messages {
-			answer(m, react)
-		}
+		ended <- reactions.Run(ctx, reactions.Reaction[es.Event]{
+			Name: name, Store: store, Kafka: w.client, TopicPrefix: w.prefix, Topics: []string{"note"}, Codec: codec,
+			React: func(ctx context.Context, _ es.Event, r es.Recorded, tx *pgstore.Tx) error {
+				data, err := codec.Encode(ctx, es.StreamID{}, Noted{int(r.Position)})
+				if err == nil {
+					_, err = tx.Append(ctx, es.StreamID{Category: "answer", ID: fmt.Sprint(r.Position)}, es.NoStream, data)
+				}
+				return err
+			},
+		})
 	}()
-	return func() { cancel(); <-ended; w.must(subscriber.Close()) }
-}
-
-func answer(m *message.Message, react message.NoPublishHandlerFunc) {
-	if react(m) == nil {
-		m.Ack()
-		return
-	}
-	m.Nack()
+	return func() { cancel(); w.must(<-ended) }
 }
 
 // answers waits until a store has so many.
@@ -124,7 +110,7 @@ func TestOperating_a_service_that_reacts_is_put_back(t *testing.T) {
 	group := w.prefix + "answer"
 	p.append("1", 5)
 	p.right(5)
-	stop := w.reacting(store, group)
+	stop := w.reacting(store, "answer")
 	w.answers(server.URL(), 5)
 	backup := server.Backup()
 	p.append("1", 5)
@@ -134,7 +120,7 @@ func TestOperating_a_service_that_reacts_is_put_back(t *testing.T) {
 	w.repair(server.URL(), outbox.EventsLost())
 
 	restored := pgstoretest.Open(t, server.URL())
-	stop = w.reacting(restored, group)
+	stop = w.reacting(restored, "answer")
 	last := p.append("1", 1)
 	w.until("the newest is answered", func() bool {
 		return w.ask(server.URL(), fmt.Sprintf(`select count(*)::text from asof.events where category = 'answer' and stream_id = '%d'`, last.Position)) == "1"
@@ -143,7 +129,7 @@ func TestOperating_a_service_that_reacts_is_put_back(t *testing.T) {
 	stop()
 
 	w.rewind(group)
-	stop = w.reacting(restored, group)
+	stop = w.reacting(restored, "answer")
 	w.answers(server.URL(), 11)
 	stop()
 }

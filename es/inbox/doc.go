@@ -1,6 +1,10 @@
 // Package inbox makes a reaction to a message happen exactly once: the message's
 // id and all that the reaction appends are one transaction.
 //
+// Package reactions stands on it, and is what a service wants for Kafka: it has a codec
+// and a group, tries again, and parks what fails. This package is for the handlers of a
+// router of Watermill's, and for messages that come by other ways.
+//
 //	reservations := inbox.New(store, "reserve-stock", inbox.WithTypes("order.placed"))
 //	router.AddConsumerHandler("reserve-stock", "order", subscriber,
 //		reservations.Handle(func(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {

@@ -14,6 +14,10 @@ import (
 // for. Set it aside by a middleware, such as Watermill's PoisonQueueWithFilter.
 var ErrBroken = errors.New("inbox: broken event")
 
+// ErrForeign: the message is no event of Asof's: another system published it, as a
+// CloudEvent or not.
+var ErrForeign = errors.New("inbox: message of another system")
+
 // AnotherLifeError says which life of a store a message is of, and which one the
 // reaction knows. errors.Is(err, [es.ErrAnotherLife]) is true for it.
 //

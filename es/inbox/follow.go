@@ -1,10 +1,13 @@
 package inbox
 
 import (
+	"context"
+
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // follow is the metadata of what follows from a message, by its own metadata and by
@@ -12,7 +15,7 @@ import (
 // makes every append of the reaction fail.
 func follow(of es.Metadata, cause string) es.Metadata {
 	if !plain(cause) {
-		cause = digestOf(cause)
+		cause = pg.DigestOf(cause)
 	}
 	m := acceptable(es.Metadata{
 		CorrelationID: of.CorrelationID,
@@ -24,6 +27,13 @@ func follow(of es.Metadata, cause string) es.Metadata {
 		m.CorrelationID = cause
 	}
 	return m
+}
+
+// Following returns a context with the metadata of what follows from a message: what is
+// appended with it is correlated with the message, caused by it, and of its trace, as far
+// as a store accepts what the message says.
+func Following(ctx context.Context, m *message.Message) context.Context {
+	return es.WithMetadata(ctx, followAny(m))
 }
 
 // followAny is that for a message of anybody.

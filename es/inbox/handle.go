@@ -32,7 +32,7 @@ func (i *Inbox) Handle(react func(ctx context.Context, e es.RecordedEvent, tx *p
 			return i.refused
 		}
 		ctx := m.Context()
-		e, err := read(m)
+		e, err := Read(m)
 		if foreign, ok := errors.AsType[*foreignError](err); ok {
 			i.foreign.Add(1)
 			i.tell(ctx, slog.LevelWarn, m, foreign.kind, "messages of another system are acknowledged without a reaction: Inbox.HandleAny reacts to them", err)
@@ -67,10 +67,10 @@ func (i *Inbox) HandleAny(react func(ctx context.Context, m *message.Message, tx
 			i.skip(ctx, m)
 			return nil
 		}
-		if err := lifeReadable(m); err != nil && asofs(m) {
-			return i.isBroken(ctx, m, fmt.Errorf("%w: %w", ErrBroken, err))
+		if err := LifeReadable(m); err != nil {
+			return i.isBroken(ctx, m, err)
 		}
-		return i.deliver(es.WithMetadata(ctx, followAny(m)), m, func(ctx context.Context, tx *pgstore.Tx) error {
+		return i.deliver(Following(ctx, m), m, func(ctx context.Context, tx *pgstore.Tx) error {
 			return react(ctx, m, tx)
 		})
 	}

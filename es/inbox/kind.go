@@ -29,10 +29,13 @@ type foreignError struct {
 func (e *foreignError) Error() string { return e.kind + ": " + e.cause.Error() }
 func (e *foreignError) Unwrap() error { return e.cause }
 
-// read returns the event that a message carries; a *foreignError when another system
+// Is makes errors.Is(err, ErrForeign) true.
+func (e *foreignError) Is(target error) bool { return target == ErrForeign }
+
+// Read returns the event that a message carries; [ErrForeign] when another system
 // wrote it, and [ErrBroken] when Asof did, as its headers say, and one of them cannot
-// be read.
-func read(m *message.Message) (es.RecordedEvent, error) {
+// be read. What no store accepts is left out of its metadata.
+func Read(m *message.Message) (es.RecordedEvent, error) {
 	e, err := kafka.EventOf(m)
 	if err == nil {
 		err = lifeReadable(m)
@@ -55,6 +58,10 @@ func read(m *message.Message) (es.RecordedEvent, error) {
 	return e, nil
 }
 
+// OfAsof reports whether a message has the headers that Asof gives to events, whether or
+// not they can be read: it is no message of another system.
+func OfAsof(m *message.Message) bool { return asofs(m) }
+
 // asofs reports whether a message has the headers that Asof gives to events, besides
 // those of every CloudEvent. Another system may use one of these names, but hardly
 // two; ce_category is none of them, since many may use that.
@@ -66,6 +73,15 @@ func asofs(m *message.Message) bool {
 		}
 	}
 	return n >= 2
+}
+
+// LifeReadable returns [ErrBroken] for a message of Asof's that should say of which life of
+// its store it is, and does not: nobody knows then whether it still holds.
+func LifeReadable(m *message.Message) error {
+	if err := lifeReadable(m); err != nil && asofs(m) {
+		return fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return nil
 }
 
 func headerLife() string { return kafka.LifeHeader(uuid.Nil).Key }

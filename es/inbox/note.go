@@ -27,7 +27,7 @@ func deliveryOf(m *message.Message) (delivery, error) {
 	if m.UUID == "" && m.Metadata[kafka.MetadataTopic] == "" && (source == "" || m.Metadata[headerID] == "") {
 		return delivery{}, fmt.Errorf("inbox: %w: nothing tells this message from others: it has no UUID, no source and id, and no topic", es.ErrInvalid)
 	}
-	d := delivery{id: stored(kafka.MessageID(m)), source: source}
+	d := delivery{id: IDOf(m), source: source}
 	d.life, d.lived = kafka.LifeOf(m)
 	if position, err := strconv.ParseInt(m.Metadata[headerPosition], 10, 64); err == nil {
 		d.position = es.Position(position)
@@ -65,10 +65,10 @@ select exists (select from noted) as fresh,
 )
 
 // note notes a message in the reaction's transaction, and says what is to be done.
-func (i *Inbox) note(ctx context.Context, tx pgx.Tx, d delivery) (outcome, error) {
+func (i *Inbox) note(ctx context.Context, tx pgx.Tx, d delivery) (Outcome, error) {
 	if !d.lived {
 		tag, err := tx.Exec(ctx, i.q(insertSQL), i.consumer, d.id)
-		return freshOr(tag.RowsAffected() == 1, repeated), err
+		return freshOr(tag.RowsAffected() == 1, Repeated), err
 	}
 	for met := false; ; met = true {
 		var fresh bool
@@ -79,9 +79,9 @@ func (i *Inbox) note(ctx context.Context, tx pgx.Tx, d delivery) (outcome, error
 		case err != nil:
 			return undecided, err
 		case holds != nil && *holds:
-			return freshOr(fresh, repeated), nil
+			return freshOr(fresh, Repeated), nil
 		case holds != nil:
-			return late, nil
+			return Late, nil
 		case current != nil || met:
 			return undecided, i.another(d, current)
 		}
@@ -91,9 +91,9 @@ func (i *Inbox) note(ctx context.Context, tx pgx.Tx, d delivery) (outcome, error
 	}
 }
 
-func freshOr(fresh bool, other outcome) outcome {
+func freshOr(fresh bool, other Outcome) Outcome {
 	if fresh {
-		return reacted
+		return Fresh
 	}
 	return other
 }

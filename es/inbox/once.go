@@ -43,16 +43,6 @@ func (i *Inbox) Once(ctx context.Context, messageID string, react func(ctx conte
 	return i.take(ctx, delivery{id: stored(messageID)}, react)
 }
 
-// outcome is what became of a delivery.
-type outcome int
-
-const (
-	undecided outcome = iota
-	reacted
-	repeated
-	late // its life was left
-)
-
 // take reacts to a delivery, as often as races are lost.
 func (i *Inbox) take(ctx context.Context, d delivery, react func(ctx context.Context, tx *pgstore.Tx) error) (fresh bool, err error) {
 	if i.refused != nil {
@@ -63,7 +53,7 @@ func (i *Inbox) take(ctx context.Context, d delivery, react func(ctx context.Con
 		result, err := i.once(ctx, d, react)
 		if err == nil {
 			i.count(ctx, d, result)
-			return result == reacted, nil
+			return result == Fresh, nil
 		}
 		if try == tries || !lostRace(err) || pause.Wait(ctx) != nil {
 			return false, err
@@ -71,13 +61,13 @@ func (i *Inbox) take(ctx context.Context, d delivery, react func(ctx context.Con
 	}
 }
 
-func (i *Inbox) count(ctx context.Context, d delivery, result outcome) {
+func (i *Inbox) count(ctx context.Context, d delivery, result Outcome) {
 	switch result {
-	case reacted:
+	case Fresh:
 		i.reacted.Add(1)
-	case repeated:
+	case Repeated:
 		i.repeated.Add(1)
-	case late:
+	case Late:
 		i.late.Add(1)
 		i.log.WarnContext(ctx, "a message of a life that its store has left is acknowledged without a reaction",
 			"message", d.id, "source", d.source, "life", d.life, "position", d.position)
@@ -85,10 +75,10 @@ func (i *Inbox) count(ctx context.Context, d delivery, result outcome) {
 	}
 }
 
-func (i *Inbox) once(ctx context.Context, d delivery, react func(ctx context.Context, tx *pgstore.Tx) error) (result outcome, err error) {
+func (i *Inbox) once(ctx context.Context, d delivery, react func(ctx context.Context, tx *pgstore.Tx) error) (result Outcome, err error) {
 	var own error // the reaction's error and a refusal are not the database's
 	err = pgx.BeginTxFunc(ctx, i.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-		if result, err = i.note(ctx, tx, d); err != nil || result != reacted {
+		if result, err = i.note(ctx, tx, d); err != nil || result != Fresh {
 			if errors.Is(err, es.ErrAnotherLife) {
 				own = err
 			}

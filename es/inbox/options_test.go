@@ -40,7 +40,9 @@ func TestOptions_that_cannot_be_are_refused_by_every_call(t *testing.T) {
 		m := delivered("/orders", placed("1", 1, 1))
 		_, once := c.box.Once(t.Context(), "1", reserve)
 		_, prune := c.box.Prune(t.Context())
+		_, note := c.box.NoteInTx(t.Context(), nil, m)
 		for call, err := range map[string]error{
+			"NoteInTx": note, "ForgetInTx": c.box.ForgetInTx(t.Context(), nil, m), "RenewInTx": c.box.RenewInTx(t.Context(), nil, "1"),
 			"Once": once, "Prune": prune, "Run": c.box.Run(within(t, 20*time.Second)),
 			"Handle": c.box.Handle(reserveFor)(m), "HandleAny": c.box.HandleAny(nil)(m),
 			"Accept": c.box.Accept(t.Context(), "/orders", es.NewID(), 0),

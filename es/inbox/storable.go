@@ -1,13 +1,12 @@
 package inbox
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/internal/pg"
 )
 
 // Limits of what is stored.
@@ -20,23 +19,10 @@ func storable(text string, limit int) bool {
 	return text != "" && len(text) <= limit && utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }
 
-// digest begins what is stored in the place of a text that cannot be.
-const digest = "sha256:"
-
 // stored is what stands for a text of a message in the tables: the text itself, or
 // its digest when the database would refuse it. Whatever a message's headers contain,
 // it can be noted, and two texts stay two.
-func stored(text string) string {
-	if storable(text, MaxMessageID) && !strings.HasPrefix(text, digest) {
-		return text
-	}
-	return digestOf(text)
-}
-
-func digestOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return digest + hex.EncodeToString(sum[:])
-}
+func stored(text string) string { return pg.Key(text, MaxMessageID) }
 
 // recordable reports an event that no store has recorded, as none would accept it:
 // something else wrote its message. The payload is the reaction's to judge.

@@ -154,7 +154,7 @@ func (d *delivery) partition(ctx context.Context, part *Partition) error {
 // deliver hands a message out until it is acknowledged.
 func (d *delivery) deliver(ctx context.Context, part *Partition, m *Message) error {
 	for {
-		err := d.once(ctx, toWatermill(m, d.prefix, part.id))
+		err := d.once(ctx, ToWatermill(m, d.prefix, part.id))
 		if !errors.Is(err, errNotAcknowledged) {
 			return err
 		}

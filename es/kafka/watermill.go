@@ -35,9 +35,10 @@ func ownMetadata(key string) bool {
 	return false
 }
 
-// toWatermill returns a message for handlers, of a topic that has the id. Of headers of
+// ToWatermill returns what a [Subscriber] delivers of a message: of a topic that has the
+// id, or none where it is not known, and whose name begins with the prefix. Of headers of
 // one name it has the last.
-func toWatermill(m *Message, prefix string, topicID uuid.UUID) *message.Message {
+func ToWatermill(m *Message, prefix string, topicID uuid.UUID) *message.Message {
 	metadata := make(message.Metadata, len(m.Headers)+7)
 	for _, h := range m.Headers {
 		metadata[h.Key] = string(h.Value)

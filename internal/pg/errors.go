@@ -17,6 +17,7 @@ import (
 const (
 	UniqueViolation       = "23505"
 	ReadOnlyTransaction   = "25006"
+	InFailedTransaction   = "25P02"
 	NoSuchPrepared        = "26000"
 	ProtocolViolation     = "08P01"
 	InvalidSchema         = "3F000"
@@ -88,6 +89,17 @@ func Passing(err error) bool {
 		}
 	}
 	return false
+}
+
+// Outage reports, of an error that may be anybody's, as it came from a program that used
+// the database, what the database has to answer for and not what was asked of it: no
+// answer came, or the server says what passes. Other errors that no server gave are not,
+// nor is the one of a transaction that goes on after an error of its own.
+func Outage(err error) bool {
+	if code := Code(err); code != "" {
+		return code != InFailedTransaction && Passing(err)
+	}
+	return err != nil && (Unreachable(err) || pgconn.Timeout(err) || pgconn.SafeToRetry(err))
 }
 
 // OnlyByOperator reports what no patience cures, as somebody has to run the

@@ -1,8 +1,11 @@
 package pg_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -69,5 +72,22 @@ func TestPassing_tells_mistakes_from_accidents(t *testing.T) {
 	}
 	if !pg.Passing(errors.New("the connection broke")) {
 		t.Error("what is not the server's is taken for a mistake")
+	}
+}
+
+func TestOutage_is_no_fault_of_what_was_asked(t *testing.T) {
+	t.Parallel()
+	for err, outage := range map[error]bool{
+		&pgconn.PgError{Code: "57P01"}: true, &pgconn.PgError{Code: "57014"}: true, &pgconn.PgError{Code: "40P01"}: true, &pgconn.PgError{Code: "53100"}: true,
+		&pgconn.PgError{Code: "25P02"}: false, &pgconn.PgError{Code: "23505"}: false, &pgconn.PgError{Code: "P0001"}: false,
+		&net.OpError{Op: "read", Err: errors.New("reset")}: true, io.ErrUnexpectedEOF: true, &pgconn.ConnectError{}: true,
+		errors.New("the reaction says no"): false, context.DeadlineExceeded: false, nil: false,
+	} {
+		if err != nil {
+			err = fmt.Errorf("wrapped: %w", errors.Join(err))
+		}
+		if got := pg.Outage(err); got != outage {
+			t.Errorf("%v is an outage: %t", err, got)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package inventory
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,48 +10,46 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/inbox"
 	"github.com/asof-dev/asof/es/pgstore"
-	"github.com/asof-dev/asof/services/internal/reaction"
+	"github.com/asof-dev/asof/es/reactions"
 )
 
-// What inventory reads of the events of orders: it knows their types and the fields
-// that it needs, and nothing else of that service. The stream's id is the order's.
-const (
-	ordersTopic    = "order"
-	orderPlaced    = "order.placed"
-	orderCancelled = "order.cancelled"
-	orderShipped   = "order.shipped"
+// What inventory reads of the events of orders: those types, with the fields that it needs,
+// and nothing else of that service. The stream's id is the order's.
+type (
+	placed struct {
+		Items []Item `json:"items"`
+	}
+	cancelled struct{}
+	shipped   struct{}
 )
 
-type placement struct {
-	Items []Item `json:"items"`
-}
+func (placed) EventType() string    { return "order.placed" }
+func (cancelled) EventType() string { return "order.cancelled" }
+func (shipped) EventType() string   { return "order.shipped" }
 
-// React follows the orders until ctx ends, each event exactly once, and returns nil
-// then.
-func (a *App) React(ctx context.Context) error {
-	orders := inbox.New(a.config.Store, "inventory", inbox.WithLogger(a.config.Log), inbox.WithTypes(orderPlaced, orderCancelled, orderShipped))
-	return reaction.Run(ctx, reaction.Config{
-		Client: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.config.Log,
-		Group: "inventory", Topic: ordersTopic, Inbox: orders, React: a.follow,
+var ofOrders = es.JSON[es.Event](placed{}, cancelled{}, shipped{})
+
+// Reaction follows the orders, each event exactly once.
+func (a *App) Reaction() *reactions.Reactor {
+	return reactions.New(reactions.Reaction[es.Event]{
+		Name: "inventory", Store: a.config.Store, Kafka: a.config.Kafka, TopicPrefix: a.config.TopicPrefix, Log: a.config.Log,
+		Topics: []string{"order"}, Codec: ofOrders, React: a.follow,
 	})
 }
 
+// React runs the reaction until ctx ends, and returns nil then.
+func (a *App) React(ctx context.Context) error { return a.Reaction().Run(ctx) }
+
 // follow does what an event of an order asks for, in the transaction that notes it.
-func (a *App) follow(ctx context.Context, e es.RecordedEvent, tx *pgstore.Tx) error {
-	order := e.Stream.ID
-	switch e.Type {
-	case orderPlaced:
-		var placed placement
-		if err := json.Unmarshal(e.Data, &placed); err != nil {
-			return fmt.Errorf("inventory: read %s of %s: %w", e.Type, e.Stream, err)
-		}
-		return a.reserve(ctx, tx, order, placed.Items)
-	case orderCancelled:
-		return a.settle(ctx, tx, order, Cancel, Release)
-	case orderShipped:
-		return a.settle(ctx, tx, order, Fulfil, Ship)
+func (a *App) follow(ctx context.Context, e es.Event, r es.Recorded, tx *pgstore.Tx) error {
+	switch e := e.(type) {
+	case placed:
+		return a.reserve(ctx, tx, r.Stream.ID, e.Items)
+	case cancelled:
+		return a.settle(ctx, tx, r.Stream.ID, Cancel, Release)
+	case shipped:
+		return a.settle(ctx, tx, r.Stream.ID, Fulfil, Ship)
 	}
 	return nil
 }
@@ -121,8 +118,8 @@ func (a *App) settle(ctx context.Context, tx *pgstore.Tx, order string, end func
 	return nil
 }
 
-// attempts bounds how often a product is decided on before the inbox runs the whole
-// transaction again.
+// attempts bounds how often a product is decided on before the whole transaction runs
+// again.
 const attempts = 20
 
 // onProduct decides on a product inside of the transaction. Whoever was faster has

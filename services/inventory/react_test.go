@@ -9,28 +9,27 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/es"
-	"github.com/asof-dev/asof/es/inbox"
-	"github.com/asof-dev/asof/es/pgstore"
+	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/reactions"
 	. "github.com/asof-dev/asof/services/inventory"
 )
 
-// hear gives the service an event of an order as a message that comes again does,
-// through the inbox, until it is accepted.
+// hear gives the service an event of an order as a message that comes again does.
 func (w world) hear(ctx context.Context, eventType, order string, items ...Item) error {
 	data, err := json.Marshal(object{"customer": "ann", "items": items})
 	if err != nil {
 		return err
 	}
 	event := es.RecordedEvent{Data: data}
-	event.Stream, event.Type = es.StreamID{Category: "order", ID: order}, eventType
+	event.ID, event.Type = uuid.NewSHA1(uuid.Nil, []byte(eventType+order)), eventType
+	event.Stream, event.Version = es.StreamID{Category: "order", ID: order}, 1
 	app := New(Config{Store: w.store, Log: slog.New(slog.DiscardHandler)})
-	messages := inbox.New(w.store, "inventory", inbox.WithLogger(slog.New(slog.DiscardHandler)))
-	_, err = messages.Once(ctx, eventType+order, func(ctx context.Context, tx *pgstore.Tx) error { return app.Follow(ctx, event, tx) })
-	return err
+	return app.Reaction().Deliver(ctx, kafka.FromEvent("/orders", "order", event))
 }
 
 func (w world) must(t testing.TB, eventType, order string, items ...Item) {
@@ -152,12 +151,8 @@ func TestReservation_is_right_when_orders_compete(t *testing.T) {
 	const orders = 40
 	var group errgroup.Group
 	group.SetLimit(8)
-	hear := func(eventType, order string, items ...Item) error { // as a broker does: until it is accepted
-		for {
-			if err := w.hear(t.Context(), eventType, order, items...); err == nil || t.Context().Err() != nil {
-				return err
-			}
-		}
+	hear := func(eventType, order string, items ...Item) error {
+		return w.hear(t.Context(), eventType, order, items...)
 	}
 	for i := range orders {
 		group.Go(func() error {
@@ -204,5 +199,8 @@ func TestReservation_is_right_when_orders_compete(t *testing.T) {
 		if err != nil || state.Value.Reserved != kept[name] || state.Value.Shipped != left[name] {
 			t.Errorf("%s: %+v, but reservations keep %d and %d have left (%v)", name, state.Value, kept[name], left[name], err)
 		}
+	}
+	if parked, err := reactions.ListParked(t.Context(), w.store); err != nil || len(parked) != 0 {
+		t.Errorf("parked: %+v, %v", parked, err)
 	}
 }

@@ -3,6 +3,7 @@ package inventory
 import (
 	"github.com/asof-dev/asof/aggregates"
 	"github.com/asof-dev/asof/command"
+	"github.com/asof-dev/asof/es/reactions"
 	"github.com/asof-dev/asof/projections"
 	"github.com/asof-dev/asof/services/internal/serve"
 )
@@ -10,9 +11,12 @@ import (
 // Service describes the service to the commands of package command.
 func Service() command.Service {
 	return command.Service{
-		Name:        "inventory",
-		Short:       "Keeps the stock of products, and reserves it for orders",
-		Aggregates:  []command.Aggregate{command.AggregateOf(ProductDecider), command.AggregateOf(ReservationDecider)},
+		Name:       "inventory",
+		Short:      "Keeps the stock of products, and reserves it for orders",
+		Aggregates: []command.Aggregate{command.AggregateOf(ProductDecider), command.AggregateOf(ReservationDecider)},
+		Reactions: func(s *command.Session) []*reactions.Reactor {
+			return []*reactions.Reactor{New(Config{Store: s.Store, TopicPrefix: s.TopicPrefix(), Log: s.Log}).Reaction()}
+		},
 		Projections: []projections.Definition{Stock},
 	}
 }
