@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/inbox"
 	"github.com/asof-dev/asof/es/kafka"
+	"github.com/asof-dev/asof/es/mapping"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/pgstore"
 	"github.com/asof-dev/asof/es/pgstore/pgstoretest"
@@ -73,12 +75,23 @@ func rightsAreEnough(t *testing.T, address string) {
 	}
 
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	relay := w.role(address, "relayer", append([]string{`update on asof.relay`, `insert on asof.relay_topics`}, moments...)...)
+	relay := w.role(address, "relayer", append([]string{`update on asof.relay`, `insert on asof.relay_topics`, `insert, update, delete on asof.held`}, moments...)...)
+	var mended atomic.Bool
+	public := mapping.Of(mapping.Config[Noted, Noted]{
+		Name: "public", Category: "note", Codec: es.JSON(Noted{}), Public: es.JSON(Noted{}),
+		Map: func(_ context.Context, e Noted, _ es.Recorded) ([]Noted, error) {
+			if !mended.Load() {
+				return nil, errors.New("not yet")
+			}
+			return []Noted{e}, nil
+		},
+	})
 	w.run("relay", func(ctx context.Context) error {
-		return outbox.New(relay, w.client, "/rights", outbox.WithTopicPrefix(w.prefix), outbox.WithLogger(logger)).Run(ctx)
+		return outbox.New(relay, w.client, "/rights", outbox.WithTopicPrefix(w.prefix), outbox.WithLogger(logger), outbox.WithMappings(public), outbox.WithHeldRetry(20*time.Millisecond)).Run(ctx)
 	}, func() bool {
 		status, err := outbox.ReadStatus(w.ctx, relay)
-		return err == nil && status.Position >= recorded[0].Position+1
+		mended.Store(mended.Load() || err == nil && status.Held == 1)
+		return err == nil && status.Position >= recorded[0].Position+1 && mended.Load() && status.Held == 0
 	})
 
 	projecting := w.role(address, "projector", append([]string{

@@ -77,7 +77,7 @@ func TestRights_of_operators_are_enough(t *testing.T) {
 			}
 			w.must(outbox.Repair(w.ctx, pgstore.New(migrator), 1, outbox.EventsLost())) // of the owner
 			mender := w.role(address, "mender", `update on sequence asof.events_position, asof.settled_moment`, `usage on sequence asof.events_position, asof.settled_moment`,
-				`insert, update on asof.store_identity, asof.settled_head, asof.relay`, `insert on asof.categories`)
+				`insert, update on asof.store_identity, asof.settled_head, asof.relay`, `insert on asof.categories`, `delete on asof.held`)
 			w.must(outbox.Repair(w.ctx, mender, 1, outbox.EventsLost()))
 
 			reading := w.login(address, "watcher")

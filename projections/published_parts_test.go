@@ -50,7 +50,7 @@ func (g *guest) letters(m mapping.Mapping, events []es.RecordedEvent) (list []ka
 		}
 		begin := len(list)
 		for i := range public {
-			message := kafka.FromEvent(eventSource, g.cluster.category, public[i].RecordedEvent)
+			message := kafka.FromEvent(eventSource, g.category, public[i].RecordedEvent)
 			message.Headers = append(message.Headers, kafka.LifeHeader(g.life))
 			if m.Sparse() {
 				message.Headers = append(message.Headers, kafka.SparseHeader())
@@ -124,6 +124,7 @@ func randomParts(t *testing.T, r *rand.Rand) {
 	messages, begins := g.letters(published, g.history())
 	p := g.projector(def, batch)
 	stop := start(t, p)
+	g.untilAll(p) // from here on it follows
 	for at := 0; at < len(messages); {
 		some := min(1+r.IntN(9), len(messages)-at)
 		g.send(messages[at : at+some]...)
@@ -139,8 +140,8 @@ func randomParts(t *testing.T, r *rand.Rand) {
 			}
 			p = g.projector(def, batch)
 			stop = start(t, p)
-		case 2: // what there is is read before more comes
-			<-time.After(20 * time.Millisecond)
+		case 2, 3, 4: // what there is is read before more comes
+			<-time.After(time.Duration(r.IntN(30)) * time.Millisecond)
 		}
 	}
 	check := func(what string) {

@@ -190,24 +190,31 @@ func set(e *es.RecordedEvent, name, value string) (err error) {
 		err = number(value, (*int64)(&e.Position))
 	case headerSchema:
 		e.Schema, err = strconv.Atoi(value)
-	case headerCorrelation:
-		e.Metadata.CorrelationID = value
-	case headerCausation:
-		e.Metadata.CausationID = value
-	case headerTraceParent:
-		e.Metadata.TraceParent = value
-	case headerTraceState:
-		e.Metadata.TraceState = value
 	case headerSource, headerLife, headerDense, headerDataSchema, "ce_datacontenttype":
 	default:
-		if key, ok := strings.CutPrefix(name, attribute); ok {
-			if e.Metadata.Extra == nil {
-				e.Metadata.Extra = make(map[string]string)
-			}
-			e.Metadata.Extra[key] = value
-		}
+		setMetadata(&e.Metadata, name, value)
 	}
 	return err
+}
+
+func setMetadata(of *es.Metadata, name, value string) {
+	switch name {
+	case headerCorrelation:
+		of.CorrelationID = value
+	case headerCausation:
+		of.CausationID = value
+	case headerTraceParent:
+		of.TraceParent = value
+	case headerTraceState:
+		of.TraceState = value
+	default:
+		if key, ok := strings.CutPrefix(name, attribute); ok {
+			if of.Extra == nil {
+				of.Extra = make(map[string]string)
+			}
+			of.Extra[key] = value
+		}
+	}
 }
 
 func number(text string, to *int64) (err error) {

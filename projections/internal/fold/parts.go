@@ -28,7 +28,11 @@ func Join(parts []es.RecordedEvent) es.RecordedEvent {
 	}
 	e := parts[0]
 	e.Part, e.Parts, e.ContentType = 0, 0, partsType
-	e.Data, _ = json.Marshal(list) // of texts, numbers and bytes
+	data, err := json.Marshal(list)
+	if err != nil { // texts, numbers and bytes are never refused
+		panic(err)
+	}
+	e.Data = data
 	return e
 }
 
