@@ -44,7 +44,8 @@ func WithTopicPrefix(prefix string) KafkaOption { return func(s *source.Kafka) {
 // WithTopics names the topics, without the prefix, in place of the categories: those that
 // other events are published to as well, or a copy of one. Which stream an event is of, its
 // headers say, so what lies in two of them is applied once, and a topic may take another's
-// place. Events of other categories are left alone.
+// place. Name a former version of a contract before the later one. Events of other categories are
+// left alone.
 func WithTopics(names ...string) KafkaOption { return func(s *source.Kafka) { s.Names = names } }
 
 // WithEventSource names the ce_source of the store's events, as the relay was given

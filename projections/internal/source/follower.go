@@ -137,6 +137,9 @@ func (f *follower) begin(ctx context.Context) (topics, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := f.catchUp(ctx, found); err != nil {
+			return nil, err
+		}
 		if _, err := f.feed.Applier.CommitLive(ctx, f.b, found.Begin()); err != nil {
 			return nil, ApplyError{err}
 		}
