@@ -56,7 +56,7 @@ func Check(ctx context.Context, declared []Declared, base Base, c Compatibility)
 		}
 		found, err := compare(d.Contract, former, c)
 		if err != nil {
-			return report, &failure{fmt.Sprintf("%s version %d: %v", d.Type, d.Schema, err), es.ErrInvalid}
+			return report, &failure{fmt.Sprintf("%s version %d: %s", d.Type, d.Schema, bare(err)), es.ErrInvalid}
 		}
 		v := Verdict{Type: d.Type, Schema: d.Schema, Subject: d.Subject, New: len(former) == 0, Findings: append([]Finding{}, found...)}
 		report.Verdicts = append(report.Verdicts, v)

@@ -61,7 +61,7 @@ func (c *Client) Register(ctx context.Context, subject string, contract es.Contr
 	}
 	found, err := compare(contract, former, compatibility)
 	if err != nil {
-		return 0, fmt.Errorf("registry: %s: %w", subject, err)
+		return 0, &failure{fmt.Sprintf("%s: %s", subject, bare(err)), es.ErrInvalid}
 	}
 	if len(found) > 0 {
 		return 0, &RefusedError{Subject: subject, Findings: found}
@@ -198,8 +198,8 @@ func (c *Client) ID(contract es.Contract) (int, bool) {
 }
 
 func (c *Client) remember(contract es.Contract, id int) error {
-	if id < 0 || id > math.MaxUint32 {
-		return &failure{text: fmt.Sprintf("the registry gives the id %d: ids of the wire format have 4 bytes", id)}
+	if id < 1 || id > math.MaxUint32 {
+		return &failure{text: fmt.Sprintf("the registry gives the id %d: one of the wire format is 1 to %d", id, math.MaxUint32)}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,6 +44,9 @@ type failure struct {
 func (e *failure) Error() string { return "registry: " + e.text }
 func (e *failure) Unwrap() error { return e.is }
 
+// bare is an error's text for one that has the package's name already.
+func bare(err error) string { return strings.TrimPrefix(err.Error(), "registry: ") }
+
 // failed says what has become of a call.
 func (c *Client) failed(ctx context.Context, doing string, err error) error {
 	if ctx.Err() != nil {

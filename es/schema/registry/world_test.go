@@ -156,3 +156,5 @@ func recorded(d es.EventData) es.RecordedEvent {
 		ContentType: d.ContentType, Data: d.Data,
 	}
 }
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
