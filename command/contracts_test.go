@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/asof-dev/asof/command"
@@ -90,9 +91,12 @@ func TestContracts_by_files_and_git(t *testing.T) {
 
 func TestContracts_of_a_registry(t *testing.T) {
 	t.Parallel()
+	var mu sync.Mutex
 	var told []string
 	former := ""
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		told = append(told, r.Method+" "+r.Header.Get("Authorization"))
 		body, _ := io.ReadAll(r.Body)
 		switch path := r.Method + r.URL.Path; {
@@ -123,10 +127,8 @@ func TestContracts_of_a_registry(t *testing.T) {
 			t.Error(code, out)
 		}
 	}
-	for _, request := range told {
-		if len(told) != 6 { // for each command the look-up, the list and the version
-			t.Error("it was asked", request)
-		}
+	if len(told) != 6 { // for each command the look-up, the list and the version
+		t.Error("it was asked", told)
 	}
 	server.Close()
 	if code, out := runs(t, contracted("int"), env, "register"); code != command.ExitUnreachable || strings.Contains(out, "hunter2") {

@@ -47,7 +47,7 @@ func contract(kind, text string) es.Contract {
 }
 
 type placed struct {
-	ID    string `avro:"id" json:"id"`
+	ID    string `avro:"id"    json:"id"`
 	Total int64  `avro:"total" json:"total"`
 }
 
