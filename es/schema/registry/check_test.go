@@ -81,6 +81,13 @@ func TestFiles_that_one_version_writes_the_next_is_checked_against(t *testing.T)
 			if got := checked(t, files, "", other, v1); strings.Count(got, "ok ") != 2 {
 				t.Error(got)
 			}
+			v1.Contract = contract(l.kind, l.text)
+			if got := checked(t, files, "", v1, other); !strings.HasPrefix(got, "breaks ") || !strings.HasSuffix(got, "ok      a.first version 1\n") {
+				t.Error(got)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "shop%2Forder%3Aplaced.v1.*")); len(left) != 1 {
+				t.Error("a name that file systems take:", left)
+			}
 		})
 	}
 }

@@ -404,7 +404,7 @@ func TestAnswers_that_are_none(t *testing.T) {
 		{"another kind", `{"schema": "x", "schemaType": "XML"}`, ""},
 		{"no schema", `{"schema": "nonsense"}`, "no Avro schema"},
 		{"a page", `<html>`, "cannot be reached"},
-		{"endless", `{"schema": "` + strings.Repeat("x", 17<<20), "cannot be reached"},
+		{"too long", `{"schema": "` + strings.Repeat("x", 17<<20) + `"}`, "cannot be reached"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,10 +33,7 @@ func (c Config) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "registry.Config{URLs: %d, login: %t}", len(c.URLs), c.Token+c.User+c.Password != "")
 }
 
-// LogValue is the configuration without its secrets.
-func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
-
-// MarshalText is the configuration without its secrets, also in JSON.
+// MarshalText is the configuration without its secrets, also in JSON and in logs.
 func (c Config) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(c)), nil }
 
 const defaultTimeout = 10 * time.Second

@@ -130,6 +130,35 @@ func TestWriter_of_a_framed_payload_is_told_to_the_codec(t *testing.T) {
 	}
 }
 
+// asks is a codec that looks another contract up, as an upcaster may.
+type asks struct {
+	es.Codec[placed]
+	got *es.Contract
+}
+
+func (a asks) Decode(ctx context.Context, into []placed, r es.RecordedEvent) (_ []placed, err error) {
+	*a.got, err = es.ContractOf(ctx, "AVRO", "another")
+	return into, err
+}
+
+func TestOther_contracts_are_where_they_were(t *testing.T) {
+	t.Parallel()
+	known := newIDs(t, 7, "AVRO", avroText)
+	inner := asks{newCodec("AVRO", avroText), &es.Contract{}}
+	codec := registry.Framed[placed](inner, known)
+	data, err := codec.Encode(t.Context(), es.StreamID{}, placed{"o-1", 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := codec.Decode(t.Context(), nil, recorded(data)); !errors.Is(err, es.ErrUnknownContract) {
+		t.Error(*inner.got, err)
+	}
+	ctx := es.WithContracts(t.Context(), contracts{contract("AVRO", avroBroken)})
+	if _, err := codec.Decode(ctx, nil, recorded(data)); err != nil || inner.got.Text != avroBroken {
+		t.Error(*inner.got, err)
+	}
+}
+
 func TestPayloads_that_cannot_be_framed(t *testing.T) {
 	t.Parallel()
 	known := newIDs(t, 7, "AVRO", avroText)
