@@ -34,9 +34,9 @@ test/race: ## Run tests with the race detector, all or those of packages=… (ne
 	go test -race -timeout 40m $(packages)
 
 .PHONY: test/kafka
-test/kafka: bin/withkafka ## Run what speaks to Kafka on three Apache Kafka brokers (needs a JDK 17 and Maven)
+test/kafka: bin/withkafka ## Run what speaks to Kafka or a registry on real ones (needs a JDK 17, Maven and pip)
 	bin/withkafka go test -count=1 -p 1 -timeout 30m $(kafka_packages)
-	go test -count=1 -p 1 -timeout 15m -tags realkafka ./es/kafka/failover ./es/outbox/interop
+	go test -count=1 -p 1 -timeout 15m -tags realkafka ./es/kafka/failover ./es/outbox/interop ./es/schema/registry
 
 .PHONY: bin/withkafka
 bin/withkafka:

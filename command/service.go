@@ -8,6 +8,7 @@ import (
 	"github.com/asof-dev/asof/es/kafka"
 	"github.com/asof-dev/asof/es/outbox"
 	"github.com/asof-dev/asof/es/reactions"
+	"github.com/asof-dev/asof/es/schema/registry"
 	"github.com/asof-dev/asof/migrations"
 	"github.com/asof-dev/asof/projections"
 )
@@ -32,6 +33,8 @@ type Service struct {
 	// Reactions returns what the service does of messages, for `dead-letters` and `status`:
 	// on the session's Store, without a Kafka, which it does not need for that.
 	Reactions func(s *Session) []*reactions.Reactor
+	// Contracts are those that the service's events are written by, for `contracts`.
+	Contracts []registry.Declared
 	// Kafka holds what a cluster of production asks for: TLS, a login. Brokers,
 	// ClientID and Logger are filled in when they are empty.
 	Kafka kafka.Config

@@ -1,0 +1,142 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/asof-dev/asof/es"
+	"github.com/asof-dev/asof/es/schema"
+)
+
+// IDs has the ids of contracts: a [Client].
+type IDs interface {
+	// ID returns the id of a contract without asking anybody.
+	ID(contract es.Contract) (id int, ok bool)
+	// ByID returns the contract of an id, and may ask for it. Its errors match
+	// [es.ErrUnknownContract] or [es.ErrUnavailable].
+	ByID(ctx context.Context, id int) (es.Contract, error)
+}
+
+// Framed is a codec that writes payloads in the Confluent wire format, for topics that others
+// read, and reads them. (In a store it would make the log depend on the registry.) What codec
+// writes must have a contract, whose id is there by [Client.Register] or [Client.Load]: encoding
+// asks nobody. Decoding asks for an id once, and tells codec the contract; a payload that is not
+// framed it passes on.
+func Framed[E es.Event](codec es.Codec[E], ids IDs) es.Codec[E] {
+	return &framed[E]{codec: codec, ids: ids}
+}
+
+type framed[E es.Event] struct {
+	codec   es.Codec[E]
+	ids     IDs
+	writers sync.Map // of id: writer
+}
+
+// writer is a contract by which payloads are written.
+type writer struct {
+	contract es.Contract
+	single   []byte // of Avro, what single-object encoding has before the payload
+}
+
+func (f *framed[E]) Encode(ctx context.Context, stream es.StreamID, event E) (es.EventData, error) {
+	data, err := f.codec.Encode(ctx, stream, event)
+	if err != nil {
+		return es.EventData{}, err
+	}
+	if data.Contract == nil {
+		return es.EventData{}, fmt.Errorf("%w: %s has no contract: frame a codec of es/schema", es.ErrInvalid, data.Type)
+	}
+	plain, media := media(data.Contract.Kind)
+	if is := data.ContentType; is != plain && (is != "" || plain != es.JSONContentType) {
+		return es.EventData{}, fmt.Errorf("%w: %s is %q and its contract %s: frame a codec of es/schema", es.ErrInvalid, data.Type, is, data.Contract.Kind)
+	}
+	id, ok := f.ids.ID(*data.Contract)
+	if !ok {
+		return es.EventData{}, fmt.Errorf("%w: that of %s has no id here: register it at deployment, and call Register or Load at start", es.ErrUnknownContract, data.Type)
+	}
+	if data.Data, err = frame(data.Contract.Kind, id, data.Data); err != nil {
+		return es.EventData{}, fmt.Errorf("%w: %s: %w", es.ErrInvalid, data.Type, err)
+	}
+	data.ContentType = media
+	return data, nil
+}
+
+func (f *framed[E]) Decode(ctx context.Context, into []E, recorded es.RecordedEvent) ([]E, error) {
+	ctx, recorded, err := f.unframed(ctx, recorded)
+	if err != nil {
+		return into, err
+	}
+	return f.codec.Decode(ctx, into, recorded)
+}
+
+// Describe is that of the codec beneath.
+func (f *framed[E]) Describe(ctx context.Context, recorded es.RecordedEvent) ([]byte, error) {
+	ctx, recorded, err := f.unframed(ctx, recorded)
+	if err != nil {
+		return nil, err
+	}
+	return es.Describe(ctx, f.codec, recorded)
+}
+
+func (f *framed[E]) Types() []string { return f.codec.Types() }
+
+// unframed is what the codec beneath is to read, and where it finds the contract.
+func (f *framed[E]) unframed(ctx context.Context, recorded es.RecordedEvent) (context.Context, es.RecordedEvent, error) {
+	id, is, err := framedBy(recorded.ContentType, recorded.Data)
+	if err == nil && !is {
+		return ctx, recorded, nil
+	}
+	var by writer
+	if err == nil {
+		by, err = f.writer(ctx, id)
+	}
+	if err == nil {
+		recorded.ContentType, _ = media(by.contract.Kind)
+		recorded.Data, err = unframe(by.contract.Kind, by.single, recorded.Data)
+	}
+	if err != nil {
+		return ctx, recorded, undecodable(recorded, err)
+	}
+	return es.WithContracts(ctx, written{ctx, by.contract}), recorded, nil
+}
+
+// undecodable names the event, but for what may pass.
+func undecodable(recorded es.RecordedEvent, err error) error {
+	if errors.Is(err, es.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %s of %s version %d: %w", es.ErrUndecodable, recorded.Type, recorded.Stream, recorded.Version, err)
+}
+
+func (f *framed[E]) writer(ctx context.Context, id int) (writer, error) {
+	if by, ok := f.writers.Load(id); ok {
+		return by.(writer), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	contract, err := f.ids.ByID(ctx, id)
+	if err != nil {
+		return writer{}, err
+	}
+	by := writer{contract: contract}
+	if schema.Kind(contract.Kind) == schema.Avro {
+		if by.single, err = singleOf(contract); err != nil {
+			return writer{}, err
+		}
+	}
+	f.writers.Store(id, by)
+	return by, nil
+}
+
+// written has the contract of one payload, and else what was there before.
+type written struct {
+	before   context.Context
+	contract es.Contract
+}
+
+func (w written) Contract(_ context.Context, kind, fingerprint string) (es.Contract, error) {
+	if kind == w.contract.Kind && fingerprint == w.contract.Fingerprint {
+		return w.contract, nil
+	}
+	return es.ContractOf(w.before, kind, fingerprint)
+}
