@@ -67,8 +67,9 @@ func JSON[E Event](examples ...E) Codec[E] {
 	return c
 }
 
-// schemaOf is the schema version that an event's type declares.
-func schemaOf(event Event) int {
+// SchemaOf is the schema version that an event's type declares: see [Versioned]. One below 1 is
+// a mistake in the program, and SchemaOf panics.
+func SchemaOf(event Event) int {
 	v, ok := event.(Versioned)
 	if !ok {
 		return 1

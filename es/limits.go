@@ -82,6 +82,10 @@ func (e *EventData) validate() (int, error) {
 	return len(e.Data) + n, err
 }
 
+// ValidateType checks the name of an event type. Its errors match [ErrInvalid] and say what is
+// allowed.
+func ValidateType(name string) error { return validType(name) }
+
 func validType(name string) error { return validName("event type", name, MaxType, "._:/-") }
 
 func validJSON(data []byte) bool { return utf8.Valid(data) && json.Valid(data) }

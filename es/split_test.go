@@ -30,7 +30,7 @@ func splits() []es.Upcaster {
 		es.SplitJSON("order.seen", 1, func(struct{}) ([]es.Event, error) { return nil, nil }),
 		// What comes of it is of a former version and of a former name.
 		es.Upcaster{Type: "order.taken", Schema: 1, Up: func(_ context.Context, p es.Payload) ([]es.Payload, error) {
-			return []es.Payload{{"order.created", 1, p.ContentType, []byte(`{"number":3}`)}, {"order.paid", 1, p.ContentType, p.Data}}, nil
+			return []es.Payload{{Type: "order.created", Schema: 1, Data: []byte(`{"number":3}`)}, {Type: "order.paid", Schema: 1, Data: p.Data}}, nil
 		}},
 		// Its fields have become those of another type.
 		es.UpcastJSON("order.charged", 4, func(old cents) (paid, error) { return paid{old.Cents, "CHF"}, nil }).As("order.paid", 3),
@@ -69,7 +69,7 @@ func TestUpcast_may_split_an_event(t *testing.T) {
 func TestUpcast_that_fails_in_a_part_gives_nothing(t *testing.T) {
 	t.Parallel()
 	lost := es.Upcaster{Type: "order.taken", Schema: 1, Up: func(_ context.Context, p es.Payload) ([]es.Payload, error) {
-		return []es.Payload{{"order.placed", 1, p.ContentType, []byte(`{}`)}, {"order.lost", 1, p.ContentType, p.Data}}, nil
+		return []es.Payload{{Type: "order.placed", Schema: 1, Data: []byte(`{}`)}, {Type: "order.lost", Schema: 1, Data: p.Data}}, nil
 	}}
 	twice := es.Upcaster{Type: "order.a", Schema: 1, Up: func(_ context.Context, p es.Payload) ([]es.Payload, error) { return []es.Payload{p, p}, nil }}
 	for _, c := range []struct {

@@ -32,7 +32,7 @@ func jsonTypeOf(event Event) jsonType {
 	t := reflect.TypeOf(event)
 	strict, ok := event.(Strict)
 	return jsonType{
-		Type: t, schema: schemaOf(event), strict: ok && strict.EventStrict(), alike: alike(t, map[reflect.Type]bool{}),
+		Type: t, schema: SchemaOf(event), strict: ok && strict.EventStrict(), alike: alike(t, map[reflect.Type]bool{}),
 		scratch: &sync.Pool{New: func() any { return reflect.New(t).Interface() }},
 	}
 }

@@ -15,6 +15,9 @@ type Payload struct {
 	Schema      int
 	ContentType string
 	Data        []byte
+	// Contract is what an upcaster has written Data by, where that takes one to be read: those
+	// that follow, and the codec, find it by [ContractOf]. What was recorded has none here.
+	Contract *Contract
 }
 
 // Upcaster makes payloads of later types and schema versions of the payload of one: see
@@ -78,7 +81,7 @@ func SplitJSON[Old any](eventType string, schema int, split func(Old) ([]Event, 
 			if err != nil {
 				return nil, err
 			}
-			parts[i] = Payload{event.EventType(), schemaOf(event), p.ContentType, data}
+			parts[i] = Payload{Type: event.EventType(), Schema: SchemaOf(event), ContentType: p.ContentType, Data: data}
 		}
 		return parts, nil
 	}}
@@ -157,7 +160,7 @@ func (c *upcasting[E]) Decode(ctx context.Context, into []E, recorded RecordedEv
 		}
 		return events, err
 	}
-	first := Payload{recorded.Type, max(recorded.Schema, 1), recorded.ContentType, recorded.Data}
+	first := Payload{Type: recorded.Type, Schema: max(recorded.Schema, 1), ContentType: recorded.ContentType, Data: recorded.Data}
 	if of.up[first.Schema] == nil {
 		events, err := c.Codec.Decode(ctx, into, recorded)
 		if errors.Is(err, ErrUnknownType) {
@@ -173,7 +176,7 @@ func (c *upcasting[E]) Decode(ctx context.Context, into []E, recorded RecordedEv
 	for _, p := range payloads {
 		next := recorded
 		next.Type, next.Schema, next.ContentType, next.Data = p.Type, p.Schema, p.ContentType, p.Data
-		if events, err = c.Codec.Decode(ctx, events, next); err != nil {
+		if events, err = c.Codec.Decode(knowing(ctx, p.Contract), events, next); err != nil {
 			if errors.Is(err, ErrUnknownType) || errors.Is(err, ErrNewerSchema) || errors.Is(err, ErrUndecodable) {
 				err = incomplete(recorded.Recorded, p, err)
 			}
@@ -198,7 +201,7 @@ func (c *upcasting[E]) up(ctx context.Context, recorded Recorded, first Payload)
 			done = append(done, p.Payload)
 			continue
 		}
-		parts, err := up(ctx, p.Payload)
+		parts, err := up(knowing(ctx, p.Contract), p.Payload)
 		if err == nil && p.taken == mostSteps {
 			err = errCircle
 		}

@@ -15,10 +15,13 @@ func (s *Store) keepContracts(events []es.EventData) error {
 			continue
 		}
 		key := [2]string{c.Kind, c.Fingerprint}
-		if there, ok := s.contracts[key]; ok && there.Text != c.Text {
+		there, ok := s.contracts[key]
+		if ok && !there.Same(*c) {
 			return fmt.Errorf("memstore: %w: the store has another contract of kind %s with fingerprint %s: a fingerprint is to be of the text", es.ErrInvalid, c.Kind, c.Fingerprint)
 		}
-		s.contracts[key] = *c
+		if !ok {
+			s.contracts[key] = *c
+		}
 	}
 	return nil
 }

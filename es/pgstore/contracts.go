@@ -16,7 +16,7 @@ import (
 // contracts are those that this program knows to be in the store.
 type contracts struct {
 	mu    sync.RWMutex
-	kept  map[contractUse]string    // their texts
+	kept  map[contractUse]es.Contract
 	texts map[[2]string]es.Contract // by kind and fingerprint
 	asked map[[2]string]time.Time   // for what is not there
 }
@@ -63,35 +63,37 @@ type contractUse struct {
 	schema                       int
 }
 
-func (c *contracts) has(use contractUse, text string) bool {
+func (c *contracts) has(use contractUse, contract es.Contract) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.kept[use] == text
+	return c.kept[use] == contract
 }
 
-func (c *contracts) add(use contractUse, text string) {
-	c.note(es.Contract{Kind: use.kind, Fingerprint: use.fingerprint, Text: text})
+// add remembers a contract that the store keeps, or one that is the same.
+func (c *contracts) add(use contractUse, contract es.Contract) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept == nil {
-		c.kept = map[contractUse]string{}
+		c.kept = map[contractUse]es.Contract{}
 	}
-	c.kept[use] = text
+	c.kept[use] = contract
+	delete(c.asked, [2]string{use.kind, use.fingerprint})
 }
 
 const (
 	// contractSQL finds a contract. Bind: $1 kind, $2 fingerprint.
-	contractSQL = `select text from {asof}.contracts where kind = $1 and fingerprint = $2 limit 1`
+	contractSQL = `select text, meaning from {asof}.contracts where kind = $1 and fingerprint = $2 order by recorded_at limit 1`
 
 	// keptContractSQL is contractSQL for events of a type and schema version. Bind: $3 type,
 	// $4 schema version.
-	keptContractSQL = `select text from {asof}.contracts where kind = $1 and fingerprint = $2 and type = $3 and schema_version = $4`
+	keptContractSQL = `select text, meaning from {asof}.contracts where kind = $1 and fingerprint = $2 and type = $3 and schema_version = $4`
 
 	// keepContractSQL keeps a contract unless it is there, or another has its fingerprint.
-	// Bind: as keptContractSQL, $5 text.
+	// Bind: as keptContractSQL, $5 text, $6 meaning.
 	keepContractSQL = `
-insert into {asof}.contracts (kind, fingerprint, type, schema_version, text)
-select $1, $2, $3, $4, $5 where not exists (select from {asof}.contracts where kind = $1 and fingerprint = $2 and text <> $5)
+insert into {asof}.contracts (kind, fingerprint, type, schema_version, text, meaning)
+select $1, $2, $3, $4, $5, $6 where not exists (select from {asof}.contracts
+  where kind = $1 and fingerprint = $2 and (meaning <> $6 or meaning = '' and text <> $5))
 on conflict do nothing`
 )
 
@@ -105,67 +107,73 @@ func (s *Store) keepContracts(ctx context.Context, db db, events []es.EventData,
 			continue
 		}
 		use := contractUse{e.Contract.Kind, e.Contract.Fingerprint, e.Type, max(e.Schema, 1)}
-		if s.contracts.has(use, e.Contract.Text) {
+		if s.contracts.has(use, *e.Contract) {
 			continue
 		}
 		if err := s.keepContract(ctx, db, use, e.Contract, inTx); err != nil {
 			return explain("keep the contract of "+e.Type, err)
 		}
-		s.contracts.add(use, e.Contract.Text)
+		s.contracts.add(use, *e.Contract)
 	}
 	return nil
 }
 
 func (s *Store) keepContract(ctx context.Context, db db, use contractUse, c *es.Contract, inTx bool) error {
-	text, err := s.keptContract(ctx, db, use)
-	if err == nil && text == "" {
-		text, err = s.keepNewContract(ctx, use, c, inTx)
+	kept, err := s.keptContract(ctx, db, use)
+	if err == nil && kept.Text == "" {
+		kept, err = s.keepNewContract(ctx, use, c, inTx)
 	}
-	if err == nil && text != c.Text {
+	if err == nil && !kept.Same(*c) {
 		err = fmt.Errorf("pgstore: %w: the store has another contract of kind %s with fingerprint %s: a fingerprint is to be of the text", es.ErrInvalid, c.Kind, c.Fingerprint)
 	}
 	return err
 }
 
-// keptContract returns the text of what is kept, and none when nothing is.
-func (s *Store) keptContract(ctx context.Context, db db, use contractUse) (string, error) {
+// keptContract returns what is kept, without a text when nothing is.
+func (s *Store) keptContract(ctx context.Context, db db, use contractUse) (es.Contract, error) {
 	rows, err := db.Query(ctx, s.sql.keptContract, use.kind, use.fingerprint, use.eventType, use.schema)
 	if err != nil {
-		return "", err
+		return es.Contract{}, err
 	}
-	return firstText(rows)
+	return first(rows, use.kind, use.fingerprint)
 }
 
-func firstText(rows pgx.Rows) (string, error) {
-	texts, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil || len(texts) == 0 {
-		return "", err
+// first is the first contract of rows of text and meaning, or one without a text.
+func first(rows pgx.Rows, kind, fingerprint string) (es.Contract, error) {
+	found := es.Contract{Kind: kind, Fingerprint: fingerprint}
+	defer rows.Close()
+	if rows.Next() {
+		if err := rows.Scan(&found.Text, &found.Meaning); err != nil {
+			return found, err
+		}
 	}
-	return texts[0], nil
+	rows.Close()
+	return found, rows.Err()
 }
 
-// keepNewContract returns the text that is kept then; none when another contract has the
+// keepNewContract returns what is kept then; nothing when another contract has the
 // fingerprint. Inside the caller's transaction it takes a connection beside the pool.
-func (s *Store) keepNewContract(ctx context.Context, use contractUse, c *es.Contract, inTx bool) (text string, err error) {
+func (s *Store) keepNewContract(ctx context.Context, use contractUse, c *es.Contract, inTx bool) (kept es.Contract, err error) {
 	keep := func(on interface {
 		db
 		Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	}) error {
-		args := []any{use.kind, use.fingerprint, use.eventType, use.schema, c.Text}
+		args := []any{use.kind, use.fingerprint, use.eventType, use.schema, c.Text, c.Meaning}
 		_, err := on.Exec(ctx, s.sql.keepContract, args...)
 		if pg.LostRace(err) { // of an isolation that the role has by default
 			_, err = on.Exec(ctx, s.sql.keepContract, args...)
 		}
 		if err == nil {
-			text, err = s.keptContract(ctx, on, use)
+			kept, err = s.keptContract(ctx, on, use)
 		}
 		return err
 	}
 	if !inTx {
-		return text, keep(s.pool)
+		err = keep(s.pool)
+		return kept, err
 	}
 	err = s.beside(ctx, func(conn *pgx.Conn) error { return keep(conn) })
-	return text, err
+	return kept, err
 }
 
 // Contract returns a contract that payloads of the log were written by: see [es.Contracts]. It
@@ -178,7 +186,7 @@ func (s *Store) Contract(ctx context.Context, kind, fingerprint string) (es.Cont
 		err := s.beside(ctx, func(conn *pgx.Conn) error {
 			rows, err := conn.Query(ctx, s.sql.contract, kind, fingerprint)
 			if err == nil {
-				c.Text, err = firstText(rows)
+				c, err = first(rows, kind, fingerprint)
 			}
 			return err
 		})

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/asof-dev/asof/es"
 )
@@ -22,15 +23,24 @@ func contractsAreKept(w *world) {
 		w.Errorf("what was never written: %v", err)
 	}
 	w.append("1", es.NoStream, written("test.a", one), written("test.b", one), data(1)[0])
+	documented := es.Contract{Kind: "AVRO", Fingerprint: "f3", Meaning: "m", Text: `{"type": "int"}`}
+	w.append("1", es.Any, written("test.a", documented))
+	for _, eventType := range []string{"test.a", "test.d"} { // the first stays
+		w.append("1", es.Any, written(eventType, es.Contract{Kind: "AVRO", Fingerprint: "f3", Meaning: "m", Text: `"int"`}))
+	}
 	other := es.Contract{Kind: "PROTOBUF", Fingerprint: "f1", Text: "message A {}"}
 	w.append("1", es.Any, written("test.a", one), written("test.c", other))
-	for _, want := range []es.Contract{one, other} {
+	for _, want := range []es.Contract{one, documented, other} {
 		if got, err := kept.Contract(w.Context(), want.Kind, want.Fingerprint); err != nil || got != want {
 			w.Errorf("%+v, %v", got, err)
 		}
 	}
 	for what, c := range map[string]es.Contract{
 		"another text of a fingerprint": {Kind: "AVRO", Fingerprint: "f1", Text: `"long"`},
+		"another meaning":               {Kind: "AVRO", Fingerprint: "f3", Meaning: "n", Text: `{"type": "int"}`},
+		"a meaning more":                {Kind: "AVRO", Fingerprint: "f1", Meaning: "m", Text: `"int"`},
+		"a meaning less":                {Kind: "AVRO", Fingerprint: "f3", Text: `{"type": "int"}`},
+		"too much meaning":              {Kind: "AVRO", Fingerprint: "f2", Meaning: strings.Repeat("m", 129), Text: `"int"`},
 		"no kind":                       {Fingerprint: "f2", Text: `"int"`},
 		"another kind":                  {Kind: "XML", Fingerprint: "f2", Text: `"int"`},
 		"no fingerprint":                {Kind: "AVRO", Text: `"int"`},
@@ -45,7 +55,7 @@ func contractsAreKept(w *world) {
 			}
 		}
 	}
-	if got := len(w.read("1", 1)); got != 5 {
-		w.Errorf("the stream has %d events, want 5", got)
+	if got := len(w.read("1", 1)); got != 8 {
+		w.Errorf("the stream has %d events, want 8", got)
 	}
 }

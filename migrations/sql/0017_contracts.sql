@@ -8,6 +8,7 @@ create table contracts (
     fingerprint    text        not null,    -- of the text; payloads of Avro begin with it
     type           text        not null,    -- of the events that are written by it
     schema_version integer     not null,    -- of these
+    meaning        text        not null,    -- a digest of what reading takes of the text, empty where that is all of it
     text           text        not null,
     recorded_at    timestamptz not null default clock_timestamp(),
     primary key (kind, fingerprint, type, schema_version)

@@ -1,5 +1,15 @@
-// Package avro tells whether one Avro schema reads what another wrote, and if not, every
-// reason why, in words for the one who changed it:
+// Package avro keeps events as Avro, by schemas that stand in the program beside the types:
+//
+//	codec := avro.New[Event](
+//		avro.Of(Placed{}, placedSchema),
+//		avro.Of(Paid{}, paidSchema))
+//
+// A payload is in the single-object encoding: it begins with its schema's fingerprint, and the
+// log keeps the schema. So it is read for ever by what it was written by, without a registry.
+// [Upcast] leads from one schema version to the next.
+//
+// The package also tells whether one schema reads what another wrote, and if not, every reason
+// why, in words for the one who changed it:
 //
 //	problems, err := avro.CanRead(next, former)
 //	for _, p := range problems {
