@@ -55,12 +55,14 @@ func TestPublish_says_what_failed(t *testing.T) {
 		is   error
 		says string
 	}{
-		"an error":                    {of(func(Checkout) ([]es.Event, error) { return nil, errors.New("not this one") }), `{}`, nil, "not this one"},
-		"a panic":                     {of(func(Checkout) ([]es.Event, error) { panic("oh") }), `{}`, nil, "panic: oh"},
-		"nothing":                     {of(func(Checkout) ([]es.Event, error) { return nil, nil }), `{}`, es.ErrInvalid, "say Sparse"},
-		"what Public does not know":   {of(func(Checkout) ([]es.Event, error) { return []es.Event{CouponUsed{}}, nil }), `{}`, es.ErrUnknownType, "CouponUsed"},
-		"what is too large for Kafka": {of(func(Checkout) ([]es.Event, error) { return []es.Event{OrderPlaced{strings.Repeat("x", es.MaxData)}}, nil }), `{}`, es.ErrInvalid, "at most"},
-		"what does not decode":        {publicOrders(), `[`, es.ErrUndecodable, "cart.checked_out"},
+		"an error":                  {of(func(Checkout) ([]es.Event, error) { return nil, errors.New("not this one") }), `{}`, nil, "not this one"},
+		"a panic":                   {of(func(Checkout) ([]es.Event, error) { panic("oh") }), `{}`, nil, "panic: oh"},
+		"nothing":                   {of(func(Checkout) ([]es.Event, error) { return nil, nil }), `{}`, es.ErrInvalid, "say Sparse"},
+		"what Public does not know": {of(func(Checkout) ([]es.Event, error) { return []es.Event{CouponUsed{}}, nil }), `{}`, es.ErrUnknownType, "CouponUsed"},
+		"what is too large for Kafka": {of(func(Checkout) ([]es.Event, error) {
+			return []es.Event{OrderPlaced{strings.Repeat("x", es.MaxData)}}, nil
+		}), `{}`, es.ErrInvalid, "at most"},
+		"what does not decode": {publicOrders(), `[`, es.ErrUndecodable, "cart.checked_out"},
 	} {
 		list, err := c.m.Publish(t.Context(), recorded(c.data))
 		if err == nil || list != nil || !strings.Contains(err.Error(), c.says) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), "cart.checked_out of cart/c-7 version 3") {
