@@ -89,7 +89,7 @@ func (c *validators) rule(f finding) string {
 // names are those that a rule is about.
 func names(k foreign.ErrorKind) string {
 	var list []string
-	says := ""
+	var says string
 	switch k := k.(type) {
 	case *kind.Required:
 		list, says = k.Missing, "missing"
