@@ -1,10 +1,11 @@
 package jsonschema_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 
-	"fmt"
-
+	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/schema/jsonschema"
 )
 
@@ -21,4 +22,29 @@ func ExampleCanRead() {
 	// Output:
 	// field note is required now: leave it optional
 	// field total became string (it was integer): add a new field
+}
+
+type OrderPaid struct {
+	Cents    int64  `json:"cents"`
+	Currency string `json:"currency"`
+}
+
+func (OrderPaid) EventType() string { return "order.paid" }
+
+func ExampleNew() {
+	codec := jsonschema.New[es.Event](jsonschema.Of(OrderPaid{}, `{
+		"type": "object",
+		"properties": {"cents": {"type": "integer", "minimum": 1}, "currency": {"enum": ["CHF", "EUR"]}},
+		"required": ["cents", "currency"],
+		"additionalProperties": false
+	}`))
+	ctx, stream := context.Background(), es.StreamID{Category: "order", ID: "1"}
+
+	data, err := codec.Encode(ctx, stream, OrderPaid{Cents: 150, Currency: "EUR"})
+	fmt.Println(string(data.Data), data.Contract.Kind, err)
+	_, err = codec.Encode(ctx, stream, OrderPaid{Cents: 0, Currency: "EUR"})
+	fmt.Println(err)
+	// Output:
+	// {"cents":150,"currency":"EUR"} JSON <nil>
+	// es: invalid: encode order.paid: cents does not fit minimum 1 (#/properties/cents/minimum)
 }

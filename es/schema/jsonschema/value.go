@@ -139,12 +139,7 @@ func (v *value) readObject(tokens *json.Decoder, depth int) error {
 
 // checkNumber refuses a number that would take gigabytes to write out.
 func (v *value) checkNumber() error {
-	_, exponent, _ := strings.Cut(strings.ToLower(v.text), "e")
-	n, err := strconv.Atoi(strings.TrimPrefix(exponent, "+"))
-	if exponent == "" {
-		n, err = 0, nil
-	}
-	if err != nil || n > mostExponent || n < -mostExponent || len(v.text) > longestNumber {
+	if outOfRange(v.text) {
 		return v.errorf("the number %s is out of range", short(v.text))
 	}
 	return nil

@@ -1,4 +1,14 @@
-// Package protobuf tells whether one .proto text reads what another wrote, and if not, every
+// Package protobuf keeps events as Protobuf. They are generated messages themselves, which have
+// their EventType in another file of their package:
+//
+//	func (*Placed) EventType() string { return "order.placed" }
+//
+//	codec := protobuf.New[Event](&Placed{}, &Paid{})
+//
+// The log keeps the .proto text of each beside the payloads. [Upcast] leads from one schema
+// version, and its message, to the next.
+//
+// The package also tells whether one .proto text reads what another wrote, and if not, every
 // reason why, in words for the one who changed it:
 //
 //	problems, err := protobuf.CanRead(next, former)
