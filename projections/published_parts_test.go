@@ -163,6 +163,31 @@ func randomParts(t *testing.T, r *rand.Rand) {
 	}
 }
 
+// A page of messages ends within the parts of an event.
+func TestRebuild_of_topics_takes_parts_over_pages(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.target.exec(`create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`)
+	var many []Event
+	for range 850 {
+		many = append(many, Deposited{9})
+	}
+	g.append("a-1", many...)
+	g.append("a-1", many...)
+	published := inParts(g.category, false)
+	messages, _ := g.letters(published, g.history())
+	g.send(messages...) // 5,100
+	def := pieces("", g.category, new(atomic.Bool))
+	def.Codec = codec()
+	p := g.projector(def)
+	if err := p.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := tableOf(g.target, "pieces.pieces", byName)["a-1"].Cents; got != 1700*9 {
+		t.Errorf("%d cents", got)
+	}
+}
+
 // An event of which a part was lost is not applied in part: its stream waits as at any gap,
 // other streams go on, and it is whole when it is published anew, as other parts even.
 func TestTopics_alone_wait_for_a_part_that_was_lost(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/schema"
+	"github.com/asof-dev/asof/es/schema/avro"
 )
 
 // IDs has the ids of contracts: a [Client].
@@ -32,6 +33,7 @@ type framed[E es.Event] struct {
 	codec   es.Codec[E]
 	ids     IDs
 	writers sync.Map // of id: writer
+	avro    sync.Map // of Avro, by fingerprint: the contract that was met first
 }
 
 // writer is a contract by which payloads are written.
@@ -120,12 +122,29 @@ func (f *framed[E]) writer(ctx context.Context, id int) (writer, error) {
 	}
 	by := writer{contract: contract}
 	if schema.Kind(contract.Kind) == schema.Avro {
-		if by.single, err = singleOf(contract); err != nil {
+		if by.contract, err = f.alone(contract); err != nil {
+			return writer{}, err
+		}
+		if by.single, err = singleOf(by.contract); err != nil {
 			return writer{}, err
 		}
 	}
 	f.writers.Store(id, by)
 	return by, nil
+}
+
+// alone refuses a contract of Avro whose fingerprint another one has that means something else,
+// as another scale of a decimal does: the codec knows them by it.
+func (f *framed[E]) alone(contract es.Contract) (es.Contract, error) {
+	contract, err := avro.Contract(contract.Text)
+	if err != nil {
+		return contract, err
+	}
+	first, _ := f.avro.LoadOrStore(contract.Fingerprint, contract)
+	if !contract.Same(first.(es.Contract)) { //nolint:forcetypeassert // nothing else is stored
+		return contract, fmt.Errorf("the registry has two contracts of Avro with the fingerprint %s that differ in logical types: rename a field or a type of one of them", contract.Fingerprint)
+	}
+	return contract, nil
 }
 
 // written has the contract of one payload, and else what was there before.
