@@ -8,7 +8,7 @@ import (
 )
 
 // quoted says in which directories the code stands that a document shows.
-var quoted = map[string][]string{"docs/read-side.md": {"projections/"}, "docs/events.md": {"es/", "services/orders/"}}
+var quoted = map[string][]string{"docs/read-side.md": {"projections/"}, "docs/events.md": {"es/", "es/schema/avro/", "es/schema/protobuf/", "services/orders/"}}
 
 // The code of a guide is that of tests and Examples, to the letter: whole lines of one.
 func TestGuides_show_code_that_runs(t *testing.T) {
