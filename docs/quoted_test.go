@@ -9,7 +9,7 @@ import (
 
 // quoted says in which directories the code stands that a document shows.
 var quoted = map[string][]string{
-	"docs/read-side.md": {"projections/"}, "docs/events.md": {"es/", "services/orders/"}, "docs/getting-started.md": {"es/reactions/"},
+	"docs/read-side.md": {"projections/"}, "docs/events.md": {"es/", "es/schema/avro/", "es/schema/protobuf/", "services/orders/"}, "docs/getting-started.md": {"es/reactions/"},
 	"docs/publishing.md": {"es/mapping/", "projections/"}, "docs/contracts.md": {"es/schema/registry/"},
 }
 

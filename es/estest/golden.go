@@ -30,6 +30,10 @@ const WriteEnv = "ASOF_GOLDEN"
 //	                                  several events, the first is ….v1@1.order.paid.v2.json
 //	order.paid.v2.json                a payload as it is written now
 //
+// Payloads of Avro and Protobuf stand in order.paid.v1.avro and .pb. Beside them stand what they
+// were written by (order.paid.v1.avsc, .proto), and what they were as JSON (order.paid.v1.avro.json),
+// which says what has changed. Of a oneof, give an example that has set it.
+//
 // The test fails when a payload does not decode any more, when a field of it disappears or
 // changes, when upcasters make something else of it, and for a type without a file. With
 // ASOF_GOLDEN=write in the environment it writes the files that are missing, and those that
@@ -46,19 +50,16 @@ func Golden[E es.Event](t testing.TB, codec es.Codec[E], dir string, examples ..
 			t.Errorf("%s: %v", example.EventType(), err)
 		}
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.v*.json"))
+	names, of, err := g.files()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		base := strings.TrimSuffix(filepath.Base(name), ".json")
-		if strings.Contains(base, as) {
-			continue
-		}
+	for i, name := range names {
+		base := strings.TrimSuffix(filepath.Base(name), of[i].ext)
 		eventType, schema, err := parse(base)
 		if err == nil {
 			types[eventType] = true
-			err = g.former(base, eventType, schema)
+			err = g.former(base, of[i], eventType, schema)
 		}
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -94,35 +95,55 @@ func (g *golden[E]) example(given es.Event) error {
 	}
 	name := base(data.Type, data.Schema)
 	g.current[name] = true
-	was, err := os.ReadFile(g.path(name))
+	is, err := g.payload(data)
+	if err != nil {
+		return err
+	}
+	path := g.file(name, is.format)
+	was, err := g.read(name, is.format)
 	if os.IsNotExist(err) {
-		return g.keep(name, data.Data, fmt.Errorf("there is no %s", g.path(name)))
+		if other, found := g.other(name, is.format); found {
+			return fmt.Errorf("events like that in %s are stored, and it is written as %s now: raise EventSchema and add an upcaster", other, is.contentType)
+		}
+		return g.keep(name, is, fmt.Errorf("there is no %s", path))
 	}
 	if err != nil {
 		return err
 	}
 	back, err := g.decode(data.Type, data.Schema, was)
 	if err != nil {
-		return fmt.Errorf("%w: events like that in %s are stored: raise EventSchema and add an upcaster", err, g.path(name))
+		return fmt.Errorf("%w: events like that in %s are stored: raise EventSchema and add an upcaster", err, path)
 	}
-	again, err := g.encoded(back[0])
+	again, err := g.reencoded(back)
 	if err != nil {
 		return err
 	}
-	if lost := differences(was, again.Data, true); len(lost) > 0 {
-		return fmt.Errorf("%s of %s is not what it was: events with it are stored: raise EventSchema and add an upcaster, or take the change back", strings.Join(lost, ", "), g.path(name))
+	if lost := differences(was.shown, again.shown, true); len(lost) > 0 {
+		return fmt.Errorf("%s of %s is not what it was: events with it are stored: raise EventSchema and add an upcaster, or take the change back", strings.Join(lost, ", "), path)
 	}
-	if more := differences(data.Data, was, false); len(more) > 0 {
-		return g.keep(name, data.Data, fmt.Errorf("%s is not in %s", strings.Join(more, ", "), g.path(name)))
+	if more := differences(is.shown, was.shown, false); len(more) > 0 {
+		return g.keep(name, is, fmt.Errorf("%s is not in %s", strings.Join(more, ", "), path))
 	}
 	return nil
+}
+
+// reencoded is what was decoded, as it would be written now.
+func (g *golden[E]) reencoded(back []E) (payload, error) {
+	data, err := g.encoded(back[0])
+	if err != nil {
+		return payload{}, err
+	}
+	return g.payload(data)
 }
 
 // encode encodes an example that is filled in, or as it is where that cannot be read.
 func (g *golden[E]) encode(example E) (es.EventData, error) {
 	data, err := g.encoded(filled(example))
 	if err == nil {
-		_, err = g.decode(data.Type, data.Schema, data.Data)
+		var is payload
+		if is, err = g.payload(data); err == nil {
+			_, err = g.decode(data.Type, data.Schema, is)
+		}
 	}
 	if err != nil {
 		return g.encoded(example)
@@ -131,11 +152,11 @@ func (g *golden[E]) encode(example E) (es.EventData, error) {
 }
 
 // former holds what a former payload is now against its file.
-func (g *golden[E]) former(name, eventType string, schema int) error {
+func (g *golden[E]) former(name string, f format, eventType string, schema int) error {
 	if g.current[name] {
 		return nil
 	}
-	was, err := os.ReadFile(g.path(name))
+	was, err := g.read(name, f)
 	if err != nil {
 		return err
 	}
@@ -154,7 +175,11 @@ func (g *golden[E]) former(name, eventType string, schema int) error {
 			now = fmt.Sprintf("%s%s%d.%s", name, as, n+1, base(is.Type, is.Schema))
 		}
 		become = append(become, now)
-		if err := g.becomes(now, is.Data); err != nil {
+		shown, err := g.payload(is)
+		if err != nil {
+			return err
+		}
+		if err := g.becomes(now, shown.shown); err != nil {
 			return err
 		}
 	}
@@ -165,7 +190,7 @@ func (g *golden[E]) former(name, eventType string, schema int) error {
 func (g *golden[E]) becomes(name string, is []byte) error {
 	want, err := os.ReadFile(g.path(name))
 	if os.IsNotExist(err) {
-		return g.keep(name, is, fmt.Errorf("there is no %s", g.path(name)))
+		return g.keepJSON(g.path(name), is, fmt.Errorf("there is no %s", g.path(name)))
 	}
 	if err != nil {
 		return err
@@ -174,7 +199,7 @@ func (g *golden[E]) becomes(name string, is []byte) error {
 		return fmt.Errorf("upcast, %s is not what it was in %s: correct the upcasters, or remove that file if it was never right", strings.Join(lost, ", "), g.path(name))
 	}
 	if more := differences(is, want, true); len(more) > 0 {
-		return g.keep(name, is, fmt.Errorf("upcast, %s is not in %s", strings.Join(more, ", "), g.path(name)))
+		return g.keepJSON(g.path(name), is, fmt.Errorf("upcast, %s is not in %s", strings.Join(more, ", "), g.path(name)))
 	}
 	return nil
 }
@@ -201,22 +226,7 @@ func (g *golden[E]) nothingElse(name string, become []string) error {
 	return nil
 }
 
-// keep writes a file, or says why it would.
-func (g *golden[E]) keep(name string, data []byte, why error) error {
-	if !g.write {
-		return fmt.Errorf("%w: see that it is right, run the test with %s=write, and commit the file", why, WriteEnv)
-	}
-	var text bytes.Buffer
-	if err := json.Indent(&text, data, "", "  "); err != nil {
-		return fmt.Errorf("%w: the payload is no JSON: %w", why, err)
-	}
-	text.WriteByte('\n')
-	if err := os.MkdirAll(g.dir, 0o755); err != nil { //nolint:gosec // it is source
-		return err
-	}
-	return os.WriteFile(g.path(name), text.Bytes(), 0o644) //nolint:gosec // it is source
-}
-
+// path is the file of JSON of a name.
 func (g *golden[E]) path(name string) string { return filepath.Join(g.dir, name+".json") }
 
 // base is the name of a file without its extension. Characters of types that a file's name
@@ -245,16 +255,16 @@ func (g *golden[E]) encoded(event E) (es.EventData, error) {
 	return g.codec.Encode(g.ctx, file(), event)
 }
 
-func (g *golden[E]) decode(eventType string, schema int, data []byte) ([]E, error) {
-	return g.codec.Decode(g.ctx, nil, recorded(eventType, schema, data))
+func (g *golden[E]) decode(eventType string, schema int, p payload) ([]E, error) {
+	return g.codec.Decode(p.within(g.ctx), nil, recorded(eventType, schema, p))
 }
 
 func file() es.StreamID { return es.StreamID{Category: "golden", ID: "file"} }
 
-func recorded(eventType string, schema int, data []byte) es.RecordedEvent {
+func recorded(eventType string, schema int, p payload) es.RecordedEvent {
 	return es.RecordedEvent{
 		Recorded:    es.Recorded{ID: es.NewID(), Type: eventType, Schema: schema, Stream: file(), Version: 1, Position: 1},
-		ContentType: es.JSONContentType, Data: data,
+		ContentType: p.contentType, Data: p.data,
 	}
 }
 

@@ -9,6 +9,9 @@ func (*Placed) EventType() string { return "order.placed" }
 // EventType is that of Placed: it is a program's that knows less.
 func (*PlacedLess) EventType() string { return "order.placed" }
 
+// EventType is that of Placed: it is a mistake.
+func (*PlacedRetyped) EventType() string { return "order.placed" }
+
 // EventType is that of Placed.
 func (*PlacedStrict) EventType() string { return "order.placed" }
 

@@ -315,6 +315,50 @@ func (x *PlacedLess) GetNumber() int64 {
 	return 0
 }
 
+type PlacedRetyped struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        string                 `protobuf:"bytes,1,opt,name=number,proto3" json:"number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlacedRetyped) Reset() {
+	*x = PlacedRetyped{}
+	mi := &file_shop_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlacedRetyped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlacedRetyped) ProtoMessage() {}
+
+func (x *PlacedRetyped) ProtoReflect() protoreflect.Message {
+	mi := &file_shop_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlacedRetyped.ProtoReflect.Descriptor instead.
+func (*PlacedRetyped) Descriptor() ([]byte, []int) {
+	return file_shop_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PlacedRetyped) GetNumber() string {
+	if x != nil {
+		return x.Number
+	}
+	return ""
+}
+
 type PlacedStrict struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        int64                  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -333,7 +377,7 @@ type PlacedStrict struct {
 
 func (x *PlacedStrict) Reset() {
 	*x = PlacedStrict{}
-	mi := &file_shop_proto_msgTypes[3]
+	mi := &file_shop_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -345,7 +389,7 @@ func (x *PlacedStrict) String() string {
 func (*PlacedStrict) ProtoMessage() {}
 
 func (x *PlacedStrict) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[3]
+	mi := &file_shop_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -358,7 +402,7 @@ func (x *PlacedStrict) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlacedStrict.ProtoReflect.Descriptor instead.
 func (*PlacedStrict) Descriptor() ([]byte, []int) {
-	return file_shop_proto_rawDescGZIP(), []int{3}
+	return file_shop_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PlacedStrict) GetNumber() int64 {
@@ -440,7 +484,7 @@ type Paid struct {
 
 func (x *Paid) Reset() {
 	*x = Paid{}
-	mi := &file_shop_proto_msgTypes[4]
+	mi := &file_shop_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +496,7 @@ func (x *Paid) String() string {
 func (*Paid) ProtoMessage() {}
 
 func (x *Paid) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[4]
+	mi := &file_shop_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +509,7 @@ func (x *Paid) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Paid.ProtoReflect.Descriptor instead.
 func (*Paid) Descriptor() ([]byte, []int) {
-	return file_shop_proto_rawDescGZIP(), []int{4}
+	return file_shop_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Paid) GetCents() int64 {
@@ -485,7 +529,7 @@ type Paid2 struct {
 
 func (x *Paid2) Reset() {
 	*x = Paid2{}
-	mi := &file_shop_proto_msgTypes[5]
+	mi := &file_shop_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +541,7 @@ func (x *Paid2) String() string {
 func (*Paid2) ProtoMessage() {}
 
 func (x *Paid2) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[5]
+	mi := &file_shop_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +554,7 @@ func (x *Paid2) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Paid2.ProtoReflect.Descriptor instead.
 func (*Paid2) Descriptor() ([]byte, []int) {
-	return file_shop_proto_rawDescGZIP(), []int{5}
+	return file_shop_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Paid2) GetAmount() int64 {
@@ -536,7 +580,7 @@ type Tree struct {
 
 func (x *Tree) Reset() {
 	*x = Tree{}
-	mi := &file_shop_proto_msgTypes[6]
+	mi := &file_shop_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -548,7 +592,7 @@ func (x *Tree) String() string {
 func (*Tree) ProtoMessage() {}
 
 func (x *Tree) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[6]
+	mi := &file_shop_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -561,7 +605,7 @@ func (x *Tree) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tree.ProtoReflect.Descriptor instead.
 func (*Tree) Descriptor() ([]byte, []int) {
-	return file_shop_proto_rawDescGZIP(), []int{6}
+	return file_shop_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Tree) GetNext() *Tree {
@@ -579,7 +623,7 @@ type Outer struct {
 
 func (x *Outer) Reset() {
 	*x = Outer{}
-	mi := &file_shop_proto_msgTypes[7]
+	mi := &file_shop_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +635,7 @@ func (x *Outer) String() string {
 func (*Outer) ProtoMessage() {}
 
 func (x *Outer) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[7]
+	mi := &file_shop_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +648,7 @@ func (x *Outer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outer.ProtoReflect.Descriptor instead.
 func (*Outer) Descriptor() ([]byte, []int) {
-	return file_shop_proto_rawDescGZIP(), []int{7}
+	return file_shop_proto_rawDescGZIP(), []int{8}
 }
 
 type Placed_Line struct {
@@ -618,7 +662,7 @@ type Placed_Line struct {
 
 func (x *Placed_Line) Reset() {
 	*x = Placed_Line{}
-	mi := &file_shop_proto_msgTypes[9]
+	mi := &file_shop_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +674,7 @@ func (x *Placed_Line) String() string {
 func (*Placed_Line) ProtoMessage() {}
 
 func (x *Placed_Line) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[9]
+	mi := &file_shop_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +719,7 @@ type Outer_Inner struct {
 
 func (x *Outer_Inner) Reset() {
 	*x = Outer_Inner{}
-	mi := &file_shop_proto_msgTypes[12]
+	mi := &file_shop_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -687,7 +731,7 @@ func (x *Outer_Inner) String() string {
 func (*Outer_Inner) ProtoMessage() {}
 
 func (x *Outer_Inner) ProtoReflect() protoreflect.Message {
-	mi := &file_shop_proto_msgTypes[12]
+	mi := &file_shop_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -700,7 +744,7 @@ func (x *Outer_Inner) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outer_Inner.ProtoReflect.Descriptor instead.
 func (*Outer_Inner) Descriptor() ([]byte, []int) {
-	return file_shop_proto_rawDescGZIP(), []int{7, 0}
+	return file_shop_proto_rawDescGZIP(), []int{8, 0}
 }
 
 var File_shop_proto protoreflect.FileDescriptor
@@ -737,7 +781,9 @@ const file_shop_proto_rawDesc = "" +
 	"\x05cents\x18\x01 \x01(\x03R\x05cents\"$\n" +
 	"\n" +
 	"PlacedLess\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x03R\x06number\"\xf0\x03\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\"'\n" +
+	"\rPlacedRetyped\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\tR\x06number\"\xf0\x03\n" +
 	"\fPlacedStrict\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x1a\n" +
 	"\bcustomer\x18\x02 \x01(\tR\bcustomer\x12!\n" +
@@ -788,37 +834,38 @@ func file_shop_proto_rawDescGZIP() []byte {
 }
 
 var file_shop_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_shop_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_shop_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_shop_proto_goTypes = []any{
 	(State)(0),                    // 0: shop.State
 	(*Placed)(nil),                // 1: shop.Placed
 	(*Cash)(nil),                  // 2: shop.Cash
 	(*PlacedLess)(nil),            // 3: shop.PlacedLess
-	(*PlacedStrict)(nil),          // 4: shop.PlacedStrict
-	(*Paid)(nil),                  // 5: shop.Paid
-	(*Paid2)(nil),                 // 6: shop.Paid2
-	(*Tree)(nil),                  // 7: shop.Tree
-	(*Outer)(nil),                 // 8: shop.Outer
-	nil,                           // 9: shop.Placed.TagsEntry
-	(*Placed_Line)(nil),           // 10: shop.Placed.Line
-	nil,                           // 11: shop.PlacedStrict.TagsEntry
-	nil,                           // 12: shop.PlacedStrict.MoreEntry
-	(*Outer_Inner)(nil),           // 13: shop.Outer.Inner
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*PlacedRetyped)(nil),         // 4: shop.PlacedRetyped
+	(*PlacedStrict)(nil),          // 5: shop.PlacedStrict
+	(*Paid)(nil),                  // 6: shop.Paid
+	(*Paid2)(nil),                 // 7: shop.Paid2
+	(*Tree)(nil),                  // 8: shop.Tree
+	(*Outer)(nil),                 // 9: shop.Outer
+	nil,                           // 10: shop.Placed.TagsEntry
+	(*Placed_Line)(nil),           // 11: shop.Placed.Line
+	nil,                           // 12: shop.PlacedStrict.TagsEntry
+	nil,                           // 13: shop.PlacedStrict.MoreEntry
+	(*Outer_Inner)(nil),           // 14: shop.Outer.Inner
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_shop_proto_depIdxs = []int32{
 	0,  // 0: shop.Placed.state:type_name -> shop.State
-	10, // 1: shop.Placed.lines:type_name -> shop.Placed.Line
-	9,  // 2: shop.Placed.tags:type_name -> shop.Placed.TagsEntry
-	14, // 3: shop.Placed.at:type_name -> google.protobuf.Timestamp
+	11, // 1: shop.Placed.lines:type_name -> shop.Placed.Line
+	10, // 2: shop.Placed.tags:type_name -> shop.Placed.TagsEntry
+	15, // 3: shop.Placed.at:type_name -> google.protobuf.Timestamp
 	2,  // 4: shop.Placed.cash:type_name -> shop.Cash
 	0,  // 5: shop.PlacedStrict.state:type_name -> shop.State
-	10, // 6: shop.PlacedStrict.lines:type_name -> shop.Placed.Line
-	11, // 7: shop.PlacedStrict.tags:type_name -> shop.PlacedStrict.TagsEntry
-	14, // 8: shop.PlacedStrict.at:type_name -> google.protobuf.Timestamp
+	11, // 6: shop.PlacedStrict.lines:type_name -> shop.Placed.Line
+	12, // 7: shop.PlacedStrict.tags:type_name -> shop.PlacedStrict.TagsEntry
+	15, // 8: shop.PlacedStrict.at:type_name -> google.protobuf.Timestamp
 	2,  // 9: shop.PlacedStrict.cash:type_name -> shop.Cash
-	12, // 10: shop.PlacedStrict.more:type_name -> shop.PlacedStrict.MoreEntry
-	7,  // 11: shop.Tree.next:type_name -> shop.Tree
+	13, // 10: shop.PlacedStrict.more:type_name -> shop.PlacedStrict.MoreEntry
+	8,  // 11: shop.Tree.next:type_name -> shop.Tree
 	2,  // 12: shop.PlacedStrict.MoreEntry.value:type_name -> shop.Cash
 	13, // [13:13] is the sub-list for method output_type
 	13, // [13:13] is the sub-list for method input_type
@@ -836,14 +883,14 @@ func file_shop_proto_init() {
 		(*Placed_Card)(nil),
 		(*Placed_Cash)(nil),
 	}
-	file_shop_proto_msgTypes[3].OneofWrappers = []any{}
+	file_shop_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shop_proto_rawDesc), len(file_shop_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
