@@ -45,6 +45,7 @@ type status struct {
 		LagSeconds float64     `json:"lag_seconds"`
 		Leader     string      `json:"leader"`
 		Epoch      int64       `json:"epoch"`
+		Held       int64       `json:"held"`
 		Failure    string      `json:"failure"`
 		FailedAt   *time.Time  `json:"failed_at"`
 	} `json:"relay"`

@@ -66,10 +66,14 @@ func (v relayView) write(w io.Writer) error {
 		leader = "none is active"
 	}
 	rows := []string{row(count(int64(v.Position)), count(v.LagEvents), age(v.LagSeconds), leader)}
-	if err := block(w, "RELAY AT\tLAG\tBEHIND\tLEADER", rows); err != nil || v.Failure == "" {
+	err := block(w, "RELAY AT\tLAG\tBEHIND\tLEADER", rows)
+	if err == nil && v.Held > 0 {
+		_, err = fmt.Fprintf(w, "mappings hold %s streams: `held list` says why\n", count(v.Held))
+	}
+	if err != nil || v.Failure == "" {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "relay failing since %s: %s\n", moment(*v.FailedAt), oneLine(v.Failure))
+	_, err = fmt.Fprintf(w, "relay failing since %s: %s\n", moment(*v.FailedAt), oneLine(v.Failure))
 	return err
 }
 

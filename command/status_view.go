@@ -56,6 +56,7 @@ type relayView struct {
 	LagSeconds float64     `json:"lag_seconds"`
 	Leader     string      `json:"leader"` // the active relay; empty when there is none
 	Epoch      int64       `json:"epoch"`
+	Held       int64       `json:"held"` // streams of which a mapping could not publish an event
 	Failure    string      `json:"failure"`
 	FailedAt   *time.Time  `json:"failed_at"`
 }
@@ -134,7 +135,7 @@ func (v *statusView) addLog(s pgstore.Status) {
 }
 
 func newRelayView(s outbox.Status) relayView {
-	v := relayView{Position: s.Position, LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Leader: s.Leader, Epoch: s.Epoch, Failure: s.Failure}
+	v := relayView{Position: s.Position, LagEvents: s.Lag, LagSeconds: seconds(s.Behind), Leader: s.Leader, Epoch: s.Epoch, Held: s.Held, Failure: s.Failure}
 	if !s.FailedAt.IsZero() {
 		v.FailedAt = &s.FailedAt
 	}

@@ -23,7 +23,7 @@ func New(s Service) *cobra.Command {
 		callOf(cmd).began = true
 		return nil
 	}
-	root.AddCommand(newMigrate(s), newStatus(s), newRebuild(s), newRollback(s), newPause(s), newResume(s), newRewind(s), newBuilds(s), newDrop(s), newVerify(s), newDeadLetters(s), newState(s), newCheckEvents(s), newContracts(s), newLog(s), newRelay(s), newRepair(s), newAccept(s), newProject(s))
+	root.AddCommand(newMigrate(s), newStatus(s), newRebuild(s), newRollback(s), newPause(s), newResume(s), newRewind(s), newBuilds(s), newDrop(s), newVerify(s), newDeadLetters(s), newHeld(s), newState(s), newCheckEvents(s), newContracts(s), newLog(s), newRelay(s), newRepair(s), newAccept(s), newProject(s))
 	return root
 }
 
