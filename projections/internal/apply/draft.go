@@ -30,7 +30,7 @@ type draft struct {
 	before    Versions // seen, as found
 	parking   *fold.Parking
 	gaps      map[es.StreamID]Gap // of the streams, in the partition of the work
-	elsewhere bool                // streams of it have gaps in other partitions
+	elsewhere map[es.StreamID]bool // streams of it that have gaps in other partitions
 	opened    []Gap
 	alive     bool                 // the life of the source is known
 	were      map[uuid.UUID]before // of what is parked, by event
@@ -84,7 +84,7 @@ func (a *Applier) queueFence(batch *pgx.Batch, b books.Build, lanes []int, look 
 // finds which events are to be applied. The counters are read before all else, each statement
 // having a snapshot of its own.
 func (a *Applier) plan(ctx context.Context, from access, batch *pgx.Batch, b books.Build, w *Work) (*draft, error) {
-	d := &draft{w: *w, seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]Gap{}}
+	d := &draft{w: *w, seen: Versions{}, parking: fold.NewParking(a.Def, a.Most), gaps: map[es.StreamID]Gap{}, elsewhere: map[es.StreamID]bool{}}
 	a.queueFence(batch, b, a.lanes(b, w), func(now fence) error { d.fence = now; return nil })
 	a.queueLook(batch, b, w.parked != nil, func(now books.Build) error { d.b = now; return nil })
 	a.queueSeen(batch, b, w, d.seen)
@@ -127,7 +127,7 @@ func (a *Applier) decide(ctx context.Context, from access, d *draft, given *Work
 			return err
 		}
 	}
-	w.Gapped = d.elsewhere || len(d.gaps) > 0
+	w.Gapped = len(d.elsewhere)+len(d.gaps) > 0
 	d.before = maps.Clone(d.seen)
 	if d.todo, err = a.admit(ctx, from, d); err != nil {
 		return err

@@ -46,7 +46,7 @@ func (a *Applier) queueGaps(batch *pgx.Batch, b books.Build, w *Work, d *draft) 
 			if here {
 				d.gaps[g.Stream] = g
 			} else {
-				d.elsewhere = true
+				d.elsewhere[g.Stream] = true
 			}
 			return nil
 		})
@@ -66,7 +66,7 @@ func (a *Applier) admitStreams(w *Work, d *draft) []es.RecordedEvent {
 		last := d.seen[e.Stream]
 		switch {
 		case e.Version <= last:
-		case e.Version == last+1 || w.Sparse:
+		case e.Version == last+1, w.Sparse && !d.waits(e.Stream):
 			todo = append(todo, *e)
 			d.seen[e.Stream] = e.Version
 		default:
@@ -79,6 +79,13 @@ func (a *Applier) admitStreams(w *Work, d *draft) []es.RecordedEvent {
 		}
 	}
 	return todo
+}
+
+// waits reports a stream that has a gap, in whatever partition: what comes later does not pass it,
+// even where streams may have holes.
+func (d *draft) waits(s es.StreamID) bool {
+	_, here := d.gaps[s]
+	return here || d.elsewhere[s]
 }
 
 // openGapSQL notes a Gap, or where it is now. Bind: $1 build, $2 source, $3 category, $4

@@ -35,9 +35,6 @@ func (d *decoder[E]) begin(ctx context.Context) context.Context {
 // Decode returns the events that were recorded as one, in memory that is used again if it is
 // given back, and false for a type that the codec does not know.
 func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.RecordedEvent) (events []E, known bool, err error) {
-	if recorded.ContentType == partsType {
-		return d.decodeParts(ctx, into, recorded)
-	}
 	if !d.known[recorded.Type] { // asking the codec would format an error for each
 		return into, false, nil
 	}
@@ -52,22 +49,44 @@ func (d *decoder[E]) Decode(ctx context.Context, into []E, recorded *es.Recorded
 	return events, true, err
 }
 
-// decodeParts decodes what several messages carry. Parts of types that the codec does not know
-// are left out.
-func (d *decoder[E]) decodeParts(ctx context.Context, into []E, recorded *es.RecordedEvent) (events []E, known bool, err error) {
+// DecodeAs is Decode that says of each event what was recorded of it; none where that is the
+// same of all, but for its part. Of what several messages carry each has a type of its own, and
+// the number of its message; parts of types that the codec does not know are left out.
+func (d *decoder[E]) DecodeAs(ctx context.Context, into []E, recorded *es.RecordedEvent) (events []E, as []es.Recorded, known bool, err error) {
+	if recorded.ContentType != partsType {
+		events, known, err = d.Decode(ctx, into, recorded)
+		return events, nil, known, err
+	}
 	parts, err := split(recorded)
 	if err != nil {
-		return into, true, err
+		return into, nil, true, err
 	}
 	events = into
 	for i := range parts {
 		more, ok, err := d.Decode(ctx, events, &parts[i])
 		if err != nil {
-			return into, true, err
+			return into, nil, true, err
+		}
+		for range more[len(events):] {
+			as = append(as, parts[i].Recorded)
+		}
+		if len(more) == len(events) { // it has its number all the same
+			as = append(as, es.Recorded{})
 		}
 		events, known = more, known || ok
 	}
-	return events, known, nil
+	return events, numbered(as), known, nil
+}
+
+// numbered gives parts their numbers, and leaves out those that are none.
+func numbered(list []es.Recorded) []es.Recorded {
+	kept := list[:0]
+	for i, r := range list {
+		if r.Version > 0 {
+			kept = append(kept, r.PartOf(i, len(list)))
+		}
+	}
+	return kept
 }
 
 // passes reports an error that says nothing of the event. One of a newer schema is read by a

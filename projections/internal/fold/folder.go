@@ -63,10 +63,16 @@ type touch[E es.Event] struct {
 	event       E
 	r           *es.RecordedEvent
 	key         string
-	part, parts int32 // of what was recorded; 0 of 1 when it is all
+	part, parts int32        // of what was recorded; 0 of 1 when it is all
+	as          *es.Recorded // what is known of the part, where that is not the same of all
 }
 
-func (t *touch[E]) recorded() es.Recorded { return t.r.PartOf(int(t.part), int(t.parts)) }
+func (t *touch[E]) recorded() es.Recorded {
+	if t.as != nil {
+		return *t.as
+	}
+	return t.r.PartOf(int(t.part), int(t.parts))
+}
 
 // touches are those of a batch, in the order of its events.
 type touches[E es.Event] struct {
@@ -94,15 +100,16 @@ func (f *folder[R, E]) Decode(ctx context.Context, events []es.RecordedEvent) De
 	var parts []E
 	for i := range events {
 		r, n := &events[i], len(t.list)
+		var as []es.Recorded
 		var known bool
 		var err error
-		parts, known, err = f.decoder.Decode(ctx, parts[:0], r)
+		parts, as, known, err = f.decoder.DecodeAs(ctx, parts[:0], r)
 		if !known {
 			t.unknown++
 			continue
 		}
 		if err == nil {
-			err = guard(func() error { return f.touched(t, parts, r) })
+			err = guard(func() error { return f.touched(t, parts, as, r) })
 		}
 		if err != nil {
 			if t.unread == nil {
@@ -124,9 +131,12 @@ func (f *folder[R, E]) newTouches(events int) *touches[E] {
 
 func (t *touches[E]) Recycle() { t.of.Put(t) }
 
-func (f *folder[R, E]) touched(t *touches[E], events []E, r *es.RecordedEvent) error {
+func (f *folder[R, E]) touched(t *touches[E], events []E, as []es.Recorded, r *es.RecordedEvent) error {
 	for i, event := range events {
 		at := touch[E]{event: event, r: r, part: int32(i), parts: int32(len(events))} //nolint:gosec // so many there are not
+		if as != nil {
+			at.as = &as[i]
+		}
 		if f.rules.Key != nil {
 			if err := f.add(t, at, f.rules.Key(event, at.recorded())); err != nil {
 				return err

@@ -27,6 +27,7 @@ type queuer[E es.Event] struct {
 // known is what was recorded as one, of a type that the codec knows.
 type known[E es.Event] struct {
 	events []E
+	as     []es.Recorded // of each, where it is not the same of all
 	r      *es.RecordedEvent
 	why    error // it cannot be read
 }
@@ -47,10 +48,10 @@ func (q *queuer[E]) Decode(ctx context.Context, events []es.RecordedEvent) Decod
 	all := make([]E, 0, len(events))
 	for i := range events {
 		begin := len(all)
-		decoded, ok, err := q.decoder.Decode(ctx, all, &events[i])
+		decoded, as, ok, err := q.decoder.DecodeAs(ctx, all, &events[i])
 		if ok {
 			all = decoded
-			k.list = append(k.list, known[E]{all[begin:len(all):len(all)], &events[i], err})
+			k.list = append(k.list, known[E]{all[begin:len(all):len(all)], as, &events[i], err})
 		} else {
 			k.unknown++
 		}
@@ -80,7 +81,11 @@ func (q *queue[E]) Fold(_ context.Context, _ table.Send, events Decoded, parking
 		before := len(mine.QueuedQueries)
 		err = guard(func() error {
 			for i, event := range k.events {
-				q.apply(mine, event, k.r.PartOf(i, len(k.events)))
+				if k.as != nil {
+					q.apply(mine, event, k.as[i])
+				} else {
+					q.apply(mine, event, k.r.PartOf(i, len(k.events)))
+				}
 			}
 			return nil
 		})

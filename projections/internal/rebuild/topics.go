@@ -152,6 +152,9 @@ func (r *Rebuild) levelTopics(ctx context.Context, tx pgx.Tx, old, shadow *books
 			}
 			return err
 		})
+		if err == nil {
+			err = s.DeliverAll(at, from, rest, func(w *apply.Work) error { return r.inSwitch(ctx, tx, shadow, w) })
+		}
 		if err != nil {
 			return err
 		}

@@ -86,16 +86,39 @@ func (d *desk) ready() bool {
 // lost reports that the first message's event is waited for no longer.
 func (d *desk) lost() bool { return len(d.messages) > mostBehind || d.bytes > mostBehindBytes }
 
+// tooMany is lost for messages that lie on no desk.
+func tooMany(messages []kafka.Message) bool {
+	return len(messages) > mostBehind || bytesOf(messages) > mostBehindBytes
+}
+
 // await waits for messages, or for streams that are to be looked at.
 func (d *desk) await(ctx context.Context) error {
-	for !d.ready() && !d.again.Load() {
+	var late <-chan time.Time
+	for told := false; !d.ready() && !d.again.Load(); {
+		if late == nil && !told && d.waitsForParts() {
+			late = time.After(tellLate)
+		}
 		select {
 		case <-d.came:
+		case <-late:
+			told, late = true, nil
+			if d.waitsForParts() {
+				d.f.feed.Applier.Logger.WarnContext(ctx, "a partition waits for the other parts of an event: does the relay run that publishes it?", "topic", d.at.Topic, "partition", d.at.Number, "offset", d.next)
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
 	return nil
+}
+
+// tellLate is when it is told that parts are waited for.
+const tellLate = 10 * time.Second
+
+func (d *desk) waitsForParts() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.hungry
 }
 
 // count is how many messages the next work takes.
@@ -170,7 +193,10 @@ func signal(to chan<- struct{}) {
 
 func bytesOf(messages []kafka.Message) (n int) {
 	for i := range messages {
-		n += len(messages[i].Value)
+		n += len(messages[i].Value) + len(messages[i].Key)
+		for _, h := range messages[i].Headers {
+			n += len(h.Key) + len(h.Value)
+		}
 	}
 	return n
 }

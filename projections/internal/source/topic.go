@@ -144,6 +144,9 @@ func (t *WholeTopics) Begin() *apply.Work {
 func (s *Kafka) Deliver(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) (rest []kafka.Message, gapped bool, err error) {
 	for len(messages) > 0 {
 		w, n := s.runOf(at, from, messages, false)
+		if n == 0 && tooMany(messages) {
+			w, n = s.runOf(at, from, messages, true)
+		}
 		if n == 0 {
 			break
 		}
@@ -154,6 +157,19 @@ func (s *Kafka) Deliver(at apply.Partition, from int64, messages []kafka.Message
 		from, messages = w.Offset.Next, messages[n:]
 	}
 	return messages, gapped, nil
+}
+
+// DeliverAll is Deliver for messages that a live build has passed: what is not whole it has left
+// out.
+func (s *Kafka) DeliverAll(at apply.Partition, from int64, messages []kafka.Message, commit func(*apply.Work) error) error {
+	for len(messages) > 0 {
+		w, n := s.runOf(at, from, messages, true)
+		if err := commit(w); err != nil {
+			return err
+		}
+		from, messages = w.Offset.Next, messages[n:]
+	}
+	return nil
 }
 
 // ReadAgain reads streams again that have got what they waited for, up to where their
@@ -190,12 +206,8 @@ func (f *Feed) readStream(ctx context.Context, s *Kafka, b books.Build, at apply
 		}
 		return nil
 	})
-	for m, i := s.mail(of), 0; i < len(of); i++ {
-		l := m.at(i)
-		w.Life, w.Sparse = l.life, l.sparse
-		if e, state := m.whole(i); state == complete {
-			w.Events, w.Offsets = append(w.Events, e), append(w.Offsets, l.offset)
-		}
+	if err == nil {
+		err = s.applyAgain(ctx, w, of)
 	}
 	if !errors.Is(err, kafka.ErrGone) {
 		if err != nil {
