@@ -75,7 +75,7 @@ func rightsAreEnough(t *testing.T, address string) {
 	}
 
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
-	relay := w.role(address, "relayer", append([]string{`update on asof.relay`, `insert on asof.relay_topics`, `insert, update, delete on asof.held`}, moments...)...)
+	relay := w.role(address, "relayer", append([]string{`update on asof.relay`, `insert on asof.relay_topics`, `insert, update, delete on asof.held`, `insert, delete on asof.relay_mappings`}, moments...)...)
 	var mended atomic.Bool
 	public := mapping.Of(mapping.Config[Noted, Noted]{
 		Name: "public", Category: "note", Codec: es.JSON(Noted{}), Public: es.JSON(Noted{}),

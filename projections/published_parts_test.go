@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/asof-dev/asof/es"
 	"github.com/asof-dev/asof/es/kafka"
@@ -232,4 +233,71 @@ func TestTopics_alone_wait_for_a_part_that_was_lost(t *testing.T) {
 	if got := tableOf(g.target, "pieces.pieces", byName)["a-1"]; got.Cents != 1+9+2+8 || fmt.Sprint(got.Story) != "1.0/0 2.1/3 2.2/3 2.3/3 3.0/0 4.0/0 " {
 		t.Errorf("%+v", got)
 	}
+}
+
+// Where streams may have holes, an event does not pass a gap that its stream has all the same:
+// as when a topic says that of late.
+func TestTopics_in_which_streams_have_holes_pass_no_gap(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.append("a-1", Opened{"ann"}, Deposited{1}, Deposited{10}, Deposited{100}, Deposited{1000})
+	dense, _ := g.letters(mapping.Plain(g.category, "public"), g.history())
+	sparse, _ := g.letters(inParts(g.category, true), g.history()[4:])
+	p := g.projector(g.totals())
+	start(t, p)
+	g.send(dense[0], dense[1], dense[3])
+	g.untilAll(p)
+	g.send(sparse...)
+	g.untilAll(p)
+	if got := tableOf(g.target, "totals.totals", byBucket)["all"]; got.Cents != 1 || g.status(p).Gaps == nil {
+		t.Errorf("%+v", got)
+	}
+	g.send(dense[2])
+	until(t, "there is no gap", func() bool { return g.status(p).Gaps == nil })
+	g.untilAll(p)
+	if got := tableOf(g.target, "totals.totals", byBucket)["all"]; got.Cents != 1111 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Parts are told apart by what each is: its type, its schema and its number among all, also
+// those of types that the projection does not know.
+func TestParts_have_types_of_their_own(t *testing.T) {
+	t.Parallel()
+	g := newGuest(t)
+	g.append("a-1", Deposited{9})
+	messages, _ := g.letters(inParts(g.category, false), g.history())
+	g.send(messages...)
+	def := projections.Statements[Event]{
+		Name: "told", Version: 1, Codec: es.JSON[Event](Deposited{}), Categories: []string{g.category}, Order: projections.OneStream,
+		Tables: `create table told (part int primary key, parts int, type text, cents bigint)`,
+		Apply: func(b *pgx.Batch, e Event, r es.Recorded) {
+			b.Queue(`insert into told values ($1, $2, $3, $4)`, r.Part, r.Parts, r.Type, cents(e))
+		},
+	}
+	p := g.projector(def)
+	start(t, p)
+	g.untilAll(p)
+	type told struct {
+		Part  int32  `db:"part"`
+		Parts int32  `db:"parts"`
+		Type  string `db:"type"`
+		Cents int64  `db:"cents"`
+	}
+	want := map[string]told{"1": {1, 3, "account.deposited", 6}, "3": {3, 3, "account.deposited", 5}}
+	same(t, want, tableOf(g.target, "told.told", func(t told) string { return fmt.Sprint(t.Part) }))
+
+	fold := projections.Fold[Piece, Event]{
+		Name: "types", Version: 1, Codec: codec(), Categories: []string{g.category}, Order: projections.OneStream,
+		Table: `create table types (name text primary key, cents bigint not null, story text not null)`,
+		Key:   func(_ Event, r es.Recorded) string { return r.Type },
+		Apply: func(p *Piece, e Event, r es.Recorded) {
+			p.Cents += cents(e)
+			p.Story += fmt.Sprintf("%d/%d ", r.Part, r.Parts)
+		},
+	}
+	q := g.projector(fold)
+	start(t, q)
+	g.untilAll(q)
+	same(t, map[string]Piece{"account.deposited": {"account.deposited", 11, "1/3 3/3 "}, "account.withdrawn": {"account.withdrawn", 2, "2/3 "}}, tableOf(g.target, "types.types", byName))
 }

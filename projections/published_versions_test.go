@@ -82,14 +82,14 @@ func TestConsumer_moves_to_the_next_version_of_a_contract(t *testing.T) {
 	t.Parallel()
 	g := newGuest(t)
 	v1, v2 := paymentsV1(g.category), paymentsV2(g.category)
-	publish := func(mappings ...mapping.Mapping) (stop func()) {
+	publish := func(ended []string, mappings ...mapping.Mapping) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		relay := outbox.New(g.store, g.client, "/accounts", outbox.WithPartitions(2), outbox.WithLogger(slog.New(slog.DiscardHandler)), outbox.WithMappings(mappings...))
-		go func() { ended <- relay.Run(ctx) }()
+		done := make(chan error, 1)
+		relay := outbox.New(g.store, g.client, "/accounts", outbox.WithPartitions(2), outbox.WithLogger(slog.New(slog.DiscardHandler)), outbox.WithMappings(mappings...), outbox.WithEnded(ended...))
+		go func() { done <- relay.Run(ctx) }()
 		return func() {
 			cancel()
-			if err := <-ended; err != nil {
+			if err := <-done; err != nil {
 				t.Error(err)
 			}
 		}
@@ -113,7 +113,7 @@ func TestConsumer_moves_to_the_next_version_of_a_contract(t *testing.T) {
 	}
 
 	// The first version alone.
-	stopRelay := publish(v1)
+	stopRelay := publish(nil, v1)
 	g.append("a-1", Opened{"ann"}, Deposited{700}, Withdrawn{1}, Deposited{1400})
 	published()
 	old := projections.New(g.in(), paid(g.category, es.JSON(PaidV1{}), func(p PaidV1) int64 { return p.Euros * 100 }), g.reads(v1.Topic()))
@@ -122,7 +122,7 @@ func TestConsumer_moves_to_the_next_version_of_a_contract(t *testing.T) {
 
 	// 1. Both are published, side by side. Who reads the first notices nothing.
 	stopRelay()
-	stopRelay = publish(v1, v2)
+	stopRelay = publish(nil, v1, v2)
 	g.append("a-1", Withdrawn{1}, Deposited{250})
 	published()
 	want(old, "beside the second", 2300, 3) // whole euros, as ever
@@ -139,7 +139,7 @@ func TestConsumer_moves_to_the_next_version_of_a_contract(t *testing.T) {
 
 	// 3. When all consumers have moved, the first ends. Its topic stays, as it has what was before the second.
 	stopRelay()
-	stopRelay = publish(v2)
+	stopRelay = publish([]string{v1.Name()}, v2)
 	g.append("a-1", Deposited{150})
 	published()
 	want(next, "without the first", 2750, 5)

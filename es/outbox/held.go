@@ -85,12 +85,12 @@ insert into {asof}.held (mapping, category, stream_id, version, position, event_
 select $4, $5, $6, $7, $8, $9, $10, $11 from {asof}.relay where ` + held + `
 on conflict (mapping, category, stream_id) do update set last_at = excluded.last_at`
 
-	// triedSQL notes how far a held stream is published now, and why no further. Bind: as
-	// holdSQL.
+	// triedSQL notes how far a held stream is published now, and why no further, unless somebody
+	// has moved it on meanwhile. Bind: as holdSQL, $12 the version that it was held at.
 	triedSQL = `
 update {asof}.held set version = $7, position = $8, event_id = $9, type = $10, error = $11, last_at = clock_timestamp(),
     attempts = case when held.event_id = $9 then attempts + 1 else 1 end
-where mapping = $4 and category = $5 and stream_id = $6 and exists (select from {asof}.relay where ` + held + `)`
+where mapping = $4 and category = $5 and stream_id = $6 and version = $12 and exists (select from {asof}.relay where ` + held + `)`
 
 	// freeSQL ends the holding of a stream, of which all is published. Bind: $1 to $3 as held;
 	// $4 mapping, $5 category, $6 stream.
@@ -134,32 +134,58 @@ func (h *holding) has(m mapping.Mapping, e *es.RecordedEvent) bool {
 	return ok
 }
 
+// known is how many streams the mappings of this program hold.
+func (h *holding) known() (n int) {
+	for key := range h.from {
+		if _, ok := h.term.relay.mappingOf(key); ok {
+			n++
+		}
+	}
+	return n
+}
+
+// tellUnknown says of which mappings there are streams that this program does not have.
+func (h *holding) tellUnknown(ctx context.Context) {
+	told := map[string]bool{}
+	for key := range h.from {
+		if _, ok := h.term.relay.mappingOf(key); !ok && !told[key.mapping] {
+			told[key.mapping] = true
+			h.term.relay.logger.WarnContext(ctx, "a mapping that this program does not have holds streams, which nobody tries again: was it renamed?", "mapping", key.mapping)
+		}
+	}
+}
+
 // hold notes what could not be published, before the checkpoint passes it.
 func (h *holding) hold(ctx context.Context, m mapping.Mapping, e *es.RecordedEvent, why error) error {
 	one := Held{Mapping: m.Name(), Event: e.Recorded, Error: why.Error()}
-	if n := len(h.from) + 1; n > h.term.relay.mostHeld {
+	if n := h.known() + 1; n > h.term.relay.mostHeld {
 		return fmt.Errorf("%w: %d streams, and %d is the most (WithHeld): %w", ErrTooManyHeld, n, h.term.relay.mostHeld, why)
 	}
-	if err := h.write(ctx, "hold a stream", holdSQL, one); err != nil {
+	written, err := h.write(ctx, "hold a stream", holdSQL, one)
+	if err != nil {
 		return err
+	}
+	if !written {
+		return fmt.Errorf("%w: hold a stream: another relay has taken it, or a repair has ended it", errFenced)
 	}
 	h.from[one.key()] = one
 	h.term.relay.logger.ErrorContext(ctx, "an event cannot be published; what comes after it in its stream waits, the rest goes on", "mapping", m.Name(), "event", e.ID, "stream", e.Stream, "version", e.Version, "error", why)
 	return nil
 }
 
-// write runs a statement that does nothing when the lease is another's.
-func (h *holding) write(ctx context.Context, what, sql string, one Held) error {
+// write runs a statement that does nothing when the lease is another's, and reports whether it
+// did something.
+func (h *holding) write(ctx context.Context, what, sql string, one Held, more ...any) (bool, error) {
 	l, e := h.term.lease, one.Event
-	tag, err := l.relay.store.Pool().Exec(ctx, l.relay.sql(sql), l.epoch, l.leader, l.life,
-		one.Mapping, e.Stream.Category, e.Stream.ID, int64(e.Version), int64(e.Position), e.ID, e.Type, pg.Storable(one.Error))
+	args := append([]any{
+		l.epoch, l.leader, l.life,
+		one.Mapping, e.Stream.Category, e.Stream.ID, int64(e.Version), int64(e.Position), e.ID, e.Type, pg.Storable(one.Error),
+	}, more...)
+	tag, err := l.relay.store.Pool().Exec(ctx, l.relay.sql(sql), args...)
 	if err != nil {
-		return explain(what, err)
+		return false, explain(what, err)
 	}
-	if tag.RowsAffected() == 0 {
-		return fmt.Errorf("%w: %s: another relay has taken it, or a repair has ended it", errFenced, what)
-	}
-	return nil
+	return tag.RowsAffected() > 0, nil
 }
 
 // free forgets a stream of which all is published.

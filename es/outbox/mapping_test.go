@@ -359,6 +359,75 @@ func TestMappings_that_are_mistakes_are_refused(t *testing.T) {
 	}
 }
 
+// A relay that lacks a mapping by which another has published, as one of before a deployment does,
+// publishes nothing, until it is said that the mapping has ended.
+func TestRelay_without_a_mapping_that_has_begun_waits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	board := &switchboard{fails: map[int]error{1: errors.New("no such thing")}}
+	v1, v2 := board.mapping("order-v1", "order", false), board.mapping("order-v2", "order", false)
+	stop := start(t, w.relay(outbox.WithMappings(v1, v2)))
+	w.one("order", "o-1", 0)
+	w.one("order", "o-2", 1)
+	w.wait()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	stop = start(t, w.relay(outbox.WithMappings(v1)))
+	w.one("order", "o-1", 3)
+	w.until("it waits", func() bool { return strings.Contains(w.status().Failure, "order-v2") })
+	if s := w.status(); s.Lag != 1 || s.Held != 2 {
+		t.Errorf("%s", s)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.runs(w.relay(outbox.WithMappings(v1, v2), outbox.WithEnded("order-v2"))); !errors.Is(err, outbox.ErrInvalid) {
+		t.Error(err)
+	}
+	start(t, w.relay(outbox.WithMappings(v1), outbox.WithEnded("order-v2")))
+	w.wait()
+	if s := w.status(); s.Held != 1 || s.Failure != "" {
+		t.Errorf("%s", s)
+	}
+	w.tells("order-v1", "o-1", `1 public.counted/4 {"count":0}`, `2 public.counted/4 {"count":3}`)
+	w.tells("order-v2", "o-1", `1 public.counted/4 {"count":0}`)
+}
+
+// What an operator skips while a retry is under way stays skipped.
+func TestSkip_is_not_undone_by_a_retry_that_is_under_way(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var bad es.RecordedEvent
+	skipped := false
+	m := mapping.Of(mapping.Config[happened, es.Event]{
+		Name: "order-v1", Category: "order", Codec: es.JSON(happened{}), Public: es.JSON[es.Event](counted{}),
+		Map: func(ctx context.Context, e happened, r es.Recorded) ([]es.Event, error) {
+			if e.N != 1 {
+				return []es.Event{counted{e.N}}, nil
+			}
+			if r.ID == bad.ID && !skipped { // it is tried again
+				skipped = true
+				if err := outbox.SkipHeld(ctx, w.store, "order-v1", r.ID); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil, errors.New("no such thing")
+		},
+	})
+	stop := start(t, w.relay(outbox.WithMappings(m)))
+	e := w.one("order", "o-1", 1)
+	w.one("order", "o-1", 3)
+	w.wait()
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	bad = e
+	start(t, w.relay(outbox.WithMappings(m), outbox.WithHeldRetry(20*time.Millisecond)))
+	w.until("nothing is held", func() bool { return w.status().Held == 0 })
+	w.tells("order-v1", "o-1", `2 public.counted/4 {"count":3}`)
+}
+
 // After a loss of events nothing is held of those that are lost.
 func TestRepair_forgets_what_is_held_of_lost_events(t *testing.T) {
 	t.Parallel()
@@ -387,16 +456,18 @@ func TestAny_history_is_published_in_order_by_a_mapping_that_fails(t *testing.T)
 	t.Parallel()
 	w := newWorld(t)
 	n := 0
+	var ended []string // those of the rounds before
 	rapid.Check(t, func(t *rapid.T) {
 		if n++; n > 15 {
 			return
 		}
+		defer func() { ended = append(ended, fmt.Sprintf("public%d", n)) }()
 		category := fmt.Sprintf("order%d", n)
 		board := &switchboard{fails: map[int]error{}, panics: map[int]bool{}}
 		published := board.mapping(fmt.Sprintf("public%d", n), category, false)
 		var stop func() error
 		run := func() {
-			stop = start(w, w.relay(outbox.WithHeldRetry(time.Millisecond), outbox.WithBatch(rapid.IntRange(1, 7).Draw(t, "batch")), outbox.WithMappings(published)))
+			stop = start(w, w.relay(outbox.WithHeldRetry(time.Millisecond), outbox.WithBatch(rapid.IntRange(1, 7).Draw(t, "batch")), outbox.WithMappings(published), outbox.WithEnded(ended...)))
 		}
 		run()
 		versions := map[string]int{}

@@ -3,6 +3,7 @@ package outbox
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -47,6 +48,13 @@ func WithMappings(mappings ...mapping.Mapping) Option {
 			r.mappings[m.Category()] = append(r.mappings[m.Category()], m)
 		}
 	}
+}
+
+// WithEnded says that mappings have ended which published once: nothing more goes to their topics,
+// and what they hold is forgotten. Without it a relay that lacks a mapping waits, with
+// [ErrMappings] in its status: it may be of before a deployment.
+func WithEnded(mappings ...string) Option {
+	return func(r *Relay) { r.ended = append(r.ended, mappings...) }
 }
 
 // WithHeld sets of how many streams mappings may hold events: 1,000 unless said otherwise. More
@@ -129,6 +137,9 @@ func (r *Relay) validateMappings() error {
 			}
 			if topics[m.Topic()] {
 				return fmt.Errorf("%w: two mappings of category %s to topic %s: consumers would take the one for a repetition of the other", ErrInvalid, category, m.Topic())
+			}
+			if slices.Contains(r.ended, m.Name()) {
+				return fmt.Errorf("%w: mapping %s is given, and said to have ended", ErrInvalid, m.Name())
 			}
 			names[m.Name()], topics[m.Topic()] = true, true
 		}

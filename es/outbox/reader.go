@@ -77,6 +77,7 @@ func (r *reader) readPages(ctx context.Context, out chan<- page) error {
 	if err := r.held.load(ctx); err != nil {
 		return err
 	}
+	r.held.tellUnknown(ctx)
 	for {
 		if err := r.retryHeld(ctx, after, out); err != nil {
 			return stopped(ctx, err)

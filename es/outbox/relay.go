@@ -32,6 +32,7 @@ type Relay struct {
 	logger *slog.Logger
 
 	mappings    map[string][]mapping.Mapping // by category; none: as the log has it
+	ended       []string                     // mappings
 	mostHeld    int
 	retryHeld   time.Duration
 	prefix      string

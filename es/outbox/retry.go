@@ -18,24 +18,31 @@ func (r *reader) retryHeld(ctx context.Context, upTo es.Checkpoint, out chan<- p
 	if len(h.from) == 0 || time.Since(h.tried) < r.term.relay.retryHeld {
 		return nil
 	}
+	began := time.Now()
 	if err := h.load(ctx); err != nil { // somebody may have skipped an event
 		return err
 	}
-	h.tried = time.Now()
-	for key, one := range h.from {
-		m, known := r.mappingOf(key)
+	defer func() { h.tried = time.Now() }()
+	for key, one := range h.from { // in another order each time
+		m, known := r.term.relay.mappingOf(key)
 		if !known { // of a mapping that this program does not have
 			continue
 		}
 		if err := r.retry(ctx, m, one, upTo, out); err != nil {
 			return err
 		}
+		if time.Since(began) > mostOfRetry { // others wait meanwhile: the rest is tried the next time
+			return nil
+		}
 	}
 	return nil
 }
 
-func (r *reader) mappingOf(key heldKey) (mapping.Mapping, bool) {
-	list := r.term.relay.mappings[key.stream.Category]
+// mostOfRetry is how long others wait for what is held, about.
+const mostOfRetry = time.Second
+
+func (r *Relay) mappingOf(key heldKey) (mapping.Mapping, bool) {
+	list := r.mappings[key.stream.Category]
 	i := slices.IndexFunc(list, func(m mapping.Mapping) bool { return m.Name() == key.mapping })
 	if i < 0 {
 		return mapping.Mapping{}, false
@@ -63,8 +70,6 @@ func (r *reader) retry(ctx context.Context, m mapping.Mapping, one Held, upTo es
 			return err
 		}
 		switch {
-		case failed != nil && passes(err): // as it is, until that has passed
-			return nil
 		case failed != nil:
 			return r.held.stays(ctx, one, failed.Recorded, err)
 		case !more:
@@ -116,10 +121,11 @@ func (r *reader) publish(ctx context.Context, p page, out chan<- page) error {
 
 // stays notes that a stream is held still, at an event that may be a later one than before.
 func (h *holding) stays(ctx context.Context, one Held, at es.Recorded, why error) error {
+	was := one.Event.Version
 	one.Event, one.Error = at, why.Error()
-	if err := h.write(ctx, "hold a stream", triedSQL, one); err != nil {
+	if _, err := h.write(ctx, "hold a stream", triedSQL, one, int64(was)); err != nil {
 		return err
 	}
-	h.from[one.key()] = one
+	h.from[one.key()] = one // what was skipped meanwhile is seen the next time
 	return nil
 }

@@ -75,7 +75,10 @@ func (t *term) check(ctx context.Context) error {
 	if err := t.verify(ctx); err != nil {
 		return err
 	}
-	return t.checkKafka(ctx)
+	if err := t.checkKafka(ctx); err != nil {
+		return err
+	}
+	return t.beginMappings(ctx)
 }
 
 // verify asks the store whether its log is still the one that was read.

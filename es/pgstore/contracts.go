@@ -19,6 +19,7 @@ type contracts struct {
 	kept  map[contractUse]es.Contract
 	texts map[[2]string]es.Contract // by kind and fingerprint
 	asked map[[2]string]time.Time   // for what is not there
+	turn  chan struct{}             // held by who asks, on a connection of its own
 }
 
 // askAgain is when a contract is looked for again that was not there.
@@ -182,21 +183,38 @@ func (s *Store) keepNewContract(ctx context.Context, use contractUse, c *es.Cont
 func (s *Store) Contract(ctx context.Context, kind, fingerprint string) (es.Contract, error) {
 	c, known := s.contracts.find(kind, fingerprint)
 	if !known {
-		c = es.Contract{Kind: kind, Fingerprint: fingerprint}
-		err := s.beside(ctx, func(conn *pgx.Conn) error {
-			rows, err := conn.Query(ctx, s.sql.contract, kind, fingerprint)
-			if err == nil {
-				c, err = first(rows, kind, fingerprint)
-			}
-			return err
-		})
-		if err != nil {
+		var err error
+		if c, err = s.lookUp(ctx, kind, fingerprint); err != nil {
 			return es.Contract{}, fmt.Errorf("pgstore: look up the contract %s %s: %w: %w", kind, fingerprint, es.ErrUnavailable, err)
 		}
-		s.contracts.note(c)
 	}
 	if c.Text == "" {
 		return es.Contract{}, fmt.Errorf("%w: %s %s is not in the table %s.contracts", es.ErrUnknownContract, kind, fingerprint, s.schema)
 	}
 	return c, nil
+}
+
+// lookUp asks the database, one at a time: many may ask at once, each for a connection.
+func (s *Store) lookUp(ctx context.Context, kind, fingerprint string) (c es.Contract, err error) {
+	select {
+	case s.contracts.turn <- struct{}{}:
+		defer func() { <-s.contracts.turn }()
+	case <-ctx.Done():
+		return c, ctx.Err()
+	}
+	if c, known := s.contracts.find(kind, fingerprint); known { // by who was before
+		return c, nil
+	}
+	c = es.Contract{Kind: kind, Fingerprint: fingerprint}
+	err = s.beside(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, s.sql.contract, kind, fingerprint)
+		if err == nil {
+			c, err = first(rows, kind, fingerprint)
+		}
+		return err
+	})
+	if err == nil {
+		s.contracts.note(c)
+	}
+	return c, err
 }

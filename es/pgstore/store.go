@@ -57,7 +57,7 @@ func WithSchema(name string) Option { return func(s *Store) { s.schema = name } 
 // It asks the database nothing: the first use checks that the tables are there, and
 // what New was given.
 func New(pool *pgxpool.Pool, options ...Option) *Store {
-	s := &Store{pool: pool, schema: "asof"}
+	s := &Store{pool: pool, schema: "asof", contracts: contracts{turn: make(chan struct{}, 1)}}
 	for _, option := range options {
 		option(s)
 	}

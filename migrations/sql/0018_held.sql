@@ -20,5 +20,15 @@ create table held (
 
 comment on table held is 'Asof: streams of which a mapping of the relay could not publish an event. It tries again by itself.';
 
+-- The mappings by which the relay has published. A relay that lacks one would leave a hole in its
+-- topic.
+create table relay_mappings (
+    mapping  text        primary key,
+    category text        not null,
+    position bigint      not null,              -- what came before it is not published by it
+    begun_at timestamptz not null default clock_timestamp()
+);
+
 -- +goose Down
+drop table relay_mappings;
 drop table held;

@@ -42,7 +42,7 @@ type proof struct {
 }
 
 const (
-	mostSteps   = 500_000
+	mostSteps   = 100_000
 	deepestCall = 5_000
 	nothing     = -1 // no level has been taken as true
 )

@@ -96,7 +96,7 @@ func TestType_Checked_of_hostile_payloads(t *testing.T) {
 			codec := checkedRaw(c[0])
 			begin := time.Now()
 			_, err := codec.Decode(context.Background(), nil, recordedAs("raw", 1, c[1]))
-			if took := time.Since(begin); took > 30*time.Second {
+			if took := time.Since(begin); took > 5*time.Minute {
 				t.Errorf("it took %s", took)
 			}
 			if err != nil && (!errors.Is(err, es.ErrUndecodable) || len(err.Error()) > 500) {

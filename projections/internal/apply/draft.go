@@ -29,7 +29,7 @@ type draft struct {
 	seen      Versions
 	before    Versions // seen, as found
 	parking   *fold.Parking
-	gaps      map[es.StreamID]Gap // of the streams, in the partition of the work
+	gaps      map[es.StreamID]Gap  // of the streams, in the partition of the work
 	elsewhere map[es.StreamID]bool // streams of it that have gaps in other partitions
 	opened    []Gap
 	alive     bool                 // the life of the source is known
