@@ -263,6 +263,7 @@ func TestDeadLetters_retry_says_what_came_of_it_and_fails_when_it_is_parked_agai
 	all := w.parked()
 
 	retry("balances").exits(command.ExitUsage).has("say what to retry")
+	retry("balances", "--event", "").exits(command.ExitUsage).has("is empty")
 	retry("balances", "--all=false").exits(command.ExitUsage).has("say what to retry")
 	retry("balances", "--all", "--event", first.ID.String()).exits(command.ExitUsage).has("none of the others can be")
 	retry("balances", "--all", "--key", "a-1").exits(command.ExitUsage).has("give --stream too")

@@ -91,8 +91,10 @@ func (s *Session) retryWhich(ctx context.Context, r *reactions.Reactor, which wh
 		return r.RetryStream(ctx, id)
 	case len(which.keys) > 0:
 		return r.RetryKey(ctx, which.keys[0])
-	default:
+	case which.all:
 		return r.RetryAll(ctx)
+	default:
+		return reactions.Retried{}, usage("say what to retry: --event ID, --stream CATEGORY/ID, --key KEY or --all")
 	}
 }
 

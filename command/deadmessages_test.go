@@ -139,6 +139,9 @@ func TestDeadLetters_of_a_reaction_are_listed_shown_retried_and_skipped(t *testi
 		return w.run(append([]string{"dead-letters", "retry", "bonus"}, args...)...)
 	}
 	retry().exits(command.ExitUsage).has("say what to retry")
+	retry("--event", "").exits(command.ExitUsage).has("is empty")
+	retry("--stream", "").exits(command.ExitUsage).has("is empty")
+	retry("--event", "", "--all=false").exits(command.ExitUsage)
 	retry("--key", "k", "--all").exits(command.ExitUsage).has("leave the others out")
 	retry("--key", "k", "--key", "l").exits(command.ExitUsage).has("give one")
 	retry("--event", second).exits(command.ExitBusy).has("waits behind")

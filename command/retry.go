@@ -36,6 +36,9 @@ func newRetry(s Service) *cobra.Command {
 		if !which.named && !which.all && len(which.keys) == 0 {
 			return usage("say what to retry: --event ID, --stream CATEGORY/ID or --all")
 		}
+		if which.named && which.event == "" && which.stream == "" { // as of a variable of a script that is not set
+			return usage("--event or --stream is empty: name what to retry, or give --all")
+		}
 		reaction, name, err := session.meant(ctx, args[0])
 		switch {
 		case err != nil:

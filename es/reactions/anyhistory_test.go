@@ -190,7 +190,11 @@ func TestAny_history_with_poison_is_reacted_to_once_and_in_order(t *testing.T) {
 						h.waiting[stream] = slices.Delete(slices.Clone(h.waiting[stream]), i, i+1)
 						h.cut = false
 						got, err := h.reactor.Skip(t.Context(), number, "it is never to be")
-						if want := h.tried(stream, len(h.messages)); err != nil || got != want {
+						want := reactions.Retried{}
+						if i == 0 { // nothing waits for another
+							want = h.tried(stream, len(h.messages))
+						}
+						if err != nil || got != want {
 							t.Fatalf("%+v, %v, by the model %+v", got, err, want)
 						}
 					}

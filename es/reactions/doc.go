@@ -23,10 +23,14 @@
 //     and what cannot answer ([es.ErrUnavailable]) is waited for. So is the database. What
 //     waits holds its partition up, and says so in the log, in [Counts] and in [Status].
 //   - An error or a panic of React is tried again, with a pause that grows
-//     ([Reaction].Tries, Pause), and then the message is parked.
+//     ([Reaction].Tries, Pause), and then the message is parked. So it is with what the
+//     database refuses to do, but an outage is waited for, and that is also a login that is
+//     refused and a database that is not there or read only.
 //   - What no try makes better is parked at once: an event that is broken or does not
 //     decode, and a message that is no event where there is no [Reaction].Any.
-//   - What only an operator can mend ends the reaction: see [Reactor.Run].
+//   - What only an operator can mend ends the reaction, and a table, a column or a right
+//     that React misses is of that kind, since every message would miss it: see
+//     [Reactor.Run].
 //
 // # What is parked
 //

@@ -63,6 +63,11 @@ type ownError struct {
 
 func (e ownError) Unwrap() error { return e.error }
 
+// commitError is an error of a commit. All statements before had succeeded.
+type commitError struct{ error }
+
+func (e commitError) Unwrap() error { return e.error }
+
 // verdict is what follows from a failure.
 type verdict int
 
@@ -74,24 +79,40 @@ const (
 )
 
 // judge says what a message failed with. What is the database's, the broker's or another
-// service's is never held against the message.
+// service's is never held against the message, nor is what a statement of ours met: React
+// had not run, or was not what failed.
 func judge(err error) verdict {
 	own, isOwn := errors.AsType[ownError](err)
 	_, hopeless := errors.AsType[poisonError](err)
 	switch {
+	case isOwn && wrong(err) && !pg.Outage(err):
+		return fails
 	case final(err):
 		return ends
+	case pg.Outage(err):
+		return passes
 	case hopeless:
 		return poison
 	case errors.Is(err, es.ErrNewerSchema), errors.Is(err, es.ErrUnavailable), errors.Is(err, es.ErrRetry):
 		return passes
-	case isOwn && !own.dead && !pg.Outage(err):
-		return fails
-	case !isOwn && pg.Code(err) != "" && !pg.Passing(err), errors.Is(err, pgx.ErrTxCommitRollback): // at the commit
+	case isOwn && !own.dead, refused(err):
 		return fails
 	default:
 		return passes
 	}
+}
+
+// wrong reports what would end the reaction if it came of our own, as then the program or a
+// pooler is set up wrongly, and is a mistake in what React does for this message.
+func wrong(err error) bool {
+	return errors.Is(err, kafka.ErrInvalid) || pg.Is(err, pg.ProtocolViolation)
+}
+
+// refused reports what the commit did not accept: a deferred constraint, or a transaction
+// that an error has ended of which React has not told.
+func refused(err error) bool {
+	_, atCommit := errors.AsType[commitError](err)
+	return atCommit && (errors.Is(err, pgx.ErrTxCommitRollback) || pg.Code(err) != "" && !pg.Passing(err))
 }
 
 // final reports what trying again does not cure.

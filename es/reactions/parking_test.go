@@ -11,6 +11,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/asof-dev/asof/embedded/embeddedtest"
@@ -298,7 +299,21 @@ func TestOutage_parks_nothing(t *testing.T) {
 			_, err := tx.Tx().Exec(ctx, `select pg_sleep(10)`)
 			return err
 		},
-		"an append that must be tried again": func(context.Context, *pgstore.Tx) error { return fmt.Errorf("append: %w", es.ErrRetry) },
+		"an append that must be tried again":       func(context.Context, *pgstore.Tx) error { return fmt.Errorf("append: %w", es.ErrRetry) },
+		"a password that is refused":               refusedBy("28P01"),
+		"a login that is refused":                  refusedBy("28000"),
+		"a database that is not there, or not yet": refusedBy("3D000"),
+		"a database that is read only":             refusedBy("25006"),
+		"another database that is not reached": func(ctx context.Context, _ *pgstore.Tx) error {
+			_, err := pgconn.Connect(ctx, "postgres://127.0.0.1:1/nowhere?sslmode=disable")
+			return err
+		},
+		"another database that refuses the login": func(ctx context.Context, tx *pgstore.Tx) error {
+			c := tx.Tx().Conn().Config().Copy()
+			c.Database = "nowhere"
+			_, err := pgx.ConnectConfig(ctx, c)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -322,6 +337,95 @@ func TestOutage_parks_nothing(t *testing.T) {
 	}
 }
 
+// refusedBy is an error of the server's own code.
+func refusedBy(code string) func(ctx context.Context, tx *pgstore.Tx) error {
+	return func(ctx context.Context, tx *pgstore.Tx) error {
+		_, err := tx.Tx().Exec(ctx, `do $$ begin raise exception using errcode = '`+code+`'; end $$`)
+		return err
+	}
+}
+
+// What the database says to what is not React's is never held against the message: it was
+// not tried.
+func TestError_before_the_reaction_parks_nothing(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"28P01", "28000", "3D000", "25006", "22012", "23514", "P0001"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.exec(`create sequence public.notes`)
+			w.exec(`create function public.refuse() returns trigger language plpgsql as $$ begin
+				if nextval('public.notes') <= 4 then raise exception using errcode = '` + code + `'; end if;
+				return new; end $$`)
+			w.exec(`create trigger refuse before insert on asof.inbox for each row execute function public.refuse()`)
+			c := w.reaction()
+			c.Tries = 1
+			w.deliver(reactions.New(c), placed("a", 1, 1))
+			w.wantParked()
+			w.wantEffects("a", 1)
+			if w.log.count("the reaction waits") == 0 || w.log.count("the reaction goes on") != 1 {
+				t.Error(w.log.text.String())
+			}
+		})
+	}
+}
+
+// What is parked is what has come, whatever a reaction does with the bytes that it is given.
+func TestPayload_of_a_handler_is_its_own(t *testing.T) {
+	t.Parallel()
+	spoil := func(data []byte) error {
+		for i := range data {
+			data[i] = 'x'
+		}
+		return errPoison
+	}
+	for name, change := range map[string]func(c *reactions.Reaction[Event]){
+		"Any": func(c *reactions.Reaction[Event]) {
+			c.Codec, c.React = nil, nil
+			c.Any = func(_ context.Context, m *message.Message, _ *pgstore.Tx) error { return spoil(m.Payload) }
+		},
+		"a codec": func(c *reactions.Reaction[Event]) { c.Codec = spoiling{c.Codec, spoil} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			c := w.reaction()
+			change(&c)
+			w.deliver(reactions.New(c), placed("a", 1, 1))
+			p, err := reactions.ShowParked(t.Context(), w.store, "count", w.numberOf(1))
+			if err != nil || string(p.Message.Value) != `{"N":1}` {
+				t.Errorf("%q, %v", p.Message.Value, err)
+			}
+		})
+	}
+}
+
+// A codec that asks a database which is away has not found the payload broken.
+func TestOutage_while_a_message_is_read_parks_nothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.reaction()
+	calls := 0
+	c.Codec = spoiling{c.Codec, func([]byte) error {
+		if calls++; calls > 2 {
+			return errPoison
+		}
+		return fmt.Errorf("%w: %w", es.ErrUndecodable, &pgconn.PgError{Code: "57P01"})
+	}}
+	w.deliver(reactions.New(c), placed("a", 1, 1))
+	w.wantParked(`a@1 "it is poison" tried 2 behind false`)
+}
+
+// spoiling is a codec that writes on what it reads.
+type spoiling struct {
+	es.Codec[Event]
+	spoil func([]byte) error
+}
+
+func (s spoiling) Decode(_ context.Context, into []Event, r es.RecordedEvent) ([]Event, error) {
+	return into, s.spoil(r.Data)
+}
+
 // What React does wrong is held against the message, also when only the commit shows it.
 func TestError_of_the_reaction_parks_after_its_tries(t *testing.T) {
 	t.Parallel()
@@ -340,6 +444,8 @@ func TestError_of_the_reaction_parks_after_its_tries(t *testing.T) {
 			_, _ = tx.Tx().Exec(ctx, `do $$ begin raise exception 'it is poison'; end $$`)
 			return nil
 		},
+		"a message to Kafka that cannot be":    func(context.Context, *pgstore.Tx) error { return fmt.Errorf("it is poison: %w", kafka.ErrInvalid) },
+		"a statement that breaks the protocol": refusedBy("08P01"),
 		"what is refused and met again": func(ctx context.Context, tx *pgstore.Tx) error {
 			_, _ = tx.Tx().Exec(ctx, `do $$ begin raise exception 'it is poison'; end $$`)
 			_, err := tx.Tx().Exec(ctx, `select 1`)

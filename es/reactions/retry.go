@@ -108,8 +108,9 @@ func (t *retry) sequence(ctx context.Context, sequence string, only int64) error
 		case only != 0 && number < only:
 			return fmt.Errorf("%w: message %d of %s waits behind %d: retry that one before, or the stream", ErrWaits, only, t.r.name, number)
 		}
+		tried := t.done
 		again, err := t.once(ctx, number, d)
-		if err != nil || !again || only != 0 {
+		if err != nil || !again || only != 0 && t.done != tried {
 			return err
 		}
 	}

@@ -109,6 +109,27 @@ func TestSkip_leaves_a_message_out_and_tries_what_waits(t *testing.T) {
 	}
 }
 
+// What a skipped message waits behind was not asked for.
+func TestSkip_of_what_waits_does_not_try_the_first(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := reactions.New(w.reaction())
+	w.poisons("a", 1, errPoison)
+	for n := range 3 {
+		w.deliver(r, placed("a", n+1, int64(n+1)))
+	}
+	w.mend()
+	if done, err := r.Skip(t.Context(), w.numberOf(2), "an old mistake"); err != nil || done != (reactions.Retried{}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.wantEffects("a")
+	w.wantParked(`a@1 "it is poison" tried 2 behind false`, `a@3 "" tried 0 behind true`)
+	if done, err := r.RetryAll(t.Context()); err != nil || done != (reactions.Retried{Reacted: 2}) {
+		t.Errorf("%+v, %v", done, err)
+	}
+	w.wantEffects("a", 1, 3)
+}
+
 // A message that was parked for longer than the inbox keeps ids, and comes again, is
 // neither parked twice nor reacted to twice; nor is one that was skipped then.
 func TestRetention_does_not_forget_what_is_parked(t *testing.T) {
@@ -156,7 +177,8 @@ func TestRetry_under_way_lets_nothing_overtake(t *testing.T) {
 		<-finish
 		return w.effect(ctx, tx, r.Stream.ID, e.(Placed).N)
 	}
-	retried, again, delivered := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	number := w.numberOf(1)
+	retried, again, one, delivered := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan error, 1)
 	go func() {
 		_, err := reactions.New(c).RetryAll(t.Context())
 		retried <- err
@@ -170,13 +192,21 @@ func TestRetry_under_way_lets_nothing_overtake(t *testing.T) {
 		}
 		again <- err
 	}()
+	go func() { // and one who asks for the message
+		done, err := r.RetryMessage(t.Context(), number)
+		if errors.Is(err, reactions.ErrNotParked) && done == (reactions.Retried{}) {
+			one <- nil
+			return
+		}
+		one <- fmt.Errorf("it has done %+v: %w", done, err)
+	}()
 	go func() { delivered <- r.Deliver(t.Context(), placed("a", 2, 2)) }()
-	until(t, "both wait for the lock", func() bool {
-		return w.number(`select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`) == 2
+	until(t, "all wait for the lock", func() bool {
+		return w.number(`select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`) == 3
 	})
 	w.wantEffects("a")
 	close(finish)
-	for what, ended := range map[string]chan error{"retry": retried, "another retry": again, "delivery": delivered} {
+	for what, ended := range map[string]chan error{"retry": retried, "another retry": again, "a retry of the message": one, "delivery": delivered} {
 		if err := <-ended; err != nil {
 			t.Errorf("%s: %v", what, err)
 		}

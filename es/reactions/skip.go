@@ -19,9 +19,10 @@ insert into {asof}.skipped_messages (id, reaction, message_id, topic, partition,
 select id, reaction, message_id, topic, partition, "offset", event_id, category, stream_id, type, $2 from gone`
 
 // Skip leaves a parked message out, by its number, for good: it is never reacted to. The
-// reason is kept, the payload is not. What waits behind it is tried again; an error of
-// that says that the message is skipped all the same. [ErrNotParked] when there is none of
-// the number, and [es.ErrInvalid] for a reason that says nothing.
+// reason is kept, the payload is not. What waits behind the first of a sequence is tried
+// again; an error of that says that the message is skipped all the same. Where another is
+// skipped nothing is tried, as the first is parked still. [ErrNotParked] when there is none
+// of the number, and [es.ErrInvalid] for a reason that says nothing.
 func (r *Reactor) Skip(ctx context.Context, number int64, why string) (Retried, error) {
 	if r.refused != nil {
 		return Retried{}, r.refused
@@ -33,8 +34,12 @@ func (r *Reactor) Skip(ctx context.Context, number int64, why string) (Retried, 
 	if err != nil {
 		return Retried{}, r.explain("skip a message", err)
 	}
+	var first int64
 	err = r.transact(ctx, func(tx pgx.Tx) error {
 		if err := r.lock(ctx, tx, p.sequence); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, r.q(firstSQL), r.name, p.sequence).Scan(&first); err != nil {
 			return err
 		}
 		tag, err := tx.Exec(ctx, r.q(skipSQL), number, pg.Storable(why), r.name)
@@ -50,6 +55,9 @@ func (r *Reactor) Skip(ctx context.Context, number int64, why string) (Retried, 
 		return Retried{}, r.explain("skip a message", err)
 	}
 	r.log.InfoContext(ctx, "a message is skipped", "message", number, "reason", why)
+	if first != number {
+		return Retried{}, nil
+	}
 	done, err := r.retry(func(t *retry) error { return t.sequence(ctx, p.sequence, 0) })
 	if err != nil {
 		err = fmt.Errorf("reactions: message %d is skipped, but what waits behind it is still parked: retry it: %w", number, err)

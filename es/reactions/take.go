@@ -1,6 +1,7 @@
 package reactions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -102,6 +103,7 @@ func (r *Reactor) read(ctx context.Context, d *delivery) (do work, err error) {
 		unread, do = inbox.LifeReadable(d.read), r.anyWork(d)
 	} else if unread == nil {
 		unread = guard(func() error {
+			e.Data = bytes.Clone(e.Data) // it would be parked as the codec leaves it
 			do, err = r.event(ctx, e)
 			return err
 		})
@@ -119,6 +121,7 @@ func (r *Reactor) read(ctx context.Context, d *delivery) (do work, err error) {
 func (r *Reactor) anyWork(d *delivery) work {
 	return func(ctx context.Context, tx *pgstore.Tx) error {
 		m := d.read.Copy()
+		m.Payload = bytes.Clone(m.Payload) // Copy shares it with what would be parked
 		m.SetContext(ctx)
 		return r.any(ctx, m, tx)
 	}
@@ -145,12 +148,26 @@ const (
 func (r *Reactor) transact(ctx context.Context, do func(tx pgx.Tx) error) error {
 	pause := wait.Backoff{First: firstRace, Last: lastRace, Random: true}
 	for try := 1; ; try++ {
-		err := pgx.BeginTxFunc(ctx, r.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do)
+		err := r.once(ctx, do)
 		lost := pg.LostRace(err) || errors.Is(err, es.ErrRetry) || errors.Is(err, es.ErrConflict)
 		if err == nil || !lost || try == races || pause.Wait(ctx) != nil {
 			return err
 		}
 	}
+}
+
+// once runs a transaction, and tells an error of its commit from the others.
+func (r *Reactor) once(ctx context.Context, do func(tx pgx.Tx) error) error {
+	done := false
+	err := pgx.BeginTxFunc(ctx, r.store.Pool(), pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		err := do(tx)
+		done = err == nil
+		return err
+	})
+	if err != nil && done {
+		return commitError{err}
+	}
+	return err
 }
 
 // panicError is a panic of the program's code.

@@ -93,13 +93,23 @@ func Passing(err error) bool {
 
 // Outage reports, of an error that may be anybody's, as it came from a program that used
 // the database, what the database has to answer for and not what was asked of it: no
-// answer came, or the server says what passes. Other errors that no server gave are not,
-// nor is the one of a transaction that goes on after an error of its own.
+// answer came, it lets nobody in or write, or the server says what passes. Other errors
+// that no server gave are not, nor is the one of a transaction that goes on after an error
+// of its own, or of a statement that breaks the protocol.
 func Outage(err error) bool {
-	if code := Code(err); code != "" {
-		return code != InFailedTransaction && Passing(err)
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
 	}
-	return err != nil && (Unreachable(err) || pgconn.Timeout(err) || pgconn.SafeToRetry(err))
+	switch code := Code(err); code {
+	case "":
+		return err != nil && (Unreachable(err) || pgconn.Timeout(err) || pgconn.SafeToRetry(err))
+	case InFailedTransaction, ProtocolViolation:
+		return false
+	case InvalidPassword, InvalidAuthorization, NoSuchDatabase, ReadOnlyTransaction:
+		return true
+	default:
+		return Passing(err)
+	}
 }
 
 // OnlyByOperator reports what no patience cures, as somebody has to run the

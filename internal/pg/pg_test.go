@@ -79,6 +79,7 @@ func TestOutage_is_no_fault_of_what_was_asked(t *testing.T) {
 	t.Parallel()
 	for err, outage := range map[error]bool{
 		&pgconn.PgError{Code: "57P01"}: true, &pgconn.PgError{Code: "57014"}: true, &pgconn.PgError{Code: "40P01"}: true, &pgconn.PgError{Code: "53100"}: true,
+		&pgconn.PgError{Code: "28P01"}: true, &pgconn.PgError{Code: "28000"}: true, &pgconn.PgError{Code: "3D000"}: true, &pgconn.PgError{Code: "25006"}: true, &pgconn.PgError{Code: "08P01"}: false,
 		&pgconn.PgError{Code: "25P02"}: false, &pgconn.PgError{Code: "23505"}: false, &pgconn.PgError{Code: "P0001"}: false,
 		&net.OpError{Op: "read", Err: errors.New("reset")}: true, io.ErrUnexpectedEOF: true, &pgconn.ConnectError{}: true,
 		errors.New("the reaction says no"): false, context.DeadlineExceeded: false, nil: false,

@@ -34,6 +34,12 @@ func Of(example es.Event, schema string) Type { return Type{example, schema} }
 // become a long, another name with the old one as an alias. What does not go is
 // [es.ErrUndecodable] and says why.
 //
+// A fingerprint does not tell of logical types, such as the scale of a decimal. So where a
+// schema has some, the contract is asked for with each payload ([es.WithContracts]), which
+// sources have in memory. Where there is none to be had, and the fingerprint is that of the
+// program's own schema, it is assumed that its logical types were the writer's too: bring the
+// contracts along wherever that may not be so.
+//
 // Mistakes in the program panic: two types of one name, a text that is no schema, a Go type
 // that it does not fit.
 func New[E es.Event](types ...Type) es.Codec[E] {

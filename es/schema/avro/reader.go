@@ -17,7 +17,14 @@ type reader struct {
 	strict bool // whether what the own schema has no field for is refused
 
 	mu      sync.RWMutex
-	writers map[fingerprint]writer
+	writers map[writtenBy]writer
+}
+
+// writtenBy tells writers apart. The text is that of the contract, and empty where neither
+// schema has logical types: these alone may differ where the fingerprint does not.
+type writtenBy struct {
+	fingerprint fingerprint
+	text        string
 }
 
 // writer is a schema that payloads were written by, as the reader reads it, or why it does not.
@@ -30,7 +37,7 @@ type writer struct {
 const mostWriters = 1000
 
 func newReader(own *parsed, strict bool) *reader {
-	return &reader{own: own, strict: strict, writers: map[fingerprint]writer{}}
+	return &reader{own: own, strict: strict, writers: map[writtenBy]writer{}}
 }
 
 // read decodes a payload. It keeps nothing of data: the library copies.
@@ -67,31 +74,55 @@ func split10(data []byte) (fingerprint, []byte, error) {
 }
 
 // writer finds how to read what was written by a schema. That of the program itself is known,
-// but for logical types, of which fingerprints do not tell: there the log is asked once
-// whether it has the same.
+// but for logical types, of which fingerprints do not tell: there the log is asked each time
+// what it has, as a codec may read several logs. It answers from memory.
 func (r *reader) writer(ctx context.Context, by fingerprint) (*avro.Schema, error) {
 	if by == r.own.fingerprint && !r.own.logical {
 		return r.own.Schema, nil
 	}
-	r.mu.RLock()
-	w, known := r.writers[by]
-	r.mu.RUnlock()
-	if known {
+	if w, known := r.known(writtenBy{fingerprint: by}); known {
 		return w.as, w.err
 	}
-	c, err := lookUp(ctx, by)
+	c, err := contractOf(ctx, by)
 	if by == r.own.fingerprint && errors.Is(err, es.ErrUnknownContract) {
 		return r.own.Schema, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	w.as, w.err = r.resolve(c)
-	r.remember(by, w)
+	w, known := r.known(writtenBy{by, c.Text})
+	if !known {
+		w, err = r.learn(by, c)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return w.as, w.err
 }
 
-func (r *reader) remember(by fingerprint, w writer) {
+func (r *reader) known(by writtenBy) (writer, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	w, known := r.writers[by]
+	return w, known
+}
+
+// learn finds how to read what was written by a contract, and remembers it.
+func (r *reader) learn(by fingerprint, c es.Contract) (w writer, err error) {
+	s, err := parseContract(by, c)
+	if err != nil {
+		return writer{}, err
+	}
+	w.as, w.err = r.resolve(s)
+	if r.own.logical || s.logical {
+		r.remember(writtenBy{by, c.Text}, w)
+	} else {
+		r.remember(writtenBy{fingerprint: by}, w)
+	}
+	return w, nil
+}
+
+func (r *reader) remember(by writtenBy, w writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.writers) >= mostWriters {
@@ -102,15 +133,27 @@ func (r *reader) remember(by fingerprint, w writer) {
 
 // lookUp finds the schema that a payload was written by.
 func lookUp(ctx context.Context, by fingerprint) (*parsed, error) {
+	c, err := contractOf(ctx, by)
+	if err != nil {
+		return nil, err
+	}
+	return parseContract(by, c)
+}
+
+// contractOf finds the contract that a payload was written by.
+func contractOf(ctx context.Context, by fingerprint) (es.Contract, error) {
 	c, err := es.ContractOf(ctx, kind, by.String())
 	switch {
 	case errors.Is(err, es.ErrUnknownContract):
-		return nil, fmt.Errorf("%w: it was written by a schema that is not to be had: bring the contracts of the log along with its events", err)
+		return c, fmt.Errorf("%w: it was written by a schema that is not to be had: bring the contracts of the log along with its events", err)
 	case err != nil && !errors.Is(err, es.ErrUnavailable):
-		return nil, fmt.Errorf("%w: %w", es.ErrUnavailable, err)
-	case err != nil:
-		return nil, err
+		return c, fmt.Errorf("%w: %w", es.ErrUnavailable, err)
+	default:
+		return c, err
 	}
+}
+
+func parseContract(by fingerprint, c es.Contract) (*parsed, error) {
 	s, err := parseSchema(c.Text)
 	if err != nil {
 		return nil, fmt.Errorf("contract %s: %w", by, err)

@@ -153,7 +153,8 @@ func (c *Client) version(ctx context.Context, subject string, n int) (es.Contrac
 }
 
 // ByID returns the contract of an id. What an id means never changes, so each is asked for
-// once; one that is not there, again each time.
+// once; one that is not there, again each time. A contract that is not read here is
+// [es.ErrUndecodable].
 func (c *Client) ByID(ctx context.Context, id int) (es.Contract, error) {
 	if contract, ok := c.known(id); ok {
 		return contract, nil
@@ -173,7 +174,7 @@ func (c *Client) ByID(ctx context.Context, id int) (es.Contract, error) {
 	}
 	contract, err := contractFrom(found)
 	if err != nil {
-		return es.Contract{}, &failure{text: fmt.Sprintf("id %d: %v", id, err)}
+		return es.Contract{}, &failure{fmt.Sprintf("id %d: %v", id, err), es.ErrUndecodable}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

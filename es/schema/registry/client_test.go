@@ -273,6 +273,30 @@ func TestSecrets_are_never_shown(t *testing.T) {
 	}
 }
 
+// A text that is too long is not cut within a secret, of which the rest would be shown.
+func TestSecrets_are_not_shown_in_part(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 409} {
+		for before := 480; before < 500; before++ {
+			s := newServer(t, plain, func(w http.ResponseWriter, r *http.Request) {
+				if status == 409 && !strings.HasSuffix(r.Method+r.URL.Path, "POST/subjects/orders-value/versions") {
+					problem(w, 404, 40403, "no such schema")
+					return
+				}
+				problem(w, status, status, strings.Repeat("x", before)+secret+strings.Repeat("y", 100))
+			})
+			c := newClient(t, registry.Config{URLs: []string{s.URL}, Token: secret})
+			_, err := c.Lookup(t.Context(), orderSubject, contract("AVRO", avroText))
+			if status == 409 {
+				_, err = c.Register(t.Context(), orderSubject, contract("AVRO", avroText), registry.None)
+			}
+			if err == nil || !strings.Contains(err.Error(), "xxx") || strings.Contains(err.Error(), secret[:3]) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestMistakes_of_a_configuration_are_named(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

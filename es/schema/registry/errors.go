@@ -56,7 +56,7 @@ func (c *Client) failed(ctx context.Context, doing string, err error) error {
 	if !errors.As(err, &answer) {
 		return &failure{doing + ": it cannot be reached: " + c.clean(err.Error()), es.ErrUnavailable}
 	}
-	said := c.clean(shortened(answer.Error()))
+	said := shortened(c.clean(answer.Error()))
 	text := fmt.Sprintf("%s: it answers %d: %s", doing, answer.StatusCode, said)
 	switch status := answer.StatusCode; {
 	case status == http.StatusNotFound && sr.IsNotFoundError(answer.ErrorCode):
@@ -78,7 +78,7 @@ func (c *Client) failed(ctx context.Context, doing string, err error) error {
 func (c *Client) refused(ctx context.Context, subject string, err error) error {
 	var answer *sr.ResponseError
 	if errors.As(err, &answer) && (answer.StatusCode == http.StatusConflict || answer.StatusCode == http.StatusUnprocessableEntity) {
-		return &RefusedError{Subject: subject, Answer: c.clean(shortened(answer.Error()))}
+		return &RefusedError{Subject: subject, Answer: shortened(c.clean(answer.Error()))}
 	}
 	return c.failed(ctx, "register "+subject, err)
 }

@@ -16,7 +16,8 @@ type IDs interface {
 	// ID returns the id of a contract without asking anybody.
 	ID(contract es.Contract) (id int, ok bool)
 	// ByID returns the contract of an id, and may ask for it. Its errors match
-	// [es.ErrUnknownContract] or [es.ErrUnavailable].
+	// [es.ErrUnknownContract] when there is none, and [es.ErrUndecodable] when it is none that
+	// is read; all others are taken for [es.ErrUnavailable].
 	ByID(ctx context.Context, id int) (es.Contract, error)
 }
 
@@ -25,6 +26,11 @@ type IDs interface {
 // writes must have a contract, whose id is there by [Client.Register] or [Client.Load]: encoding
 // asks nobody. Decoding asks for an id once, and tells codec the contract; a payload that is not
 // framed it passes on.
+//
+// What is wrong with a payload or its contract is [es.ErrUndecodable], and so is an id that the
+// registry does not know: it is asked again each time, so what was parked for an id that came
+// late is read when it is retried. A registry that does not answer, or not as it should, as with
+// a wrong password, is [es.ErrUnavailable].
 func Framed[E es.Event](codec es.Codec[E], ids IDs) es.Codec[E] {
 	return &framed[E]{codec: codec, ids: ids}
 }
@@ -118,7 +124,7 @@ func (f *framed[E]) writer(ctx context.Context, id int) (writer, error) {
 	}
 	contract, err := f.ids.ByID(ctx, id)
 	if err != nil {
-		return writer{}, err
+		return writer{}, unanswered(err)
 	}
 	by := writer{contract: contract}
 	if schema.Kind(contract.Kind) == schema.Avro {
@@ -131,6 +137,16 @@ func (f *framed[E]) writer(ctx context.Context, id int) (writer, error) {
 	}
 	f.writers.Store(id, by)
 	return by, nil
+}
+
+// unanswered is an error of [IDs]. One that says nothing of the contract is not the payload's.
+func unanswered(err error) error {
+	for _, is := range []error{es.ErrUnknownContract, es.ErrUndecodable, es.ErrUnavailable, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, is) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", es.ErrUnavailable, err)
 }
 
 // alone refuses a contract of Avro whose fingerprint another one has that means something else,

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -230,6 +232,43 @@ func TestFramed_payloads_that_cannot_be_read(t *testing.T) {
 	first := recorded(es.EventData{Type: orderPlaced, ContentType: proto, Data: []byte{0, 0, 0, 0, 7, 2, 0, 16, 10}})
 	if got, err := es.One(registry.Framed[placed](newCodec("PROTOBUF", protoText), long).Decode(t.Context(), nil, first)); err != nil || got.Total != 10 {
 		t.Error("the long form of the first message:", got, err)
+	}
+}
+
+// What is wrong with the registry, or with how it is asked, is never held against a payload.
+func TestFramed_payloads_wait_for_a_registry_that_does_not_answer_as_it_should(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status, code int
+		body         string
+		is           error
+	}{
+		{302, 0, "", es.ErrUnavailable},
+		{400, 400, "", es.ErrUnavailable},
+		{401, 401, "", es.ErrUnavailable},
+		{403, 403, "", es.ErrUnavailable},
+		{404, 404, "", es.ErrUnavailable},
+		{404, 40403, "", es.ErrUndecodable},
+		{500, 50001, "", es.ErrUnavailable},
+		{200, 0, `{"schema": "nonsense"}`, es.ErrUndecodable},
+		{200, 0, `<html>`, es.ErrUnavailable},
+	} {
+		s := newServer(t, plain, func(w http.ResponseWriter, _ *http.Request) {
+			if c.body != "" {
+				_, _ = io.WriteString(w, c.body)
+				return
+			}
+			w.Header().Set("Location", "/elsewhere")
+			problem(w, c.status, c.code, "because")
+		})
+		codec := registry.Framed[placed](newCodec("AVRO", avroText), newClient(t, registry.Config{URLs: []string{s.URL}}))
+		r := recorded(es.EventData{Type: orderPlaced, Schema: 1, ContentType: "application/vnd.confluent.avro", Data: []byte{0, 0, 0, 0, 7, 1}})
+		_, err := codec.Decode(t.Context(), nil, r)
+		for _, is := range []error{es.ErrUnavailable, es.ErrUndecodable} {
+			if errors.Is(err, is) != errors.Is(c.is, is) {
+				t.Errorf("%d %d %s: %v is %v: %t", c.status, c.code, c.body, err, is, errors.Is(err, is))
+			}
+		}
 	}
 }
 
