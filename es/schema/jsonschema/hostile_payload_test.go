@@ -120,3 +120,15 @@ func TestType_Checked_after_a_hostile_payload(t *testing.T) {
 		}
 	}
 }
+
+// That it is not valid is found soon here, and where it is not would take for ever.
+func TestType_Checked_does_not_look_long_for_the_place(t *testing.T) {
+	t.Parallel()
+	for _, schema := range []string{both, named} {
+		begin := time.Now()
+		_, err := checkedRaw(schema).Decode(context.Background(), nil, recordedAs("raw", 1, strings.Repeat(`{"a":`, 40)+`7`+strings.Repeat("}", 40)))
+		if took := time.Since(begin); took > 5*time.Second || err == nil || !strings.Contains(err.Error(), "too large to say where") {
+			t.Errorf("%s: %v", took, err)
+		}
+	}
+}
