@@ -149,6 +149,7 @@ func TestType_Checked(t *testing.T) {
 		"a name more":      {`{"total":1,"status":"new","note":"s3cret"}`, "the payload does not fit additionalProperties false: note is not among its names (#/additionalProperties)"},
 		"another case":     {`{"total":1,"status":"new","TOTAL":-1}`, "TOTAL is not among its names"},
 		"a name less":      {`{"total":1}`, "the payload does not fit required: status is missing (#/required)"},
+		"the first place":  {`{"total":1,"status":"new","lines":[{"price":-1}],"at":"s3cret"}`, "at does not fit format date-time"},
 		"a time":           {`{"total":1,"status":"new","at":"s3cret"}`, "at does not fit format date-time (#/properties/at/format)"},
 		"a name twice":     {`{"total":1,"status":"new","total":-1}`, `the name "total" stands twice`},
 		"escaped, twice":   {`{"total":1,"status":"new","\u0074otal":-1}`, `the name "total" stands twice`},
@@ -303,4 +304,33 @@ func TestNew_by_several_goroutines(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Numbers are equal when they are, and not when they are only near.
+func TestType_Checked_is_exact(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		schema, data string
+		valid        bool
+	}{
+		{`{"const":9007199254740993}`, `9007199254740993.0`, true},
+		{`{"const":9007199254740993}`, `9007199254740992.0`, false},
+		{`{"enum":["a",0.1]}`, `1e-1`, true},
+		{`{"enum":["a",0.1]}`, `0.1000000000000000000001`, false},
+		{`{"const":[1,{"x":1.0}]}`, `[1.0,{"x":1}]`, true},
+		{`{"const":[1,{"x":1.0}]}`, `[1.0,{"x":2}]`, false},
+		{`{"const":"1"}`, `1`, false},
+		{`{"const":0}`, `-0`, true},
+		{`{"uniqueItems":true}`, `[9007199254740993.0,9007199254740992]`, true},
+		{`{"uniqueItems":true}`, `[1,{"a":1,"b":2},{"b":2.0,"a":1}]`, false},
+		{`{"uniqueItems":true}`, `["a\",\"b",["a","b"],["a\",\"b"]]`, true},
+		{`{"multipleOf":0.1}`, `0.3`, true},
+		{`{"type":"integer"}`, `100000000000000000000.0`, true},
+		{`{"maximum":1e30}`, `1000000000000000000000000000001`, false},
+	} {
+		_, err := checkedRaw(c.schema).Decode(context.Background(), nil, recordedAs("raw", 1, c.data))
+		if (err == nil) != c.valid {
+			t.Errorf("%s by %s: %v", c.data, c.schema, err)
+		}
+	}
 }

@@ -91,8 +91,7 @@ func hostilePayloads() map[string][2]string {
 func TestType_Checked_of_hostile_payloads(t *testing.T) {
 	t.Parallel()
 	for name, c := range hostilePayloads() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // alone, for the time that it takes
 			codec := checkedRaw(c[0])
 			begin := time.Now()
 			_, err := codec.Decode(context.Background(), nil, recordedAs("raw", 1, c[1]))
@@ -117,6 +116,18 @@ func TestType_Checked_after_a_hostile_payload(t *testing.T) {
 		}
 		if _, err := codec.Decode(context.Background(), nil, recordedAs("raw", 1, `{"a":{"a":"x"}}`)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// That it is not valid is found soon here, and where it is not would take for ever.
+func TestType_Checked_does_not_look_long_for_the_place(t *testing.T) {
+	t.Parallel()
+	for _, schema := range []string{both, named} {
+		begin := time.Now()
+		_, err := checkedRaw(schema).Decode(context.Background(), nil, recordedAs("raw", 1, strings.Repeat(`{"a":`, 40)+`7`+strings.Repeat("}", 40)))
+		if took := time.Since(begin); took > 5*time.Second || err == nil || !strings.Contains(err.Error(), "too large to say where") {
+			t.Errorf("%s: %v", took, err)
 		}
 	}
 }

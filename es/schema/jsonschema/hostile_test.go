@@ -118,8 +118,7 @@ func TestCanRead_of_hostile_texts(t *testing.T) {
 	texts := hostile()
 	texts["small"] = `{"type":"object","properties":{"a":{"type":"string"}}}`
 	for name, hostile := range texts {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // alone, for the time that it takes
 			for _, other := range []string{hostile, texts["small"], texts["doubling"]} {
 				for _, pair := range [][2]string{{retitled(hostile), other}, {other, retitled(hostile)}} {
 					begin := time.Now()

@@ -8,8 +8,8 @@ import (
 
 // steps bounds a check, of which the validator itself has no notion. It asks for a value's
 // format before it looks at what is in the value, so each schema gets a format that counts. It
-// also takes over what the validator does by comparing each value with each: enum, const and
-// uniqueItems.
+// also takes over what the validator does by comparing each value with each, enum, const and
+// uniqueItems, and propertyNames, whose places it tells wrongly.
 type steps struct {
 	left int
 	seen map[*foreign.Schema]bool
@@ -80,7 +80,7 @@ func (s *steps) boundAll(field reflect.Value) {
 	}
 }
 
-// replace puts a schema's format, enum, const and uniqueItems into a format that counts.
+// replace puts a schema's format, and what else is taken over, into a format that counts.
 func (s *steps) replace(schema *foreign.Schema) {
 	var asserted []assertion
 	if schema.Const != nil {
@@ -92,10 +92,14 @@ func (s *steps) replace(schema *foreign.Schema) {
 	if schema.UniqueItems {
 		asserted = append(asserted, assertion{"uniqueItems", s.unique})
 	}
+	if names := schema.PropertyNames; names != nil {
+		s.bound(names)
+		asserted = append(asserted, assertion{"propertyNames", func(v any) bool { return named(v, names) }})
+	}
 	if f := schema.Format; f != nil {
 		asserted = append(asserted, assertion{"format", func(v any) bool { return f.Validate(v) == nil }})
 	}
-	schema.Const, schema.Enum, schema.UniqueItems = nil, nil, false
+	schema.Const, schema.Enum, schema.UniqueItems, schema.PropertyNames = nil, nil, false, nil
 	schema.Format = &foreign.Format{Validate: func(v any) error {
 		s.take(size(v))
 		for _, r := range asserted {
@@ -116,6 +120,17 @@ type assertion struct {
 type broken string
 
 func (b broken) Error() string { return string(b) }
+
+// named tells whether all names of an object are as a schema wants them.
+func named(v any, by *foreign.Schema) bool {
+	fields, _ := v.(map[string]any)
+	for name := range fields {
+		if by.Validate(name) != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // size is how many steps a value is.
 func size(v any) int {
