@@ -14,7 +14,7 @@ import (
 func (s *Kafka) applyAgain(ctx context.Context, w *apply.Work, messages []kafka.Message) error {
 	m, up := s.mail(messages), len(messages)
 	w.Sparse = up > 0
-	for i := 0; i < up; i++ {
+	for i := range up {
 		l := m.at(i)
 		w.Life, w.Sparse = l.life, w.Sparse && l.sparse // it passes holes where all say that there are
 		e, state := m.whole(i)
