@@ -160,6 +160,27 @@ func TestCodec_sees_the_context_and_the_stream(t *testing.T) {
 	}
 }
 
+// bound is a codec whose payloads have a contract.
+type bound struct{ es.Codec[es.Event] }
+
+func (b bound) Encode(ctx context.Context, stream es.StreamID, event es.Event) (es.EventData, error) {
+	data, err := b.Codec.Encode(ctx, stream, event)
+	data.Contract = &es.Contract{Kind: "JSON", Fingerprint: "f", Text: "{}"}
+	return data, err
+}
+
+// What is written as a former version is not written by the contract of the later one.
+func TestWriteAs_leaves_out_the_contract_of_the_later_version(t *testing.T) {
+	t.Parallel()
+	codec := es.WriteAs[es.Event](bound{paidCodec()}, "order.paid", 2, func([]byte) ([]byte, error) { return []byte(`{"cents":1}`), nil })
+	if data, err := codec.Encode(t.Context(), es.StreamID{}, paid{1, "EUR"}); err != nil || data.Contract != nil {
+		t.Errorf("%+v, %v", data, err)
+	}
+	if data, err := codec.Encode(t.Context(), es.StreamID{}, placed{1}); err != nil || data.Contract == nil {
+		t.Errorf("%+v, %v", data, err)
+	}
+}
+
 // exact takes no field that it does not have.
 type exact struct {
 	Number int `json:"number"`

@@ -241,7 +241,8 @@ func (c *upcasting[E]) Types() []string {
 // reads them as the given codec does: for the deployment that is to read a new version, while
 // processes still run that know the former alone. The next one leaves it out. Down makes the
 // payload of the codec's version one of the version, and fails at what that cannot say: what
-// is written must come back the same.
+// is written must come back the same. The contract of the former version, where it has one, is in
+// the log by what programs of before have written.
 func WriteAs[E Event](codec Codec[E], eventType string, schema int, down func(data []byte) ([]byte, error)) Codec[E] {
 	if !slices.Contains(written(codec), eventType) || schema < 1 || down == nil {
 		panic(fmt.Sprintf("es: WriteAs of %s, schema %d: give a type that the codec writes, a schema from 1 and a function", eventType, schema))
@@ -278,6 +279,6 @@ func (c writingAs[E]) Encode(ctx context.Context, stream StreamID, event E) (Eve
 	if data.Data, err = c.down(data.Data); err != nil {
 		return EventData{}, fmt.Errorf("%w: encode %s as of schema %d: %w", ErrInvalid, c.eventType, c.schema, err)
 	}
-	data.Schema = c.schema
+	data.Schema, data.Contract = c.schema, nil // which is of the later version
 	return data, nil
 }
