@@ -90,7 +90,7 @@ func hostile() map[string]string {
 		"if it is":                  `{"if":{"$ref":"#"},"then":{"type":"string"},"else":{"$ref":"#"}}`,
 		"a circle":                  `{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}`,
 		"a chain":                   `{"$ref":"#/$defs/d0","$defs":{` + list(30_000, func(i int) string { return fmt.Sprintf(`"d%d":{"$ref":"#/$defs/d%d"}`, i, i+1) }) + `,"d30000":{"type":"string"},"d25000":{"type":"string"}}}`,
-		"a chain of items":          `{"$ref":"#/$defs/d0","$defs":{` + list(20_000, func(i int) string { return fmt.Sprintf(`"d%d":{"items":{"$ref":"#/$defs/d%d"}}`, i, i+1) }) + `,"d20000":{"type":"string"}}}`,
+		"a chain of items":          `{"$ref":"#/$defs/d0","$defs":{` + list(5_000, func(i int) string { return fmt.Sprintf(`"d%d":{"items":{"$ref":"#/$defs/d%d"}}`, i, i+1) }) + `,"d20000":{"type":"string"}}}`,
 		"doubling": `{"$ref":"#/$defs/d0","$defs":{` + list(60, func(i int) string {
 			return fmt.Sprintf(`"d%d":{"properties":{"a":{"$ref":"#/$defs/d%d"},"b":{"$ref":"#/$defs/d%d"}}}`, i, i+1, i+1)
 		}) + `,"d60":{"type":"string"}}}`,
@@ -100,14 +100,14 @@ func hostile() map[string]string {
 		"many fields":                 `{"properties":{` + list(60_000, func(i int) string { return fmt.Sprintf(`"p%d":{"maxLength":%d}`, i, i) }) + `}}`,
 		"many values":                 `{"enum":[` + list(100_000, func(i int) string { return fmt.Sprint(i * 3) }) + `]}`,
 		"many numbers":                `{"enum":[` + list(100_000, func(i int) string { return fmt.Sprintf(`%de%d`, i+1, 300+i%100) }) + `]}`,
-		"many alternatives":           `{"anyOf":[` + list(20_000, func(i int) string { return fmt.Sprintf(`{"minimum":%d}`, i) }) + `]}`,
+		"many alternatives":           `{"anyOf":[` + list(5_000, func(i int) string { return fmt.Sprintf(`{"minimum":%d}`, i) }) + `]}`,
 		"many exclusive alternatives": `{"oneOf":[` + list(2_000, func(i int) string { return fmt.Sprintf(`{"required":["p%d"]}`, i) }) + `]}`,
-		"many of all":                 `{"allOf":[` + list(20_000, func(i int) string { return fmt.Sprintf(`{"anyOf":[{"minimum":%d},{"maximum":%d}]}`, i, i) }) + `]}`,
-		"many patterns":               `{"patternProperties":{` + list(10_000, func(i int) string { return fmt.Sprintf(`"^p%d(a|b)*$":{"type":"string"}`, i) }) + `},"properties":{` + list(10_000, func(i int) string { return fmt.Sprintf(`"p%d":{}`, i) }) + `}}`,
+		"many of all":                 `{"allOf":[` + list(5_000, func(i int) string { return fmt.Sprintf(`{"anyOf":[{"minimum":%d},{"maximum":%d}]}`, i, i) }) + `]}`,
+		"many patterns":               `{"patternProperties":{` + list(3_000, func(i int) string { return fmt.Sprintf(`"^p%d(a|b)*$":{"type":"string"}`, i) }) + `},"properties":{` + list(3_000, func(i int) string { return fmt.Sprintf(`"p%d":{}`, i) }) + `}}`,
 		"a pattern that backtracks":   `{"patternProperties":{"^(a+)+$":{"type":"string"}},"properties":{"` + strings.Repeat("a", 900) + `!":{"type":"null"}}}`,
-		"long names":                  `{"properties":{"` + long + `":{"properties":{` + list(20_000, func(i int) string { return fmt.Sprintf(`"p%d":{"type":"null"}`, i) }) + `}}}}`,
+		"long names":                  `{"properties":{"` + long + `":{"properties":{` + list(5_000, func(i int) string { return fmt.Sprintf(`"p%d":{"type":"null"}`, i) }) + `}}}}`,
 		"a long name that leads back": `{"properties":{"` + long + `":{"$ref":"#"},"a":{"type":"null"}}}`,
-		"many $ids":                   `{"$id":"https://example.com/` + strings.Repeat("n", 900) + `/","$defs":{` + list(20_000, func(i int) string { return fmt.Sprintf(`"p%d":{"$id":"p%d","$ref":"p%d"}`, i, i, (i+1)%20_000) }) + `}}`,
+		"many $ids":                   `{"$id":"https://example.com/` + strings.Repeat("n", 900) + `/","$defs":{` + list(5_000, func(i int) string { return fmt.Sprintf(`"p%d":{"$id":"p%d","$ref":"p%d"}`, i, i, (i+1)%5_000) }) + `}}`,
 		"a large count":               `{"type":"array","minItems":1000000000000000000000,"contains":{"const":1},"minContains":100000000000000000000,"items":{"type":"integer"}}`,
 	}
 }
