@@ -9,10 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/asof-dev/asof/internal/child"
 
 	"github.com/asof-dev/asof/internal/cachedir"
 	"github.com/asof-dev/asof/internal/ports"
@@ -44,7 +45,7 @@ type Server struct {
 	port, management int
 	dir              string
 	cmd              *exec.Cmd
-	done             chan struct{} // closed when the process has ended and is reaped
+	done             <-chan struct{} // closed when the process has ended and is reaped
 	closing          sync.Once
 	closeErr         error
 }
@@ -115,7 +116,7 @@ func (s *Server) command(p program, compatibility string) *exec.Cmd {
 		"-Dquarkus.management.host=127.0.0.1", fmt.Sprintf("-Dquarkus.management.port=%d", s.management),
 		"-Dapicurio.rules.global.compatibility="+compatibility,
 		"-jar", filepath.Join(p.app, "quarkus-run.jar"))
-	cmd.Dir, cmd.SysProcAttr = s.dir, attributes()
+	cmd.Dir = s.dir
 	return cmd
 }
 
@@ -127,25 +128,12 @@ func (s *Server) run(cmd *exec.Cmd) error {
 	}
 	defer log.Close() // the child has its own handle
 	cmd.Stdout, cmd.Stderr = log, log
-	started, done := make(chan error), make(chan struct{})
-	go own(cmd, started, done)
-	if err := <-started; err != nil {
+	done, err := child.Start(cmd)
+	if err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	s.cmd, s.done = cmd, done
 	return nil
-}
-
-// own starts the process and waits for its end. It keeps its thread, because on Linux the
-// process is killed when the thread that started it ends.
-func own(cmd *exec.Cmd, started chan<- error, done chan<- struct{}) {
-	runtime.LockOSThread() // and never unlocked
-	defer close(done)
-	err := cmd.Start()
-	started <- err
-	if err == nil {
-		_ = cmd.Wait() // the state is kept in cmd
-	}
 }
 
 // portTakenError says that another process was quicker to listen.

@@ -9,11 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/asof-dev/asof/internal/child"
 )
 
 // logLines is how many lines of a node's log an error carries.
@@ -43,7 +44,7 @@ type node struct {
 	controllerPort int
 	dir            string
 	cmd            *exec.Cmd
-	done           chan struct{} // closed when the process has ended and is reaped; nil before start
+	done           <-chan struct{} // closed when the process has ended and is reaped; nil before start
 }
 
 // properties of a node. The two times at the end make a dead broker's
@@ -114,28 +115,13 @@ func (n *node) start(p program) error {
 	}
 	defer log.Close() // the child has its own handle
 	cmd := p.command("kafka.Kafka", n.propertiesFile())
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = n.dir, log, log, attributes()
-	started := make(chan error)
-	done := make(chan struct{})
-	go own(cmd, started, done)
-	if err := <-started; err != nil {
+	cmd.Dir, cmd.Stdout, cmd.Stderr = n.dir, log, log
+	done, err := child.Start(cmd)
+	if err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	n.cmd, n.done = cmd, done
 	return nil
-}
-
-// own starts the process and waits for its end. It keeps its thread, because
-// on Linux the broker is killed when the thread that started it ends: so that
-// this is when our process does, however it ends.
-func own(cmd *exec.Cmd, started chan<- error, done chan<- struct{}) {
-	runtime.LockOSThread() // and never unlocked
-	defer close(done)
-	err := cmd.Start()
-	started <- err
-	if err == nil {
-		_ = cmd.Wait() // the state is kept in cmd
-	}
 }
 
 // portTakenError says that another process was quicker to listen.

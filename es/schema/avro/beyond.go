@@ -1,10 +1,14 @@
 package avro
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/asof-dev/asof/es/schema"
+)
 
 // beyond finds a field of what was written that the reader does not have; none is empty. It is
 // for schemas of which one reads the other.
-func beyond(at *place, r, w *node, seen map[pair]bool) string {
+func beyond(at *schema.Place, r, w *node, seen map[pair]bool) string {
 	if r == nil || seen[pair{r, w}] {
 		return ""
 	}
@@ -22,25 +26,25 @@ func beyond(at *place, r, w *node, seen map[pair]bool) string {
 	case r.kind != w.kind:
 		return ""
 	case r.kind == "array":
-		return beyond(at.below("[]"), r.items, w.items, seen)
+		return beyond(at.Below("[]"), r.items, w.items, seen)
 	case r.kind == "map":
-		return beyond(at.below("{}"), r.items, w.items, seen)
+		return beyond(at.Below("{}"), r.items, w.items, seen)
 	case r.kind == "record":
 		return beyondRecord(at, r, w, seen)
 	}
 	return ""
 }
 
-func beyondRecord(at *place, r, w *node, seen map[pair]bool) string {
+func beyondRecord(at *schema.Place, r, w *node, seen map[pair]bool) string {
 	written, unread := r.match(w)
 	for _, f := range w.fields {
 		if slices.Contains(unread, f.name) {
-			return at.below(f.name).String()
+			return at.Below(f.name).String()
 		}
 	}
 	for i, f := range r.fields {
 		for _, from := range written[i] {
-			if path := beyond(at.below(f.name), f.of, from.of, seen); path != "" {
+			if path := beyond(at.Below(f.name), f.of, from.of, seen); path != "" {
 				return path
 			}
 		}

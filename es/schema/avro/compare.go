@@ -23,7 +23,7 @@ type comparison struct {
 
 type pair struct{ reader, writer *node }
 
-func (c *comparison) problem(at *place, cure, says string, args ...any) {
+func (c *comparison) problem(at *schema.Place, cure, says string, args ...any) {
 	if c.left < 0 {
 		return
 	}
@@ -33,7 +33,7 @@ func (c *comparison) problem(at *place, cure, says string, args ...any) {
 }
 
 // compare finds what of the writer's type the reader's cannot read.
-func (c *comparison) compare(at *place, r, w *node) {
+func (c *comparison) compare(at *schema.Place, r, w *node) {
 	if c.left -= pairSteps; c.left < 0 || c.seen[pair{r, w}] {
 		return
 	}
@@ -56,7 +56,7 @@ func (c *comparison) compare(at *place, r, w *node) {
 	}
 }
 
-func (c *comparison) sameKind(at *place, r, w *node) {
+func (c *comparison) sameKind(at *schema.Place, r, w *node) {
 	switch r.kind {
 	case "record":
 		c.name(at, r, w)
@@ -72,21 +72,21 @@ func (c *comparison) sameKind(at *place, r, w *node) {
 		}
 		c.logical(at, r, w)
 	case "array":
-		c.compare(at.below("[]"), r.items, w.items)
+		c.compare(at.Below("[]"), r.items, w.items)
 	case "map":
-		c.compare(at.below("{}"), r.items, w.items)
+		c.compare(at.Below("{}"), r.items, w.items)
 	default:
 		c.logical(at, r, w)
 	}
 }
 
-func (c *comparison) name(at *place, r, w *node) {
+func (c *comparison) name(at *schema.Place, r, w *node) {
 	if !r.isNamed(w) {
 		c.problem(at, "keep the old name as an alias", "has the name %s (it was %s)", r.fullName, w.fullName)
 	}
 }
 
-func (c *comparison) symbols(at *place, r, w *node) {
+func (c *comparison) symbols(at *schema.Place, r, w *node) {
 	if r.hasDefault {
 		return
 	}
@@ -101,7 +101,7 @@ func (c *comparison) symbols(at *place, r, w *node) {
 	}
 }
 
-func (c *comparison) logical(at *place, r, w *node) {
+func (c *comparison) logical(at *schema.Place, r, w *node) {
 	switch {
 	case r.logical == w.logical:
 	case r.logical.name == "" && (r.kind == w.kind || r.kind != "string"): // it reads what is beneath; no text is beneath a decimal
@@ -111,7 +111,7 @@ func (c *comparison) logical(at *place, r, w *node) {
 	}
 }
 
-func (c *comparison) became(at *place, r, w *node) {
+func (c *comparison) became(at *schema.Place, r, w *node) {
 	cure := "add a new field"
 	if at == nil {
 		cure = "keep the type"

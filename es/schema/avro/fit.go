@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/avro"
+
+	"github.com/asof-dev/asof/es/schema"
 )
 
 // fits tells why values of a Go type cannot be written by a schema, or not read back: a field
@@ -82,7 +84,7 @@ type fit struct {
 }
 
 // unwritten finds a field of a Go type that the schema does not have: it would be lost.
-func unwritten(at *place, t reflect.Type, by *node, seen map[fit]bool) string {
+func unwritten(at *schema.Place, t reflect.Type, by *node, seen map[fit]bool) string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -95,9 +97,9 @@ func unwritten(at *place, t reflect.Type, by *node, seen map[fit]bool) string {
 	}
 	switch {
 	case by.kind == "array" && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array):
-		return unwritten(at.below("[]"), t.Elem(), by.items, seen)
+		return unwritten(at.Below("[]"), t.Elem(), by.items, seen)
 	case by.kind == "map" && t.Kind() == reflect.Map:
-		return unwritten(at.below("{}"), t.Elem(), by.items, seen)
+		return unwritten(at.Below("{}"), t.Elem(), by.items, seen)
 	case by.kind == "record" && t.Kind() == reflect.Struct:
 		return unwrittenField(at, t, by, seen)
 	}
@@ -105,7 +107,7 @@ func unwritten(at *place, t reflect.Type, by *node, seen map[fit]bool) string {
 }
 
 // unwrittenUnion looks at the branch of a union that may be the Go type's, when there is but one.
-func unwrittenUnion(at *place, t reflect.Type, by *node, seen map[fit]bool) string {
+func unwrittenUnion(at *schema.Place, t reflect.Type, by *node, seen map[fit]bool) string {
 	var only *node
 	for _, branch := range by.branches {
 		if branch.kind == "record" || branch.kind == "array" || branch.kind == "map" {
@@ -121,7 +123,7 @@ func unwrittenUnion(at *place, t reflect.Type, by *node, seen map[fit]bool) stri
 	return unwritten(at, t, only, seen)
 }
 
-func unwrittenField(at *place, t reflect.Type, by *node, seen map[fit]bool) string {
+func unwrittenField(at *schema.Place, t reflect.Type, by *node, seen map[fit]bool) string {
 	fields := map[string]*node{}
 	for _, f := range by.fields {
 		fields[f.name] = f.of
@@ -135,9 +137,9 @@ func unwrittenField(at *place, t reflect.Type, by *node, seen map[fit]bool) stri
 			}
 		case !field.IsExported() || tagged == "-":
 		case !there:
-			return at.below(field.Name).String()
+			return at.Below(field.Name).String()
 		default:
-			if path := unwritten(at.below(field.Name), field.Type, of, seen); path != "" {
+			if path := unwritten(at.Below(field.Name), field.Type, of, seen); path != "" {
 				return path
 			}
 		}

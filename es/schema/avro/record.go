@@ -1,17 +1,21 @@
 package avro
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/asof-dev/asof/es/schema"
+)
 
 // fields compares the fields of two records: each field of the reader's is read of that of the
 // writer's by the same name, or else by one of its aliases, or is filled by its default.
-func (c *comparison) fields(at *place, r, w *node) {
+func (c *comparison) fields(at *schema.Place, r, w *node) {
 	c.left -= len(r.fields) + len(w.fields)
 	if c.left < 0 {
 		return
 	}
 	written, unread := r.match(w)
 	for i, f := range r.fields {
-		of := at.below(f.name)
+		of := at.Below(f.name)
 		switch from := written[i]; {
 		case len(from) > 1:
 			c.problem(of, "take the alias away", "is read of %s and of %s: one value is lost", from[0].name, from[1].name)

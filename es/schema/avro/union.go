@@ -3,10 +3,12 @@ package avro
 import (
 	"fmt"
 	"strings"
+
+	"github.com/asof-dev/asof/es/schema"
 )
 
 // branches compares each branch that may have been written with what the reader reads it by.
-func (c *comparison) branches(at *place, r, w *node) {
+func (c *comparison) branches(at *schema.Place, r, w *node) {
 	for _, branch := range w.branches {
 		c.left -= len(r.branches)
 		if c.left < 0 {

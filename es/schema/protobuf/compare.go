@@ -34,7 +34,7 @@ func newComparison(writerIsNewer bool) *comparison {
 	return &comparison{writerIsNewer: writerIsNewer, seen: map[pair]bool{}, met: map[protoreflect.FullName]bool{}, left: mostSteps}
 }
 
-func (c *comparison) problem(at *place, cure, says string, args ...any) {
+func (c *comparison) problem(at *schema.Place, cure, says string, args ...any) {
 	if c.left < 0 {
 		return
 	}
@@ -93,7 +93,7 @@ func within(d protoreflect.Descriptor) string {
 }
 
 // messages finds what of the writer's message the reader's cannot read.
-func (c *comparison) messages(at *place, r, w protoreflect.MessageDescriptor) {
+func (c *comparison) messages(at *schema.Place, r, w protoreflect.MessageDescriptor) {
 	older, newer := inTime(c, r, w)
 	c.met[older.FullName()] = true
 	if !c.enter(r, w) {
@@ -108,7 +108,7 @@ func (c *comparison) messages(at *place, r, w protoreflect.MessageDescriptor) {
 			c.field(at, rf, wf)
 		}
 		if rf := r.Fields().ByName(wf.Name()); rf != nil && rf.Number() != wf.Number() {
-			c.problem(at.below(string(wf.Name())), "give it its number again", "has the number %d (it was %d)", rf.Number(), wf.Number())
+			c.problem(at.Below(string(wf.Name())), "give it its number again", "has the number %d (it was %d)", rf.Number(), wf.Number())
 		}
 	}
 	c.required(at, r, w)
@@ -117,17 +117,17 @@ func (c *comparison) messages(at *place, r, w protoreflect.MessageDescriptor) {
 }
 
 // required finds fields that the reader cannot do without, and the writer does not have.
-func (c *comparison) required(at *place, r, w protoreflect.MessageDescriptor) {
+func (c *comparison) required(at *schema.Place, r, w protoreflect.MessageDescriptor) {
 	for i := range r.Fields().Len() {
 		rf := r.Fields().Get(i)
 		if rf.Cardinality() == protoreflect.Required && w.Fields().ByNumber(rf.Number()) == nil {
-			c.problem(at.below(string(rf.Name())), "leave it optional", "is required, and was not written")
+			c.problem(at.Below(string(rf.Name())), "leave it optional", "is required, and was not written")
 		}
 	}
 }
 
 // givenUp finds the fields that the newer message does not have any more, nor has reserved.
-func (c *comparison) givenUp(at *place, older, newer protoreflect.MessageDescriptor) {
+func (c *comparison) givenUp(at *schema.Place, older, newer protoreflect.MessageDescriptor) {
 	for i := range older.Fields().Len() {
 		f := older.Fields().Get(i)
 		if newer.Fields().ByNumber(f.Number()) != nil || newer.Fields().ByName(f.Name()) != nil {
@@ -135,7 +135,7 @@ func (c *comparison) givenUp(at *place, older, newer protoreflect.MessageDescrip
 		}
 		number, name := newer.ReservedRanges().Has(f.Number()), newer.ReservedNames().Has(f.Name())
 		if what := unreserved(int64(f.Number()), number, name); what != "" {
-			c.problem(at.below(string(f.Name())), fmt.Sprintf("reserve %d and %q", f.Number(), f.Name()), "is gone, and %s may be used again", what)
+			c.problem(at.Below(string(f.Name())), fmt.Sprintf("reserve %d and %q", f.Number(), f.Name()), "is gone, and %s may be used again", what)
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/asof-dev/asof/es/schema"
 )
 
 // enums finds what of the writer's enum the reader's cannot read.
-func (c *comparison) enums(at *place, r, w protoreflect.EnumDescriptor) {
+func (c *comparison) enums(at *schema.Place, r, w protoreflect.EnumDescriptor) {
 	if !c.enter(r, w) {
 		return
 	}
@@ -30,7 +32,7 @@ func (c *comparison) enums(at *place, r, w protoreflect.EnumDescriptor) {
 }
 
 // valuesGivenUp finds the values that the newer enum does not have any more, nor has reserved.
-func (c *comparison) valuesGivenUp(at *place, older, newer protoreflect.EnumDescriptor) {
+func (c *comparison) valuesGivenUp(at *schema.Place, older, newer protoreflect.EnumDescriptor) {
 	for i := range older.Values().Len() {
 		v := older.Values().Get(i)
 		if newer.Values().ByNumber(v.Number()) != nil || newer.Values().ByName(v.Name()) != nil || newer.IsClosed() && !c.writerIsNewer {

@@ -4,22 +4,24 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/asof-dev/asof/es/schema"
 )
 
 // field finds what of the writer's field the reader's of the same number cannot read.
-func (c *comparison) field(at *place, r, w protoreflect.FieldDescriptor) {
-	of := at.below(string(r.Name()))
+func (c *comparison) field(at *schema.Place, r, w protoreflect.FieldDescriptor) {
+	of := at.Below(string(r.Name()))
 	if r.Cardinality() == protoreflect.Required && w.Cardinality() != protoreflect.Required {
 		c.problem(of, "leave it optional", "became required: what was written without it is not read")
 	}
 	switch {
 	case r.IsMap() && w.IsMap():
 		c.keys(of, r.MapKey(), w.MapKey())
-		c.types(of.below("{}"), r.MapValue(), w.MapValue())
+		c.types(of.Below("{}"), r.MapValue(), w.MapValue())
 	case r.IsMap():
 		c.mapped(of, r, w)
 	case r.IsList() && w.Cardinality() == protoreflect.Repeated: // a list of messages reads a map as its entries
-		c.types(of.below("[]"), r, w)
+		c.types(of.Below("[]"), r, w)
 	case w.Cardinality() == protoreflect.Repeated && !r.IsList():
 		c.single(of, r, w)
 	default:
@@ -28,14 +30,14 @@ func (c *comparison) field(at *place, r, w protoreflect.FieldDescriptor) {
 }
 
 // keys compares those of two maps.
-func (c *comparison) keys(at *place, r, w protoreflect.FieldDescriptor) {
+func (c *comparison) keys(at *schema.Place, r, w protoreflect.FieldDescriptor) {
 	if fit := fits(r, w); fit != fine {
 		c.problem(at, "add a new field", "has keys of %s (they were of %s)%s", r.Kind(), w.Kind(), fit)
 	}
 }
 
 // mapped tells what a map does not read of what is none.
-func (c *comparison) mapped(at *place, r, w protoreflect.FieldDescriptor) {
+func (c *comparison) mapped(at *schema.Place, r, w protoreflect.FieldDescriptor) {
 	loss := ": of entries with the same key one is read"
 	if w.Kind() != protoreflect.MessageKind {
 		loss = string(bits)
@@ -44,7 +46,7 @@ func (c *comparison) mapped(at *place, r, w protoreflect.FieldDescriptor) {
 }
 
 // single tells what is lost of a repeated field by a reader that takes one value.
-func (c *comparison) single(at *place, r, w protoreflect.FieldDescriptor) {
+func (c *comparison) single(at *schema.Place, r, w protoreflect.FieldDescriptor) {
 	loss := ": only the last of its values is read"
 	switch fit := fits(r, w); {
 	case fit == bits:
@@ -60,7 +62,7 @@ func (c *comparison) single(at *place, r, w protoreflect.FieldDescriptor) {
 }
 
 // types compares the types of two fields, or of what is in them.
-func (c *comparison) types(at *place, r, w protoreflect.FieldDescriptor) {
+func (c *comparison) types(at *schema.Place, r, w protoreflect.FieldDescriptor) {
 	is, was := whole(r), whole(w)
 	if r.IsList() && w.IsList() {
 		is, was = element(r), element(w)

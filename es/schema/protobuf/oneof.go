@@ -1,10 +1,14 @@
 package protobuf
 
-import "google.golang.org/protobuf/reflect/protoreflect"
+import (
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/asof-dev/asof/es/schema"
+)
 
 // oneofs finds the fields that moved into a oneof with others, or out of one. Its name does
 // not matter, but which fields it has that were there before.
-func (c *comparison) oneofs(at *place, r, w protoreflect.MessageDescriptor) {
+func (c *comparison) oneofs(at *schema.Place, r, w protoreflect.MessageDescriptor) {
 	into, out := shared(r, w), shared(w, r)
 	for i := range w.Fields().Len() {
 		wf := w.Fields().Get(i)
@@ -13,7 +17,7 @@ func (c *comparison) oneofs(at *place, r, w protoreflect.MessageDescriptor) {
 			continue
 		}
 		is, was := oneof(rf), oneof(wf)
-		of := at.below(string(rf.Name()))
+		of := at.Below(string(rf.Name()))
 		switch {
 		case is != nil && len(into[is.Name()]) > 1 && (was == nil || was != former(into[is.Name()], w)):
 			c.problem(of, "add a new field", "moved into the oneof %s with others: of what was set only one is read", is.Name())

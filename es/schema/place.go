@@ -1,21 +1,23 @@
-package protobuf
+package schema
 
 import (
 	"slices"
 	"strings"
 )
 
-// place is where in a message something is; that of the whole is nil. It becomes a path only
+// Place is where in a schema something is; that of the root is nil. It becomes a path only
 // when there is a problem.
-type place struct {
-	above *place
+type Place struct {
+	above *Place
 	step  string // a field's name, [] or {}
 }
 
-func (p *place) below(step string) *place { return &place{p, step} }
+// Below is a place one step further down: a field's name, [] for the items of a list, {} for the values
+// of a map.
+func (p *Place) Below(step string) *Place { return &Place{p, step} }
 
 // String is the path as people write it: lines[].price.
-func (p *place) String() string {
+func (p *Place) String() string {
 	var steps []string
 	for ; p != nil; p = p.above {
 		if p.above != nil && p.step != "[]" && p.step != "{}" {
